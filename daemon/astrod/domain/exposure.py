@@ -1,0 +1,85 @@
+"""An exposure: intended, taken, judged."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from astrod.domain.identity import ExposureId
+
+FrameKind = Literal["light", "test", "focus", "dark", "bias", "flat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be exposed; recorded before the shutter opens. Angles ICRS degrees."""
+
+    id: ExposureId
+    kind: FrameKind
+    rig: str
+    train: str
+    exposure_s: float
+    ra_deg: float | None
+    dec_deg: float | None
+    target: str | None = None
+    request: str | None = None
+    filter: str | None = None
+    binning: int = 1
+    retake_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An exposure whose pixels are on disk, synced and recorded. `path` is relative to the data root."""
+
+    id: ExposureId
+    path: str
+    sha256: str
+    size_bytes: int
+    started_us: int
+    exposure_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What classical means find in a frame; None where the frame does not tell.
+
+    FWHM in pixels of the array that was measured (binned pixels for binned frames; the full pixel grid for
+    Bayer frames), elongation is the median major/minor axis ratio, background and noise in ADU.
+    """
+
+    stars: int
+    background: float | None
+    noise: float | None
+    fwhm_px: float | None
+    elongation: float | None
+    saturated: int = 0
+
+
+Cause = Literal["none", "clouds", "trailing", "defocus", "streak", "unknown"]
+Decision = Literal["keep", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the models (or their classical stand-in, named in `model`) say of a frame.
+
+    `quality` 0..100; `issues` maps clouds, trailing, defocus, streak to probabilities.
+    """
+
+    quality: float
+    decision: Decision
+    cause: Cause
+    issues: dict[str, float]
+    model: str
+
+
+Consequence = Literal["none", "pause_for_cloud", "refocus_and_retake", "check_tracking_and_retake", "retake_once"]
+
+CONSEQUENCES: dict[Cause, tuple[Decision, Consequence]] = {
+    "none": ("keep", "none"),
+    "streak": ("keep", "none"),  # stacking rejects a streak; the frame is worth keeping
+    "clouds": ("reject", "pause_for_cloud"),
+    "defocus": ("reject", "refocus_and_retake"),
+    "trailing": ("reject", "check_tracking_and_retake"),
+    "unknown": ("reject", "retake_once"),
+}
+"""What a verdict leads to, by its cause."""

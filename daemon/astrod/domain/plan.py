@@ -1,0 +1,42 @@
+"""The plan: what is meant to be exposed, when, and why; and what happened to the requests."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A run of exposures of one request on one rig. `value` is the planner's own unit; `why` is for people."""
+
+    rig: str
+    target: str
+    request: str
+    start_us: int
+    end_us: int
+    exposures: int
+    value: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Slots in order of time, none of one rig overlapping. `by` names the method: cp-sat or dispatch.
+
+    `refused` says, for each request with no slot, why.
+    """
+
+    made_us: int
+    by: Literal["cp-sat", "dispatch"]
+    slots: tuple[Slot, ...]
+    refused: dict[str, str] = field(default_factory=dict)
+    capped: bool = False
+
+
+Progress = Literal["done", "partial", "untouched"]
+
+
+def progress(kept: int, count: int) -> Progress:
+    """How far a request has come."""
+    if kept >= count:
+        return "done"
+    return "partial" if kept else "untouched"

@@ -1,0 +1,188 @@
+"""A site, its rigs and their trains, as configured. None means *not configured*, which is not *missing*."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from astrod.domain.identity import SITE_NAME
+
+MountKind = Literal["equatorial", "altaz"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """WGS84 degrees, north and east positive; metres above sea level."""
+
+    latitude_deg: float
+    longitude_deg: float
+    height_m: float
+
+    def __post_init__(self) -> None:
+        if not -90.0 <= self.latitude_deg <= 90.0:
+            raise ValueError(f"latitude {self.latitude_deg} is outside -90..90")
+        if not -180.0 <= self.longitude_deg <= 180.0:
+            raise ValueError(f"longitude {self.longitude_deg} is outside -180..180 (east positive)")
+        if not -430.0 <= self.height_m <= 9000.0:
+            raise ValueError(f"height {self.height_m} m is outside -430..9000")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSetup:
+    """The camera of a train: where it is, and how it is used.
+
+    `bayer` overrides what the driver says (a pattern, or "mono"). `cool_to_c` None leaves the cooler alone.
+    `egain_e_per_adu` is the owner's figure where the driver has none.
+    """
+
+    address: str
+    gain: float | None = None
+    offset: float | None = None
+    binning: int = 1
+    bayer: str | None = None
+    cool_to_c: float | None = None
+    egain_e_per_adu: float | None = None
+    saturation_adu: int = 65535
+    readout_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class FocuserSetup:
+    """Steps. `backlash` is overshot on every move against `approach`."""
+
+    address: str
+    start_position: int | None = None
+    step: int = 150
+    backlash: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """What hangs on a mount behind one optic."""
+
+    name: str
+    camera: CameraSetup
+    focal_length_mm: float
+    aperture_mm: float
+    focuser: FocuserSetup | None = None
+    wheel: str | None = None
+    rotator: str | None = None
+    guider: str | None = None
+    cover: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.focal_length_mm <= 0 or self.aperture_mm <= 0:
+            raise ValueError(f"train {self.name!r}: focal length and aperture must be over 0 mm")
+
+
+@dataclass(frozen=True, slots=True)
+class MountSetup:
+    """A mount's address and manners. `park_s` and `slew_s` are deadlines."""
+
+    address: str
+    kind: MountKind = "equatorial"
+    settle_s: float = 3.0
+    slew_s: float = 180.0
+    park_s: float = 180.0
+    on_target_arcmin: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """One mount and its trains."""
+
+    name: str
+    mount: MountSetup
+    trains: tuple[Train, ...]
+
+    def __post_init__(self) -> None:
+        if not self.trains:
+            raise ValueError(f"rig {self.name!r} has no train; give it at least one camera")
+        names = [train.name for train in self.trains]
+        if len(set(names)) != len(names):
+            raise ValueError(f"rig {self.name!r}: two trains share a name")
+
+
+@dataclass(frozen=True, slots=True)
+class RoofSetup:
+    """The roof that a site's rigs share. `needs_parked` True: it must not move over an unparked mount."""
+
+    address: str
+    needs_parked: bool = True
+    open_s: float = 120.0
+    close_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """When a measured value is unsafe, and what it takes to trust it again.
+
+    Unsafe above `high` or below `low`; the bounds for becoming safe again are tightened by `margin`.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.low is None and self.high is None:
+            raise ValueError(f"limit {self.name!r} has neither low nor high")
+
+
+@dataclass(frozen=True, slots=True)
+class WeatherSetup:
+    """A weather source and its limits.
+
+    `stale_s` is the age at which a reading counts for nothing; `frozen_s` the time after which values that have
+    not changed in the last digit are taken for a dead sensor (0: never). `unsafe_after` bad polls in a row make
+    it unsafe, `safe_after_s` of good ones safe again.
+    """
+
+    name: str
+    address: str
+    limits: tuple[Limit, ...] = ()
+    poll_s: float = 5.0
+    stale_s: float = 120.0
+    frozen_s: float = 0.0
+    unsafe_after: int = 2
+    safe_after_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Darkness:
+    """Sun altitudes, degrees: where observing may begin and end, where cooling and opening begin, and above
+    which an open roof is unsafe. `not_before_us` and `not_after_us` narrow the night by the operator's wish.
+    """
+
+    observe_below_deg: float = -12.0
+    prepare_below_deg: float = -6.0
+    roof_below_deg: float = 0.0
+    not_before_us: int | None = None
+    not_after_us: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.observe_below_deg <= self.prepare_below_deg <= self.roof_below_deg:
+            raise ValueError("darkness: observe_below_deg <= prepare_below_deg <= roof_below_deg must hold")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An observatory. `roof` None: nothing to open; such a site is attended until dawn."""
+
+    name: str
+    place: Place
+    rigs: tuple[Rig, ...]
+    roof: RoofSetup | None = None
+    weather: tuple[WeatherSetup, ...] = ()
+    darkness: Darkness = field(default_factory=Darkness)
+    horizon: tuple[tuple[float, float], ...] = ()
+    min_altitude_deg: float = 25.0
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        if not SITE_NAME.match(self.name):
+            raise ValueError(f"site name {self.name!r}: lower-case letters, digits and _ only, a letter first")
+        if not self.rigs:
+            raise ValueError(f"site {self.name!r} has no rig")
+        for azimuth_deg, altitude_deg in self.horizon:
+            if not (0.0 <= azimuth_deg < 360.0 and -10.0 <= altitude_deg < 90.0):
+                raise ValueError(f"horizon point {azimuth_deg, altitude_deg}: azimuth 0..360, altitude -10..90")
