@@ -2,8 +2,8 @@
 
 All times are integer microseconds. A *stint* is advice: be on this target from about here to about there. To
 carry advice out is to expose from the night's start to its end, following the stints as far as windows,
-counts, set-ups and the meridian allow, and filling what they leave open with whatever is worth most then. What
-comes out is valid by construction.
+counts, set-ups and the meridian allow, and filling what they leave open with whatever is worth most then.
+What comes out is valid by construction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -349,11 +349,12 @@ class Workbench:
                 break
             self.take(stand, shot)
         if stint is not None and wanted_us - stand.free_us > WAIT_US:
-            stand.free_us = max(stand.free_us, wanted_us - self._leave_now_us(stand, stint))
+            stand.free_us = max(stand.free_us, wanted_us - self._longest_setup_us(stand, stint.job))
 
-    def _leave_now_us(self, stand: Stand, stint: Stint) -> int:
-        order = self.next_order(stand, stint.job)
-        return 0 if order is None else self.setup_us(stand, stint.job, order, stand.side or 0)
+    def _longest_setup_us(self, stand: Stand, job: int) -> int:
+        """The set-up for a job from where the rig stands, on either side of the pier."""
+        order = self.next_order(stand, job)
+        return 0 if order is None else max(self.setup_us(stand, job, order, side) for side in (0, 1))
 
     def _shortest_us(self, stint: Stint) -> int:
         return min(order.exposure_us for order in self.jobs[stint.job].orders) // 2
