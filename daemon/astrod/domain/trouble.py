@@ -42,7 +42,7 @@ _ALL = (
     Trouble("AST-301", "alarm", "A frame could not be written.",
             "Free space on the data disk, or make it writable; the pixels wait in the spool until then."),
     Trouble("AST-302", "warning", "A frame failed the validity gate and lies in quarantine.",
-            "Look at it in the quarantine folder; its header says why. Repeated frames mean a camera driver to restart."),
+            "Its header in the quarantine folder says why. Repeated frames mean a camera driver to restart."),
     Trouble("AST-303", "alarm", "The archive cannot be written.",
             "Free space or repair the disk; astrod starts no exposure that it cannot record."),
     Trouble("AST-304", "notice", "The disk will be full before the night is over.",
