@@ -51,6 +51,10 @@ class WallClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
 
+    def block(self, seconds: float) -> None:
+        """Wait outside an event loop, before there is one."""
+        time.sleep(seconds)
+
 
 def cpu_s() -> float:
     """CPU seconds of this process, for reports; not a clock."""
