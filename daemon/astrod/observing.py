@@ -205,9 +205,7 @@ class Observing:
         here = sidereal_deg(self._clock.now_us(), self._site.place.longitude_deg)
         return (here - ra_deg) % 360.0 < 180.0
 
-    async def _expose(
-        self, kind: FrameKind, choice: Choice | None, exposure_s: float, permit: Permit
-    ) -> Exposed:
+    async def _expose(self, kind: FrameKind, choice: Choice | None, exposure_s: float, permit: Permit) -> Exposed:
         train = self._train_of(choice) if choice else self._train
         retake_of = self._schedule.retake_of(choice.request) if choice and kind == "light" else None
         intent = await self._intents.begin(kind, self._telescope.setup.name, train, exposure_s, choice, retake_of)

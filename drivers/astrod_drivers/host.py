@@ -40,9 +40,7 @@ def open_device(kind: str, address_text: str, spool: Path, gate: Path, offset_us
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="astrod_drivers.host", description="Serve one device to its parent."
-    )
+    parser = argparse.ArgumentParser(prog="astrod_drivers.host", description="Serve one device to its parent.")
     parser.add_argument("--fd", type=int, required=True, help="the inherited, connected socket")
     parser.add_argument("--kind", choices=KINDS, required=True)
     parser.add_argument("--address", required=True)

@@ -60,9 +60,7 @@ class Child:
             async with asyncio.timeout(REAP_S):
                 await self._ended()
         except TimeoutError:
-            log.error(
-                "driver host %d survives SIGKILL: its hardware blocks in the kernel; unplug it", self.pid
-            )
+            log.error("driver host %d survives SIGKILL: its hardware blocks in the kernel; unplug it", self.pid)
 
     async def _ended(self) -> None:
         if not self.alive:
@@ -180,9 +178,7 @@ def open_session(
     if kind not in KINDS:
         raise AddressInvalid(f"{address}: there is no kind of device {kind!r}; there are {', '.join(KINDS)}")
     if parsed.scheme == "sim" and sim_socket is None:
-        raise AddressInvalid(
-            f"{address} needs the simulated observatory; start it, or write an indi:// address"
-        )
+        raise AddressInvalid(f"{address} needs the simulated observatory; start it, or write an indi:// address")
     arguments = ["--kind", kind, "--address", address, "--spool", str(spool), "--gate", str(gate_path)]
     arguments += [f"--offset-us={offset_us}"]
     socket_path = sim_socket if parsed.scheme == "sim" else None

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from astrod_drivers.errors import BY_NAME, BadAnswer, CommandRefused, DeadlineMissed, DriverError, Unreachable
-from astrod_drivers.protocols import KINDS, Device
+from astrod_drivers.protocols import KINDS
 
 T = TypeVar("T")
 LINE_LIMIT = 1 << 18
@@ -70,9 +70,7 @@ def _decode(hint: Any, value: object, where: str) -> Any:
         return tuple(_decode(item_hint, item, f"{where}[{i}]") for i, item in enumerate(_items(value)))
     if origin is dict:
         item_hint = typing.get_args(hint)[1]
-        return {
-            key: _decode(item_hint, item, f"{where}.{key}") for key, item in _fields(value, where).items()
-        }
+        return {key: _decode(item_hint, item, f"{where}.{key}") for key, item in _fields(value, where).items()}
     if dataclasses.is_dataclass(hint):
         return _decode_dataclass(hint, value, where)
     return _decode_plain(hint, value, where)
@@ -81,9 +79,7 @@ def _decode(hint: Any, value: object, where: str) -> Any:
 def _expect(right: bool, hint: Any, value: object, where: str) -> Any:
     if not right:
         name = getattr(hint, "__name__", str(hint))
-        raise BadAnswer(
-            f"{where} should be {name} but is {str(value)[:80]!r}; the two sides differ in version?"
-        )
+        raise BadAnswer(f"{where} should be {name} but is {str(value)[:80]!r}; the two sides differ in version?")
     return value
 
 
@@ -137,12 +133,16 @@ def _hints(of: Any) -> dict[str, Any]:
     return typing.get_type_hints(of)
 
 
+def _protocol(kind: str | type) -> type:
+    return KINDS[kind] if isinstance(kind, str) else kind
+
+
 @cache
-def _signature(kind: str, method: str) -> inspect.Signature | None:
+def _signature(kind: str | type, method: str) -> inspect.Signature | None:
     """The declared method of that kind of device, or None where the protocol has none of that name."""
     if method.startswith("_"):
         return None
-    declared = getattr(KINDS[kind], method, None)
+    declared = getattr(_protocol(kind), method, None)
     return inspect.signature(declared) if inspect.iscoroutinefunction(declared) else None
 
 
@@ -152,12 +152,12 @@ def returns(kind: str, method: str) -> Any:
     return _hints(getattr(KINDS[kind], method))["return"]
 
 
-def _arguments(kind: str, method: str, given: Mapping[str, object]) -> dict[str, Any]:
+def _arguments(kind: str | type, method: str, given: Mapping[str, object]) -> dict[str, Any]:
     """Typed arguments for that method. Raises CommandRefused; nothing has happened then."""
     signature = _signature(kind, method)
     if signature is None:
         raise CommandRefused(f"a {kind} has no method {method[:80]!r}; see astrod_drivers.protocols")
-    hints = _hints(getattr(KINDS[kind], method))
+    hints = _hints(getattr(_protocol(kind), method))
     names = [name for name in signature.parameters if name != "self"]
     if sorted(given) != sorted(names):
         raise CommandRefused(f"{kind}.{method} takes {names}, not {sorted(given)}; nothing was done")
@@ -172,10 +172,10 @@ def _arguments(kind: str, method: str, given: Mapping[str, object]) -> dict[str,
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Offer:
-    """A device as a server offers it: its kind (a key of `protocols.KINDS`) and the device."""
+    """What a server offers: its kind (a key of `protocols.KINDS`, or a protocol of its own) and the object."""
 
-    kind: str
-    device: Device
+    kind: str | type
+    device: object
 
 
 def _line(message: Mapping[str, object]) -> bytes:
@@ -332,9 +332,7 @@ class Connection:
         try:
             reader, writer = await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
         except OSError as fault:
-            raise Unreachable(
-                f"nobody answers at {path}: {fault}; is the simulated observatory up?"
-            ) from fault
+            raise Unreachable(f"nobody answers at {path}: {fault}; is the simulated observatory up?") from fault
         return cls(reader, writer)
 
     @classmethod
