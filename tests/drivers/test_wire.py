@@ -81,16 +81,12 @@ async def connection(server: Path) -> AsyncIterator[Connection]:
 
 
 @given(NAMES, FLOATS, st.booleans(), st.none() | FLOATS, st.integers(1, 4))
-def test_shot_travels_whole(
-    name: str, exposure_s: float, light: bool, gain: float | None, binning: int
-) -> None:
+def test_shot_travels_whole(name: str, exposure_s: float, light: bool, gain: float | None, binning: int) -> None:
     shot = Shot(name, exposure_s, light, gain, None, binning)
     assert decode(Shot, json.loads(json.dumps(encode(shot)))) == shot
 
 
-@given(
-    st.dictionaries(NAMES, FLOATS), st.dictionaries(NAMES, st.sampled_from(["ok", "alert"])), st.integers()
-)
+@given(st.dictionaries(NAMES, FLOATS), st.dictionaries(NAMES, st.sampled_from(["ok", "alert"])), st.integers())
 def test_weather_travels_whole(values: dict[str, float], zones: dict[str, str], measured_us: int) -> None:
     reading = WeatherReading(measured_us, values, zones, overridden=True)  # type: ignore[arg-type]
     assert decode(WeatherReading, json.loads(json.dumps(encode(reading)))) == reading

@@ -86,12 +86,10 @@ class _ProcessLane:
         """Kill the worker, if there is one."""
         if self._retirement is not None:
             self._retirement.cancel()
-        process, pipe, self._process, self._pipe = self._process, self._pipe, None, None
+        process, self._process, self._pipe = self._process, None, None
         if process is not None:
-            process.kill()
+            process.kill()  # whoever still reads from its pipe sees its end, and closes it
             process.join(5.0)
-        if pipe is not None:
-            pipe.close()
 
     async def run(self, deadline_s: float, work: Callable[..., T], args: tuple[Any, ...]) -> T:
         async with self._turn:
@@ -100,14 +98,15 @@ class _ProcessLane:
             loop = asyncio.get_running_loop()
             try:
                 done, value = await self._exchange(loop, deadline_s, (work, args))
+            except asyncio.CancelledError:
+                self.stop()
+                raise
+            except TimeoutError as fault:  # before OSError, of which it is a kind
+                self.stop()
+                raise WorkerLost(f"the {self._name} worker took over {deadline_s:g} s and was killed") from fault
             except (EOFError, OSError) as fault:
                 self.stop()
                 raise WorkerLost(f"the {self._name} worker died; it is started again for the next frame") from fault
-            except (TimeoutError, asyncio.CancelledError) as fault:
-                self.stop()
-                if isinstance(fault, asyncio.CancelledError):
-                    raise
-                raise WorkerLost(f"the {self._name} worker took over {deadline_s:g} s and was killed") from fault
             self._retirement = loop.call_later(IDLE_S, self.stop)
         if not done:
             raise value
@@ -120,9 +119,10 @@ class _ProcessLane:
             if not answer.done():
                 setter(value)
 
+        pipe = self._pipe or self._start()
+
         def ask() -> None:  # in a thread of its own: killing the worker ends its recv
             try:
-                pipe = self._pipe or self._start()
                 pipe.send(call)
                 loop.call_soon_threadsafe(settle, answer.set_result, pipe.recv())
             except (EOFError, OSError) as fault:
