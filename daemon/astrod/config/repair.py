@@ -74,7 +74,7 @@ def _example(info: FieldInfo) -> Any:
 
 
 def beside(path: KeyPath, touched: Sequence[KeyPath]) -> bool:
-    """Whether a fault at `path` may come of a repair: one path leads through the other, or a name was lent."""
+    """Whether a fault at `path` may come of a repair: one leads through the other, or a name was lent."""
     lent = [other for other in touched if other[-1] == "name"]
     if path[-1] == "name" and any(other[:-2] == path[:-2] for other in lent):
         return True

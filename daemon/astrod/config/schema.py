@@ -148,7 +148,7 @@ class DarknessSection(Section):
 
 
 class RoofSection(Section):
-    """The roof or dome that all rigs share. Where there is none: roof = "none" under [site], and no [roof]."""
+    """The roof or dome over all rigs. Where there is none: no [roof], and roof = "none" under [site]."""
 
     address: Address = key(..., "The roof's device.", when="session", example="sim://roof")
     needs_parked: bool = key(True, "The roof must not move over a mount that is not parked.", when="session")
