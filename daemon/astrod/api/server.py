@@ -118,9 +118,9 @@ class ApiServer:
             await self._write(writer, await self._answered(line))
 
     async def _write(self, writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
-        writer.write(json.dumps(answer, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        # Only when all is written may the next request come: an answer nobody reads costs its client the line.
+        # `drain` then waits until all is written: a client that does not read its answer loses its line.
         writer.transport.set_write_buffer_limits(high=0)
+        writer.write(json.dumps(answer, ensure_ascii=False, allow_nan=False).encode() + b"\n")
         async with asyncio.timeout(self._write_s):
             await writer.drain()
 
@@ -197,7 +197,7 @@ def _bound(path: Path) -> socket.socket:
 
 
 def _clear(path: Path) -> None:
-    """Take away a socket that nobody listens on. Raises TellOperator for a living one and for any other file."""
+    """Take away a socket that nobody listens on. Raises TellOperator for anything else that is there."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise TellOperator(f"{path} is there and is no socket; move it away, or change [daemon] run_dir")
