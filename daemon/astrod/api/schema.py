@@ -1,0 +1,268 @@
+"""What daemon and command line say to each other, and its version.
+
+A request is one JSON line, `{"schema": 1, "verb": "status", "args": {}}`; an answer is one too,
+`{"schema": 1, "ok": {…}}` or `{"schema": 1, "error": {"kind": …, "text": …}}`. The texts of times are UTC,
+ISO 8601 with a Z.
+
+Within a version keys are only ever added. Either side ignores keys that it does not know and `read` gives
+those that it misses a value that promises nothing; so a daemon and a command line one version apart still
+speak. Further apart they refuse, and say what to do.
+"""
+
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, Required, TypedDict, TypeVar
+
+SCHEMA = 1
+LINE_MAX = 65_536
+"""Bytes in a request, with its line end."""
+
+ErrorKind = Literal["bad_request", "unknown_verb", "schema", "busy", "refused", "failed", "bug"]
+
+
+class Safety(TypedDict):
+    """`safe` False unless it is known to be; `reasons` say why not. `epoch` is the safety epoch."""
+
+    safe: bool
+    reasons: list[str]
+    epoch: int
+    since: str | None
+
+
+class Device(TypedDict):
+    """`kind` as in `astrod_drivers.protocols.KINDS`; `state` is one of ready, busy, connecting, lost, off."""
+
+    name: str
+    kind: str
+    address: str
+    state: str
+    detail: str
+
+
+class Exposing(TypedDict):
+    """An exposure under way. `elapsed_s` is at the status's own `time`."""
+
+    id: str
+    rig: str
+    train: str
+    kind: str
+    target: str | None
+    request: str | None
+    filter: str | None
+    started: str | None
+    exposure_s: float
+    elapsed_s: float
+
+
+class Slot(TypedDict):
+    """A run of exposures that is planned."""
+
+    start: str
+    end: str
+    rig: str
+    target: str
+    request: str
+    filter: str | None
+    exposure_s: float
+    exposures: int
+    why: str
+
+
+class FrameCounts(TypedDict):
+    """Of the night so far."""
+
+    taken: int
+    kept: int
+    rejected: int
+
+
+class Verdict(TypedDict):
+    """A judged frame. `decision` is keep or reject, `cause` as in `domain.exposure.Cause`; newest last."""
+
+    id: str
+    at: str
+    target: str | None
+    filter: str | None
+    exposure_s: float
+    quality: float
+    decision: str
+    cause: str
+    stars: int | None
+    fwhm_px: float | None
+
+
+class Finding(TypedDict):
+    """A known trouble. `severity` is info, warning or critical; `remedy` is what to do about it."""
+
+    code: str
+    severity: str
+    text: str
+    remedy: str
+
+
+class Next(TypedDict):
+    """What comes next, in words, and when."""
+
+    at: str | None
+    what: str
+
+
+class Hold(TypedDict):
+    """An operator's wish in force: pause, or close."""
+
+    name: str
+    since: str | None
+    until: str | None
+    who: str
+
+
+class Status(TypedDict):
+    """`astrod status --json`. `phase` is the night's own word; `exposing` is empty between exposures."""
+
+    schema: int
+    version: str
+    site: str
+    title: str
+    time: str
+    night: str
+    phase: str
+    safety: Safety
+    devices: list[Device]
+    exposing: list[Exposing]
+    plan: list[Slot]
+    next: Next | None
+    frames: FrameCounts
+    last_verdicts: list[Verdict]
+    holds: list[Hold]
+    health: list[Finding]
+
+
+class PlanAnswer(TypedDict):
+    """`astrod plan --json`. `refused` says, for each request with no slot, why."""
+
+    schema: int
+    site: str
+    night: str
+    made: str | None
+    by: str
+    plan: list[Slot]
+    refused: dict[str, str]
+
+
+class RequestRow(TypedDict):
+    """How far a request has come: `kept` of `count`; `progress` is done, partial or untouched."""
+
+    id: str
+    filter: str | None
+    exposure_s: float
+    count: int
+    kept: int
+    progress: str
+
+
+class TargetRow(TypedDict):
+    """A target, ICRS degrees."""
+
+    name: str
+    ra_deg: float
+    dec_deg: float
+    priority: float
+    rig: str | None
+    requests: list[RequestRow]
+
+
+class TargetsAnswer(TypedDict):
+    """`astrod targets --json`."""
+
+    schema: int
+    site: str
+    targets: list[TargetRow]
+
+
+class FrameRow(TypedDict):
+    """A frame; what is not known yet is null. `path` is relative to the data root."""
+
+    id: str
+    night: str
+    kind: str
+    target: str | None
+    request: str | None
+    filter: str | None
+    exposure_s: float
+    started: str | None
+    path: str | None
+    quality: float | None
+    decision: str | None
+    cause: str | None
+    stars: int | None
+    fwhm_px: float | None
+
+
+class FramesAnswer(TypedDict):
+    """`astrod frames --json`; oldest first."""
+
+    schema: int
+    site: str
+    night: str | None
+    frames: list[FrameRow]
+
+
+class Ack(TypedDict):
+    """The answer to pause, resume and close: what is now in force."""
+
+    schema: int
+    text: str
+
+
+class Error(TypedDict):
+    """Why a request was not answered."""
+
+    kind: str
+    text: str
+
+
+class Request(TypedDict, total=False):
+    """A request."""
+
+    schema: Required[int]
+    verb: Required[str]
+    args: dict[str, Any]
+
+
+Answer = TypeVar("Answer")
+
+
+def read(kind: type[Answer], raw: object) -> Answer:
+    """An answer of this kind from whatever the other side sent.
+
+    A missing or misfit value becomes one that promises nothing (false, 0, "", [], null); unknown keys go.
+    """
+    return typing.cast(Answer, _fit(kind, raw))
+
+
+def speaks(other: object) -> bool:
+    """Whether the two sides understand each other: at most one version apart."""
+    return isinstance(other, int) and abs(other - SCHEMA) <= 1
+
+
+def _fit(hint: Any, raw: object) -> object:
+    if typing.is_typeddict(hint):
+        given = raw if isinstance(raw, Mapping) else {}
+        return {name: _fit(inner, given.get(name)) for name, inner in typing.get_type_hints(hint).items()}
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is list:
+        return [_fit(args[0], item) for item in raw] if isinstance(raw, list) else []
+    if origin is dict:
+        return {str(k): _fit(args[1], v) for k, v in raw.items()} if isinstance(raw, dict) else {}
+    if origin is types.UnionType:
+        return None if raw is None else _fit(args[0], raw)
+    return _plain(hint, raw)
+
+
+def _plain(kind: Any, raw: object) -> object:
+    if isinstance(raw, bool):
+        return raw if kind is bool else kind()
+    if kind is float and isinstance(raw, int):
+        return float(raw)
+    return raw if isinstance(raw, kind) else kind()

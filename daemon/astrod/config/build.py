@@ -1,0 +1,413 @@
+"""From the checked document to the words of the domain, with the faults that only show between keys."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from astrod.config import coordinates
+from astrod.config.faults import nearest
+from astrod.config.position import KeyPath
+from astrod.config.roots import socket_of
+from astrod.config.schema import (
+    DarknessSection,
+    Document,
+    ExposureSection,
+    LimitSection,
+    RigSection,
+    SiteSection,
+    TargetSection,
+    TrainSection,
+    WeatherSection,
+)
+from astrod.config.settings import (
+    DaemonSettings,
+    ModelSettings,
+    NightSettings,
+    Settings,
+    SimulatorSettings,
+    StorageSettings,
+)
+from astrod.domain.instant import from_datetime
+from astrod.domain.site import (
+    CameraSetup,
+    Darkness,
+    FocuserSetup,
+    Limit,
+    MountSetup,
+    Place,
+    Rig,
+    RoofSetup,
+    Site,
+    Train,
+    WeatherSetup,
+)
+from astrod.domain.target import Request, Target
+from astrod.errors import InputInvalid
+
+Resolve = Callable[[str], tuple[float, float]]
+"""From a catalogue name to ICRS degrees; raises InputInvalid, which names the nearest."""
+
+SOCKET_PATH_MAX = 107
+"""Bytes in a Unix socket's path (`sun_path` of unix(7), less its closing zero)."""
+
+
+@dataclass(slots=True)
+class Builder:
+    """Builds, and gathers faults (path, text) and notes: what is right but perhaps not meant."""
+
+    document: Document
+    folder: Path
+    resolve: Resolve | None
+    faults: list[tuple[KeyPath, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def fault(self, path: KeyPath, text: str) -> None:
+        self.faults.append((path, text))
+
+    # -- the site --------------------------------------------------------------------------------------------
+
+    def site(self) -> Site | None:
+        """The site; None when faults stand in the way, which are then in `faults`."""
+        self._check_roof_and_weather()
+        self._check_names()
+        self._check_addresses()
+        self._check_horizon()
+        darkness = self._darkness()
+        weather = tuple(
+            self._weather(("weather", i), section) for i, section in enumerate(self.document.weather)
+        )
+        if self.faults or darkness is None:
+            return None
+        section, roof = self.document.site, self.document.roof
+        return Site(
+            name=section.name,
+            title=section.title or section.name,
+            place=Place(section.latitude_deg, section.longitude_deg, section.height_m),
+            rigs=tuple(_rig(rig) for rig in self.document.rig),
+            roof=RoofSetup(**roof.model_dump()) if roof else None,
+            weather=weather,
+            darkness=darkness,
+            horizon=_horizon(section),
+            min_altitude_deg=section.min_altitude_deg,
+        )
+
+    def _check_roof_and_weather(self) -> None:
+        site, roof = self.document.site, self.document.roof
+        if roof is None and site.roof is None:
+            self.fault(("roof",), 'is missing; give it an address, or write roof = "none" under [site]')
+        if roof is not None and site.roof == "none":
+            self.fault(("site", "roof"), 'says "none", yet there is a [roof]; remove one of the two')
+        if self.document.weather and site.weather == "none":
+            self.fault(("site", "weather"), 'says "none", yet there is a [[weather]]; remove one of the two')
+        if roof is not None and not self.document.weather and site.weather is None:
+            text = 'is missing: the roof would open blindly; add a source, or weather = "none" under [site]'
+            self.fault(("weather",), text)
+        if roof is not None and not self.document.weather and site.weather == "none":
+            self.notes.append("the roof opens with no weather source: a person must watch the sky")
+
+    def _check_names(self) -> None:
+        self._unique(("rig",), [rig.name for rig in self.document.rig])
+        self._unique(("weather",), [source.name for source in self.document.weather])
+        for i, rig in enumerate(self.document.rig):
+            self._unique(("rig", i, "train"), [train.name for train in rig.train])
+        for i, source in enumerate(self.document.weather):
+            self._unique(("weather", i, "limits"), [limit.name for limit in source.limits])
+
+    def _unique(self, path: KeyPath, names: list[str]) -> None:
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                self.fault((*path, index, "name"), f'"{name}" is taken already; each name is used once')
+
+    def _check_addresses(self) -> None:
+        seen: set[str] = set()
+        for path, address in _addresses(self.document):
+            if address in seen:
+                self.fault(path, f'"{address}" is used already; each device has one place')
+            seen.add(address)
+
+    def _check_horizon(self) -> None:
+        for i, (azimuth_deg, altitude_deg) in enumerate(self.document.site.horizon):
+            path = ("site", "horizon", i)
+            if not 0.0 <= azimuth_deg < 360.0:
+                self.fault(path, f"azimuth {azimuth_deg} is outside 0..360 (360 is 0)")
+            if not -10.0 <= altitude_deg < 90.0:
+                self.fault(path, f"altitude {altitude_deg} is outside -10..90")
+
+    def _darkness(self) -> Darkness | None:
+        section = self.document.darkness
+        if not section.observe_below_deg <= section.prepare_below_deg <= section.roof_below_deg:
+            text = "observe_below_deg <= prepare_below_deg <= roof_below_deg must hold"
+            self.fault(("darkness",), text)
+            return None
+        before, after = self._moment(section, "not_before"), self._moment(section, "not_after")
+        if before is not None and after is not None and before >= after:
+            self.fault(("darkness", "not_after"), "is not after not_before")
+        return Darkness(
+            section.observe_below_deg, section.prepare_below_deg, section.roof_below_deg, before, after
+        )
+
+    def _moment(self, section: DarknessSection, name: str) -> int | None:
+        moment: datetime | None = getattr(section, name)
+        if moment is None:
+            return None
+        if moment.tzinfo is None:
+            self.fault(("darkness", name), f"{moment.isoformat()} has no zone; add Z for UTC")
+            return None
+        return from_datetime(moment)
+
+    def _weather(self, path: KeyPath, section: WeatherSection) -> WeatherSetup:
+        limits = [self._limit((*path, "limits", i), limit) for i, limit in enumerate(section.limits)]
+        if not section.limits:
+            self.notes.append(f'weather source "{section.name}" has no limits: only its silence is unsafe')
+        if section.stale_s <= section.poll_s:
+            self.fault(
+                (*path, "stale_s"), f"{section.stale_s} s must be longer than poll_s ({section.poll_s} s)"
+            )
+        return WeatherSetup(
+            name=section.name,
+            address=section.address,
+            limits=tuple(limit for limit in limits if limit is not None),
+            poll_s=section.poll_s,
+            stale_s=section.stale_s,
+            frozen_s=section.frozen_s,
+            unsafe_after=section.unsafe_after,
+            safe_after_s=section.safe_after_s,
+        )
+
+    def _limit(self, path: KeyPath, section: LimitSection) -> Limit | None:
+        low, high = section.low, section.high
+        if low is None and high is None:
+            self.fault(path, f"{section.name} has neither low nor high")
+            return None
+        if low is not None and high is not None and low + 2 * section.margin >= high:
+            self.fault(
+                (*path, "high"),
+                f"nothing between low {low} and high {high} is safe with margin {section.margin}",
+            )
+        return Limit(section.name, low, high, section.margin)
+
+    # -- targets ---------------------------------------------------------------------------------------------
+
+    def targets(self) -> tuple[Target, ...]:
+        """The targets that are right; faults of the others are in `faults`."""
+        sections = self.document.target
+        seen: dict[str, str] = {}
+        built = []
+        for i, section in enumerate(sections):
+            path: KeyPath = ("target", i)
+            folded = " ".join(section.name.split()).casefold()
+            if folded in seen:
+                self.fault((*path, "name"), f'"{section.name}" is a target already; each name is used once')
+                continue
+            seen[folded] = section.name
+            built.append(self._target(path, section))
+        if not sections:
+            self.notes.append("there is no target; the night will take nothing (add one to targets.d)")
+        return tuple(target for target in built if target is not None)
+
+    def _target(self, path: KeyPath, section: TargetSection) -> Target | None:
+        self._check_rig_and_trains(path, section)
+        place = self._place(path, section)
+        if place is None:
+            return None
+        self._note_if_never_up(section, place[1])
+        return Target(
+            name=section.name,
+            ra_deg=place[0],
+            dec_deg=place[1],
+            requests=tuple(_request(section.name, i, e) for i, e in enumerate(section.exposures)),
+            priority=section.priority,
+            min_altitude_deg=section.min_altitude_deg,
+            max_airmass=section.max_airmass,
+            min_moon_deg=section.min_moon_deg,
+            rig=section.rig,
+        )
+
+    def _place(self, path: KeyPath, section: TargetSection) -> tuple[float, float] | None:
+        ra_deg, dec_deg = section.ra_deg, section.dec_deg
+        if section.coordinates is not None:
+            if ra_deg is not None or dec_deg is not None:
+                self.fault(
+                    (*path, "coordinates"), "is given beside ra_deg or dec_deg; keep one of the two ways"
+                )
+                return None
+            try:
+                return coordinates.parse(section.coordinates)
+            except ValueError as fault:
+                self.fault((*path, "coordinates"), f'"{section.coordinates}" {fault}')
+                return None
+        if ra_deg is not None and dec_deg is not None:
+            return ra_deg, dec_deg
+        if ra_deg is not None or dec_deg is not None:
+            self.fault(path, f"{'dec_deg' if dec_deg is None else 'ra_deg'} is missing beside the other")
+            return None
+        return self._resolved(path, section.name)
+
+    def _resolved(self, path: KeyPath, name: str) -> tuple[float, float] | None:
+        if self.resolve is None:
+            self.fault(
+                (*path, "name"), f'"{name}" has no coordinates, and there is no catalogue here; give them'
+            )
+            return None
+        try:
+            return self.resolve(name)
+        except InputInvalid as fault:
+            self.fault((*path, "name"), f"{fault} (or give coordinates)")
+            return None
+
+    def _check_rig_and_trains(self, path: KeyPath, section: TargetSection) -> None:
+        rigs = {rig.name: rig for rig in self.document.rig}
+        if section.rig is not None and section.rig not in rigs:
+            self.fault((*path, "rig"), _no_such("rig", section.rig, list(rigs)))
+            return
+        chosen = [rigs[section.rig]] if section.rig is not None else list(self.document.rig)
+        trains = [train for rig in chosen for train in rig.train]
+        for i, exposure in enumerate(section.exposures):
+            self._check_exposure((*path, "exposures", i), exposure, trains)
+
+    def _check_exposure(self, path: KeyPath, exposure: ExposureSection, trains: list[TrainSection]) -> None:
+        names = [train.name for train in trains]
+        if exposure.train is not None and exposure.train not in names:
+            self.fault((*path, "train"), _no_such("train", exposure.train, names))
+            return
+        able = [train for train in trains if exposure.train in (None, train.name)]
+        if exposure.filter is not None and not any(train.wheel for train in able):
+            self.fault(
+                (*path, "filter"), f'"{exposure.filter}" is asked for, but no train has a wheel; leave it out'
+            )
+
+    def _note_if_never_up(self, section: TargetSection, dec_deg: float) -> None:
+        site = self.document.site
+        highest_deg = 90.0 - abs(site.latitude_deg - dec_deg)
+        least_deg = max(site.min_altitude_deg, section.min_altitude_deg or 0.0)
+        if highest_deg < least_deg:
+            self.notes.append(
+                f"{section.name} never rises above {least_deg:g}° here (at best {highest_deg:.0f}°)"
+            )
+
+    # -- settings --------------------------------------------------------------------------------------------
+
+    def settings(self) -> Settings:
+        """All that is not the site, with absolute paths."""
+        night, models, storage = self.document.night, self.document.models, self.document.storage
+        return Settings(
+            night=NightSettings(**night.model_dump()),
+            models=ModelSettings(
+                models.enabled, self._optional_path(models.quality_model), models.keep_at_least
+            ),
+            storage=StorageSettings(
+                data_dir=self.folder / storage.data_dir,
+                spool_dir=self.folder / storage.spool_dir,
+                free_min_gb=storage.free_min_gb,
+                raw_days=storage.raw_days,
+                preview_days=storage.preview_days,
+                quarantine_days=storage.quarantine_days,
+                telemetry_days=storage.telemetry_days,
+            ),
+            daemon=self._daemon(),
+            simulator=self._simulator(),
+        )
+
+    def _daemon(self) -> DaemonSettings:
+        section = self.document.daemon
+        socket = socket_of(self.folder, section.run_dir, section.socket)
+        size = len(str(socket).encode())
+        if size > SOCKET_PATH_MAX:
+            self.fault(
+                ("daemon", "run_dir"),
+                f"the socket's path {socket} has {size} bytes, {SOCKET_PATH_MAX} is the most; shorten it",
+            )
+        return DaemonSettings(
+            self.folder / section.run_dir, socket, section.log_level, section.housekeeping_after_noon_min
+        )
+
+    def _simulator(self) -> SimulatorSettings:
+        section = self.document.simulator
+        self._unique_texts(("simulator", "filters"), section.filters)
+        return SimulatorSettings(
+            section.seed,
+            section.weather,
+            section.width_px,
+            section.height_px,
+            section.pixel_um,
+            tuple(section.filters),
+        )
+
+    def _unique_texts(self, path: KeyPath, texts: list[str]) -> None:
+        for index, text in enumerate(texts):
+            if text in texts[:index]:
+                self.fault((*path, index), f'"{text}" is there twice')
+
+    def _optional_path(self, text: str | None) -> Path | None:
+        if text is None:
+            return None
+        path = self.folder / text
+        if not path.is_file():
+            self.fault(("models", "quality_model"), f"{path} is no file")
+        return path
+
+
+def _no_such(what: str, name: str, known: list[str]) -> str:
+    close = nearest(name, known)
+    return f'"{name}" is no {what}; ' + (
+        f'did you mean "{close}"?' if close else f"there is {', '.join(known)}"
+    )
+
+
+def _addresses(document: Document) -> Iterator[tuple[KeyPath, str]]:
+    """Each device's address with its path. A source of weather may be shared by name, so no two are equal."""
+    if document.roof:
+        yield ("roof", "address"), document.roof.address
+    for i, source in enumerate(document.weather):
+        yield ("weather", i, "address"), source.address
+    for i, rig in enumerate(document.rig):
+        yield ("rig", i, "mount", "address"), rig.mount.address
+        for j, train in enumerate(rig.train):
+            yield from _train_addresses(("rig", i, "train", j), train)
+
+
+def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPath, str]]:
+    yield (*path, "camera", "address"), train.camera.address
+    if train.focuser:
+        yield (*path, "focuser", "address"), train.focuser.address
+    for name in ("wheel", "rotator", "guider", "cover"):
+        address: str | None = getattr(train, name)
+        if address is not None:
+            yield (*path, name), address
+
+
+def _rig(section: RigSection) -> Rig:
+    return Rig(
+        section.name, MountSetup(**section.mount.model_dump()), tuple(_train(t) for t in section.train)
+    )
+
+
+def _train(section: TrainSection) -> Train:
+    return Train(
+        name=section.name,
+        camera=CameraSetup(**section.camera.model_dump()),
+        focal_length_mm=section.focal_length_mm,
+        aperture_mm=section.aperture_mm,
+        focuser=FocuserSetup(**section.focuser.model_dump()) if section.focuser else None,
+        wheel=section.wheel,
+        rotator=section.rotator,
+        guider=section.guider,
+        cover=section.cover,
+    )
+
+
+def _horizon(section: SiteSection) -> tuple[tuple[float, float], ...]:
+    return tuple(sorted((azimuth_deg, altitude_deg) for azimuth_deg, altitude_deg in section.horizon))
+
+
+def _request(target: str, index: int, section: ExposureSection) -> Request:
+    return Request(
+        id=f"{target}/{index + 1}",
+        target=target,
+        exposure_s=section.exposure_s,
+        count=section.count,
+        filter=section.filter,
+        binning=section.binning,
+        train=section.train,
+    )

@@ -1,0 +1,92 @@
+"""Where a configuration lies, and which files make it up. Standard library only: the light doors use it.
+
+A configuration is a main file, the `conf.d/*.toml` beside it, then the `targets.d/*.toml` beside it, each
+folder in order of file name.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from astrod.errors import ConfigInvalid
+
+VARIABLE = "ASTROD_CONFIG"
+DEFAULT_ROOT = Path("/etc/astrod")
+MAIN_FILE = "astrod.toml"
+DEFAULT = DEFAULT_ROOT / MAIN_FILE
+RUN_DIR = "/run/astrod"
+SOCKET_NAME = "astrod.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFiles:
+    """The files of a configuration, absolute. Relative paths inside them are relative to `folder`."""
+
+    main: Path
+    parts: tuple[Path, ...]
+    targets: tuple[Path, ...]
+
+    @property
+    def folder(self) -> Path:
+        return self.main.parent
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every file, in the order in which they are read."""
+        return (self.main, *self.parts, *self.targets)
+
+    def label(self, path: Path) -> str:
+        """How a fault names the file: relative to the configuration's folder."""
+        return str(path.relative_to(self.folder))
+
+
+def find(root: Path | None = None) -> ConfigFiles:
+    """The files of the configuration at `root` (a file or a folder).
+
+    None: what the environment variable ASTROD_CONFIG names, else /etc/astrod. Raises ConfigInvalid.
+    """
+    given = root if root is not None else Path(os.environ.get(VARIABLE) or DEFAULT_ROOT)
+    main = (given / MAIN_FILE if given.is_dir() else given).absolute()
+    if not main.is_file():
+        what = "has no astrod.toml" if given.is_dir() else "is not there"
+        raise ConfigInvalid(
+            [f"{given}: {what}; name a file or folder with --config or {VARIABLE}, or make {DEFAULT}"]
+        )
+    return ConfigFiles(main, _sorted(main.parent / "conf.d"), _sorted(main.parent / "targets.d"))
+
+
+def _sorted(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(path for path in folder.glob("*.toml") if not path.name.startswith(".")))
+
+
+def socket_path(root: Path | None = None) -> Path:
+    """The daemon's socket by the configuration at `root`, without checking the rest of it.
+
+    A client must reach a running daemon even while its configuration is being edited: a file that cannot be
+    read counts for nothing here, and `astrod config check` says what is wrong with it.
+    """
+    try:
+        files = find(root)
+    except ConfigInvalid:
+        if root is not None:
+            raise
+        return Path(RUN_DIR) / SOCKET_NAME
+    daemon: dict[str, object] = {}
+    for path in (files.main, *files.parts):
+        daemon |= _daemon_section(path)
+    return socket_of(files.folder, daemon.get("run_dir"), daemon.get("socket"))
+
+
+def socket_of(folder: Path, run_dir: object, socket: object) -> Path:
+    """The socket's path from `run_dir` and `socket` of [daemon]; what is no text counts as absent."""
+    base = folder / (run_dir if isinstance(run_dir, str) else RUN_DIR)
+    return base / (socket if isinstance(socket, str) else SOCKET_NAME)
+
+
+def _daemon_section(path: Path) -> dict[str, object]:
+    try:
+        section = tomllib.loads(path.read_text(encoding="utf-8")).get("daemon")
+    except (OSError, ValueError):  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        return {}
+    return section if isinstance(section, dict) else {}

@@ -1,0 +1,493 @@
+"""Every key of the configuration: its type, range, default, meaning, and when a change takes effect.
+
+This is the one place that knows pydantic. A key's unit is in its name. `when` says what a change needs:
+
+* `live`     in force at the next exposure after `systemctl reload astrod`;
+* `session`  the device is let go and connected again;
+* `restart`  only a restart of the daemon.
+
+`daemon/docs/configuration.md` and `etc/astrod.toml` are generated from here by `reference.py`.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic.fields import FieldInfo
+
+from astrod.config.settings import LogLevel, Scenario
+
+When = Literal["live", "session", "restart"]
+Quantity = Literal[
+    "temperature_c",
+    "humidity_percent",
+    "dew_point_c",
+    "pressure_hpa",
+    "wind_m_s",
+    "gust_m_s",
+    "rain_mm_h",
+    "cloud_percent",
+    "sky_temperature_c",
+    "sky_brightness_mag",
+]
+"""What a weather source may measure; the canonical names of `astrod_drivers.protocols.WeatherReading`."""
+
+Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
+NAME = r"^[a-z][a-z0-9_]{0,31}$"
+
+_INDI = re.compile(r"^indi://[^/:\s]+(:\d{1,5})?/\S.*$")
+_SIM = re.compile(r"^sim://\S+$")
+
+
+def _address(text: str) -> str:
+    if not (_INDI.match(text) or _SIM.match(text)):
+        raise ValueError("is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+def key(
+    default: Any, doc: str, *, when: When, example: Any = None, shown: bool = False, **bounds: Any
+) -> Any:
+    """A key of the configuration.
+
+    `default` `...` makes it required. `example` is what `etc/astrod.toml` shows where there is no default.
+    `shown` keys stand uncommented in `etc/astrod.toml`. `bounds` are pydantic's (ge, le, gt, lt, pattern…).
+    """
+    extra = {"when": when, "example": example, "shown": shown or default is ...}
+    return Field(default, description=doc, json_schema_extra=extra, **bounds)
+
+
+def section(doc: str, *, factory: type[BaseModel] | None = None, shown: bool = False) -> Any:
+    """A table of the configuration. Without a `factory` an absent one is None."""
+    extra: dict[str, JsonValue] = {"shown": shown}
+    if factory is not None:
+        return Field(default_factory=factory, description=doc, json_schema_extra=extra)
+    return Field(None, description=doc, json_schema_extra=extra)
+
+
+def sections(doc: str, *, shown: bool = False, least: int = 0) -> Any:
+    """A list of tables, `least` of them at least."""
+    extra: dict[str, JsonValue] = {"shown": shown}
+    if least:
+        return Field(..., min_length=least, description=doc, json_schema_extra=extra)
+    return Field(default_factory=list, description=doc, json_schema_extra=extra)
+
+
+class Section(BaseModel):
+    """A table of the configuration: strict types, no key that is not declared."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class SiteSection(Section):
+    """The observatory itself."""
+
+    name: str = key(
+        ...,
+        "Short name, in file names and exposure ids for ever: lower-case letters, digits and _.",
+        when="restart",
+        example="home",
+        pattern=NAME,
+    )
+    title: str = key("", "The name for people.", when="live", example="Home observatory")
+    latitude_deg: float = key(
+        ..., "Latitude, WGS84, north positive.", when="restart", example=41.7, ge=-90, le=90
+    )
+    longitude_deg: float = key(
+        ..., "Longitude, WGS84, east positive.", when="restart", example=1.4, ge=-180, le=180
+    )
+    height_m: float = key(..., "Height above sea level.", when="restart", example=760.0, ge=-430, le=9000)
+    min_altitude_deg: float = key(25.0, "Nothing is observed below this altitude.", when="live", ge=0, lt=90)
+    horizon: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = key(
+        [],
+        "What stands around: [azimuth_deg, altitude_deg] points, joined by straight lines; east is 90.",
+        when="live",
+        example=[[0.0, 20.0], [90.0, 35.0], [180.0, 20.0], [270.0, 28.0]],
+    )
+    roof: Literal["none"] | None = key(
+        None,
+        'Write "none" where there is nothing to open (and no [roof]); attend such a site until dawn.',
+        when="restart",
+        example="none",
+    )
+    weather: Literal["none"] | None = key(
+        None,
+        'Write "none" where a roof opens with no weather source: then a person must watch the sky.',
+        when="restart",
+        example="none",
+    )
+
+
+class DarknessSection(Section):
+    """How dark it must be, as altitudes of the Sun."""
+
+    observe_below_deg: float = key(
+        -12.0, "Exposures of the sky begin and end here.", when="live", ge=-30, le=5
+    )
+    prepare_below_deg: float = key(-6.0, "Cooling and opening begin here.", when="live", ge=-30, le=10)
+    roof_below_deg: float = key(
+        0.0, "With the Sun above this an open roof is unsafe.", when="live", ge=-18, le=90
+    )
+    not_before: datetime | None = key(
+        None,
+        "No exposure before this moment (write the zone: Z is UTC).",
+        when="live",
+        example=datetime.fromisoformat("2026-12-14T22:00:00+00:00"),
+    )
+    not_after: datetime | None = key(
+        None,
+        "No exposure after this moment.",
+        when="live",
+        example=datetime.fromisoformat("2026-12-15T05:00:00+00:00"),
+    )
+
+
+class RoofSection(Section):
+    """The roof or dome over all rigs. Where there is none: no [roof], and roof = "none" under [site]."""
+
+    address: Address = key(..., "The roof's device.", when="session", example="sim://roof")
+    needs_parked: bool = key(True, "The roof must not move over a mount that is not parked.", when="session")
+    open_s: float = key(120.0, "Opening takes no longer than this.", when="live", gt=0, le=1800)
+    close_s: float = key(120.0, "Closing takes no longer than this.", when="live", gt=0, le=1800)
+
+
+class LimitSection(Section):
+    """When a measured value is unsafe: above `high` or below `low`."""
+
+    name: Quantity = key(..., "What is measured.", when="live", example="wind_m_s")
+    low: float | None = key(None, "Unsafe below this.", when="live", example=0.0)
+    high: float | None = key(None, "Unsafe above this.", when="live", example=12.0, shown=True)
+    margin: float = key(
+        0.0, "How far inside the bound a value must return to be safe again.", when="live", ge=0
+    )
+
+
+class WeatherSection(Section):
+    """A weather source, as many as there are; each must be safe by its own limits. Unknown is unsafe."""
+
+    name: str = key(..., "What to call it.", when="session", example="station", pattern=NAME)
+    address: Address = key(..., "The source's device.", when="session", example="sim://weather")
+    poll_s: float = key(5.0, "Seconds between two readings.", when="live", ge=0.5, le=600)
+    stale_s: float = key(120.0, "An older reading counts for nothing.", when="live", gt=0, le=3600)
+    frozen_s: float = key(
+        0.0,
+        "Values that stay the same to the last digit this long come from a dead sensor; 0 is never.",
+        when="live",
+        ge=0,
+        le=86400,
+    )
+    unsafe_after: int = key(2, "Bad readings in a row that make it unsafe.", when="live", ge=1, le=100)
+    safe_after_s: float = key(
+        300.0, "Good readings for this long make it safe again.", when="live", ge=0, le=86400
+    )
+    limits: list[LimitSection] = sections("The limits of this source.", shown=True)
+
+
+class MountSection(Section):
+    """The mount of a rig."""
+
+    address: Address = key(..., "The mount's device.", when="session", example="sim://mount")
+    kind: Literal["equatorial", "altaz"] = key("equatorial", "How it stands.", when="session")
+    settle_s: float = key(3.0, "Rest between the end of a slew and an exposure.", when="live", ge=0, le=120)
+    slew_s: float = key(180.0, "A slew takes no longer than this.", when="live", gt=0, le=1800)
+    park_s: float = key(180.0, "Parking takes no longer than this.", when="live", gt=0, le=1800)
+    on_target_arcmin: float = key(
+        10.0, "Farther from its target than this, the mount is not on target.", when="live", gt=0, le=600
+    )
+
+
+class CameraSection(Section):
+    """The camera of a train: colour or mono, cooled or not, a DSLR too."""
+
+    address: Address = key(..., "The camera's device.", when="session", example="sim://camera")
+    gain: float | None = key(
+        None, "Gain, in the camera's own unit; left alone without it.", when="live", example=100.0
+    )
+    offset: float | None = key(None, "Offset, in the camera's own unit.", when="live", example=30.0)
+    binning: int = key(1, "Pixels joined along each side.", when="live", ge=1, le=8)
+    bayer: Bayer | None = key(
+        None, "What the driver does not know of the colour matrix, or mono.", when="session", example="RGGB"
+    )
+    cool_to_c: float | None = key(
+        None,
+        "Sensor temperature; without it the cooler is left alone (DSLR).",
+        when="live",
+        example=-10.0,
+        ge=-100,
+        le=40,
+    )
+    egain_e_per_adu: float | None = key(
+        None, "Electrons per ADU, where the driver has no figure.", when="live", example=0.25, gt=0, le=1000
+    )
+    saturation_adu: int = key(
+        65535, "From here on a pixel tells nothing.", when="live", ge=255, le=4294967295
+    )
+    readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="live", ge=0, le=600)
+
+
+class FocuserSection(Section):
+    """The focuser of a train. Leave it out where there is none."""
+
+    address: Address = key(..., "The focuser's device.", when="session", example="sim://focuser")
+    start_position: int | None = key(
+        None, "Where to begin the night, steps.", when="live", example=10000, ge=0
+    )
+    step: int = key(150, "Steps between two points of a focus run.", when="live", ge=1, le=100000)
+    backlash: int = key(
+        0, "Steps of overshoot against the direction of approach.", when="live", ge=0, le=100000
+    )
+
+
+class TrainSection(Section):
+    """What hangs on a mount behind one optic; several may share a mount. Name only the devices there are."""
+
+    name: str = key(..., "What to call it.", when="session", example="main", pattern=NAME)
+    focal_length_mm: float = key(
+        ..., "Focal length, reducers counted.", when="session", example=400.0, gt=0, le=100000
+    )
+    aperture_mm: float = key(..., "Clear aperture.", when="session", example=80.0, gt=0, le=40000)
+    wheel: Address | None = key(
+        None, "The filter wheel's device.", when="session", example="sim://wheel", shown=True
+    )
+    rotator: Address | None = key(
+        None, "The rotator's device.", when="session", example="indi://localhost:7624/Rotator Simulator"
+    )
+    guider: Address | None = key(
+        None, "The guider's device.", when="session", example="indi://localhost:7624/Guide Simulator"
+    )
+    cover: Address | None = key(
+        None, "The cover's device.", when="session", example="indi://localhost:7624/Dust Cover Simulator"
+    )
+    camera: CameraSection = Field(..., description="The train's camera.", json_schema_extra={"shown": True})
+    focuser: FocuserSection | None = section("The train's focuser.", shown=True)
+
+
+class RigSection(Section):
+    """A mount and what it carries; as many as stand under the roof."""
+
+    name: str = key(..., "What to call it.", when="session", example="main", pattern=NAME)
+    mount: MountSection = Field(..., description="The rig's mount.", json_schema_extra={"shown": True})
+    train: list[TrainSection] = sections("The rig's trains.", shown=True, least=1)
+
+
+class NightSection(Section):
+    """How a night is run."""
+
+    retakes_max: int = key(1, "How often a rejected exposure is taken again.", when="live", ge=0, le=10)
+    cloud_pause_s: float = key(
+        120.0, "Pause between test frames while clouds stand in the way.", when="live", ge=5, le=3600
+    )
+    test_exposure_s: float = key(10.0, "Length of such a test frame.", when="live", gt=0, le=300)
+    focus_at_start: bool = key(
+        True, "Focus before the first exposure, where there is a focuser.", when="live"
+    )
+    refocus_every_min: float = key(
+        120.0, "Focus again after this long; 0 is only when frames ask for it.", when="live", ge=0, le=1440
+    )
+    cool_deadline_s: float = key(
+        900.0,
+        "A camera that has not reached its temperature by then observes as it is.",
+        when="live",
+        ge=0,
+        le=7200,
+    )
+    plan_work_s: float = key(
+        1.0,
+        "Work that the solver may put into one plan, in its own deterministic seconds.",
+        when="live",
+        gt=0,
+        le=60,
+    )
+    frames_in_flight_max: int = key(
+        3, "So many frames may wait for their verdict; then the camera waits.", when="live", ge=1, le=10
+    )
+
+
+class ModelsSection(Section):
+    """The models that judge frames. They advise; without them classical measures judge."""
+
+    enabled: bool = key(True, "Use the models.", when="live")
+    quality_model: str | None = key(
+        None,
+        "Another quality model (.onnx, its card beside it) than the shipped one.",
+        when="live",
+        example="models/quality.onnx",
+    )
+    keep_at_least: float | None = key(
+        None,
+        "Keep frames of at least this quality; the model's own threshold without it.",
+        when="live",
+        example=50.0,
+        ge=0,
+        le=100,
+    )
+
+
+class StorageSection(Section):
+    """Where data lie, and what may be deleted. Relative paths start at the configuration's folder."""
+
+    data_dir: str = key("/var/lib/astrod", "Frames, archive, products.", when="restart", min_length=1)
+    spool_dir: str = key(
+        "/dev/shm/astrod", "Frames on their way, before they are kept.", when="restart", min_length=1
+    )
+    free_min_gb: float = key(
+        5.0, "With less free than this, `status` calls for help.", when="live", ge=0, le=100000
+    )
+    raw_days: int = key(0, "Delete raw frames after so many days; 0 is never.", when="live", ge=0, le=36500)
+    preview_days: int = key(
+        30, "Delete previews after so many days; 0 is never.", when="live", ge=0, le=36500
+    )
+    quarantine_days: int = key(
+        90, "Delete quarantined frames after so many days; 0 is never.", when="live", ge=0, le=36500
+    )
+    telemetry_days: int = key(
+        365, "Delete telemetry after so many days; 0 is never.", when="live", ge=0, le=36500
+    )
+
+
+class DaemonSection(Section):
+    """The process itself."""
+
+    run_dir: str = key("/run/astrod", "Sockets and other things of the moment.", when="restart", min_length=1)
+    socket: str = key(
+        "astrod.sock", "The command line's socket, within run_dir.", when="restart", min_length=1
+    )
+    log_level: LogLevel = key("info", "The least that is logged.", when="live")
+    housekeeping_after_noon_min: float = key(
+        30.0,
+        "Report, retention and database upkeep run this long after the site's local noon.",
+        when="restart",
+        ge=0,
+        le=360,
+    )
+
+
+class SimulatorSection(Section):
+    """The simulated observatory behind `sim://` addresses; without any of them it is not started."""
+
+    seed: int = key(
+        1, "The same seed gives the same sky, weather and faults.", when="restart", ge=0, le=4294967295
+    )
+    weather: Scenario = key("clear", "The weather of the night.", when="restart")
+    width_px: int = key(1936, "Width of its sensor.", when="restart", ge=64, le=16384)
+    height_px: int = key(1096, "Height of its sensor.", when="restart", ge=64, le=16384)
+    pixel_um: float = key(2.9, "Size of a pixel.", when="restart", ge=1, le=30)
+    filters: list[str] = key(
+        ["L", "R", "G", "B", "Ha"], "What is in its wheel.", when="restart", min_length=1, max_length=12
+    )
+
+
+class ExposureSection(Section):
+    """Exposures of one kind."""
+
+    exposure_s: float = key(..., "Length of one exposure.", when="live", example=120.0, gt=0, le=3600)
+    count: int = key(
+        ..., "How many usable ones are wanted, over all nights.", when="live", example=40, ge=1, le=100000
+    )
+    filter: str | None = key(
+        None, "Filter; leave it out where there is no wheel.", when="live", example="L", min_length=1
+    )
+    binning: int = key(1, "Pixels joined along each side.", when="live", ge=1, le=8)
+    train: str | None = key(
+        None, "The train to use, by name; any that can without it.", when="live", example="main"
+    )
+
+
+class TargetSection(Section):
+    """A target. With a name alone its place comes from the catalogue that astrod ships."""
+
+    name: str = key(
+        ...,
+        "Its name; with no coordinates, a name of the catalogue (M 31, NGC 891, Vega).",
+        when="live",
+        example="M 31",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 _+.\-/']{0,63}$",
+    )
+    ra_deg: float | None = key(None, "Right ascension, ICRS.", when="live", example=10.6847, ge=0, lt=360)
+    dec_deg: float | None = key(None, "Declination, ICRS.", when="live", example=41.2687, ge=-90, le=90)
+    coordinates: str | None = key(
+        None,
+        "Both in one text, ICRS, instead of ra_deg and dec_deg.",
+        when="live",
+        example="00h42m44s +41d16m08s",
+    )
+    priority: float = key(1.0, "Relative worth: 2 is worth twice 1.", when="live", gt=0, le=1000)
+    min_altitude_deg: float | None = key(
+        None, "Higher than the site's own limit.", when="live", example=35.0, ge=0, lt=90
+    )
+    max_airmass: float | None = key(
+        None, "Not through more air than this.", when="live", example=1.8, ge=1, le=40
+    )
+    min_moon_deg: float = key(0.0, "Keep this far from the Moon.", when="live", ge=0, le=180)
+    rig: str | None = key(
+        None, "The rig to use, by name; any that can without it.", when="live", example="main"
+    )
+    exposures: list[ExposureSection] = sections("What is wanted of it.", shown=True, least=1)
+
+
+class Document(Section):
+    """The whole configuration, all files joined."""
+
+    site: SiteSection = Field(..., description="The observatory.", json_schema_extra={"shown": True})
+    darkness: DarknessSection = section("How dark it must be.", factory=DarknessSection)
+    roof: RoofSection | None = section("The roof.", shown=True)
+    weather: list[WeatherSection] = sections("The weather sources.", shown=True)
+    rig: list[RigSection] = sections("The rigs.", shown=True, least=1)
+    night: NightSection = section("How a night is run.", factory=NightSection)
+    models: ModelsSection = section("The models.", factory=ModelsSection)
+    storage: StorageSection = section("Where data lie.", factory=StorageSection)
+    daemon: DaemonSection = section("The process itself.", factory=DaemonSection)
+    simulator: SimulatorSection = section("The simulated observatory.", factory=SimulatorSection)
+    target: list[TargetSection] = sections("The targets; usually in files of their own, targets.d/*.toml.")
+
+
+# -- reading the schema itself -------------------------------------------------------------------------------
+
+
+def extra_of(info: FieldInfo) -> dict[str, Any]:
+    """What `key` and `section` noted beside pydantic's own: when, example, shown."""
+    extra = info.json_schema_extra
+    return dict(extra) if isinstance(extra, dict) else {}
+
+
+def table_of(info: FieldInfo) -> type[BaseModel] | None:
+    """The table that a field holds (alone, optional, or in a list), None for a plain value."""
+    for kind in _unwrapped(info.annotation):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
+def is_list(info: FieldInfo) -> bool:
+    """Whether a field holds a list."""
+    return get_origin(info.annotation) is list
+
+
+def options(info: FieldInfo) -> list[str]:
+    """The texts that a field allows, where it allows only some."""
+    literals = [kind for kind in _unwrapped(info.annotation) if get_origin(kind) is Literal]
+    return [str(option) for kind in literals for option in get_args(kind)]
+
+
+def bounds_text(info: FieldInfo) -> str:
+    """The range of a number: `-90..90`, `over 0, up to 1800`, or nothing."""
+    bounds = {name: getattr(m, name) for m in info.metadata for name in _BOUNDS if hasattr(m, name)}
+    if "ge" in bounds and "le" in bounds:
+        return f"{bounds['ge']}..{bounds['le']}"
+    return ", ".join(form.format(bounds[name]) for name, form in _BOUNDS.items() if name in bounds)
+
+
+_BOUNDS = {"ge": "{} or more", "gt": "over {}", "le": "up to {}", "lt": "under {}"}
+
+
+def _unwrapped(annotation: Any) -> Iterator[Any]:
+    """An annotation and all that is inside it."""
+    yield annotation
+    if get_origin(annotation) is not Literal:
+        for inner in get_args(annotation):
+            yield from _unwrapped(inner)

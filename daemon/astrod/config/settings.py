@@ -1,0 +1,80 @@
+"""What the configuration says beyond the site itself, as plain frozen values. Paths are absolute.
+
+`schema.py` says what each field means; the names are the same.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Scenario = Literal["clear", "mixed", "cloudy"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class NightSettings:
+    """[night]: how a night is run."""
+
+    retakes_max: int
+    cloud_pause_s: float
+    test_exposure_s: float
+    focus_at_start: bool
+    refocus_every_min: float
+    cool_deadline_s: float
+    plan_work_s: float
+    frames_in_flight_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """[models]: `quality_model` None is the shipped one, `keep_at_least` None the card's own threshold."""
+
+    enabled: bool
+    quality_model: Path | None
+    keep_at_least: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """[storage]: where data lie and what may be deleted; 0 days is never."""
+
+    data_dir: Path
+    spool_dir: Path
+    free_min_gb: float
+    raw_days: int
+    preview_days: int
+    quarantine_days: int
+    telemetry_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """[daemon]: the process itself."""
+
+    run_dir: Path
+    socket: Path
+    log_level: LogLevel
+    housekeeping_after_noon_min: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSettings:
+    """[simulator]: the simulated observatory behind `sim://` addresses."""
+
+    seed: int
+    weather: Scenario
+    width_px: int
+    height_px: int
+    pixel_um: float
+    filters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of the above."""
+
+    night: NightSettings
+    models: ModelSettings
+    storage: StorageSettings
+    daemon: DaemonSettings
+    simulator: SimulatorSettings
