@@ -22,9 +22,7 @@ def classical(values: Mapping[str, float]) -> Answer:
     if values["shaped"] == 0.0:
         trailing = defocus = 0.1
     else:
-        trailing = _rising(math.exp(values["log_elongation"]), 1.7, 0.12) * _rising(
-            values["coherence"], 0.2, 0.05
-        )
+        trailing = _rising(math.exp(values["log_elongation"]), 1.7, 0.12) * _rising(values["coherence"], 0.2, 0.05)
         wide = _rising(2.0 ** values["log_fwhm"], 9.0, 1.0)
         defocus = max(wide, 1.0 - _rising(values["hollow"], 1.05, 0.08)) * (1.0 - trailing)
     streak = _rising(values["log_longest"], -0.6, 0.1)

@@ -46,9 +46,7 @@ def measure(frame: Frame) -> tuple[Measured, Features]:
     picked = np.flatnonzero(stars & ~full)
     picked = picked[np.argsort(-listed.signal[picked], kind="stable")]
     shape = _shapes(found, listed, picked[:_MOST_STARS])
-    values = (
-        _sky_values(found) | _count_values(found, listed, stars, full, seen) | _shape_values(found, shape)
-    )
+    values = _sky_values(found) | _count_values(found, listed, stars, full, seen) | _shape_values(found, shape)
     measured = Measured(
         stars=int(np.count_nonzero(stars)),
         background=found.level,
@@ -109,9 +107,7 @@ def _sky_values(found: Sky) -> dict[str, float]:
     part.
     """
     rows, columns = found.coarse.shape
-    v, u = (
-        np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j] if min(rows, columns) > 1 else np.zeros((2, 1, 1))
-    )
+    v, u = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j] if min(rows, columns) > 1 else np.zeros((2, 1, 1))
     grid = found.coarse[: u.shape[0], : u.shape[1]] / found.noise
     basis = np.stack([np.ones(u.size), u.ravel(), v.ravel()], axis=1)
     fit, *_rest = np.linalg.lstsq(basis, grid.ravel(), rcond=None)
@@ -131,9 +127,7 @@ def _noise_spread(found: Sky) -> float:
     rows, columns = (max(1, axis // _CELLS) for axis in found.above.shape)
     stride = max(1, int(np.sqrt(rows * columns / 4000)))
     cells = [
-        found.above[
-            row * rows : (row + 1) * rows : stride, column * columns : (column + 1) * columns : stride
-        ]
+        found.above[row * rows : (row + 1) * rows : stride, column * columns : (column + 1) * columns : stride]
         for row in range(_CELLS)
         for column in range(_CELLS)
     ]
@@ -176,9 +170,7 @@ def _evenness(found: Sky, listed: Sources, stars: Bools) -> tuple[float, float]:
     if not bool(stars.any()):
         return 0.0, 0.0
     rows, columns = found.above.shape
-    counts, _y, _x = np.histogram2d(
-        listed.y[stars], listed.x[stars], bins=_CELLS, range=((0, rows), (0, columns))
-    )
+    counts, _y, _x = np.histogram2d(listed.y[stars], listed.x[stars], bins=_CELLS, range=((0, rows), (0, columns)))
     mean = float(counts.mean())
     dispersion = float(np.log10(max(float(counts.var()) / mean, 0.1)))
     return dispersion, float(np.mean(counts == 0.0)) - float(np.exp(-mean))

@@ -17,9 +17,7 @@ FWHM_PER_SIGMA = 2.0 * float(np.sqrt(2.0 * np.log(2.0)))
 
 _ROUNDS = 14
 _SMALLEST_VARIANCE = 0.1
-_SOFTENING = (
-    0.6  # px², added to the weight: pixels sample a sharper one too coarsely, stars of 1.2 px FWHM too
-)
+_SOFTENING = 0.6  # px², added to the weight: pixels sample a sharper one too coarsely, stars of 1.2 px FWHM too
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +71,7 @@ class Shapes:
         return np.hypot(0.5 * (self.xx - self.yy), self.xy)
 
 
-def stamps(
-    plane: NDArray[np.float32], x: Floats, y: Floats, half: int
-) -> tuple[NDArray[np.float32], Floats, Floats]:
+def stamps(plane: NDArray[np.float32], x: Floats, y: Floats, half: int) -> tuple[NDArray[np.float32], Floats, Floats]:
     """Square cut-outs of side 2·half+1 around pixel positions, zero outside, and the whole-pixel centres
     used.
     """

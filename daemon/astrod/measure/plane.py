@@ -89,9 +89,7 @@ def _bayer_diagonal(pixels: NDArray[Any]) -> tuple[Corner, Corner] | None:
         sample = phase[:: max(1, phase.size // _SAMPLES)].astype(np.float64)
         middle = float(np.median(sample))
         deviation = 1.4826 * float(np.median(np.abs(sample - middle))) + 1e-12
-        core = sample[
-            np.abs(sample - middle) < 3.0 * deviation
-        ]  # the mean of the sky tells integer levels apart
+        core = sample[np.abs(sample - middle) < 3.0 * deviation]  # the mean of the sky tells integer levels apart
         levels[corner] = float(core.mean()) if core.size else middle
         noise = min(noise, deviation)
     if max(levels.values()) - min(levels.values()) < _PHASE_SIGMAS * noise:

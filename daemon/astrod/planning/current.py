@@ -88,9 +88,7 @@ def _serves(rig: RigState, target: Target, request: Request) -> bool:
     return request.train is None or request.train in rig.trains
 
 
-def earliest_us(
-    situation: Situation, rig: RigState, target: Target, request: Request, now_us: int
-) -> int | None:
+def earliest_us(situation: Situation, rig: RigState, target: Target, request: Request, now_us: int) -> int | None:
     """When a whole exposure of a request can begin, from now on; None when it cannot any more.
 
     It lies in the target's window, outside blocked time, before dawn, and not across the meridian.
@@ -111,9 +109,7 @@ def earliest_us(
     return None
 
 
-def _obstacle_end_us(
-    problem: Problem, rig: RigState, transit_us: int, begin_us: int, exposure_us: int
-) -> int | None:
+def _obstacle_end_us(problem: Problem, rig: RigState, transit_us: int, begin_us: int, exposure_us: int) -> int | None:
     """The end of what an exposure would run into; None when its way is clear."""
     for start, end in problem.blocked:
         if begin_us < end and begin_us + exposure_us > start:
@@ -210,9 +206,7 @@ def next_exposure(plan: Plan, situation: Situation, rig_name: str, now_us: int) 
 def _spare(plan: Plan, problem: Problem, request_id: str, now_us: int) -> int:
     """The frames of a request that the rest of the plan does not take."""
     found = _found(problem, request_id)
-    planned = sum(
-        slot.exposures for slot in plan.slots if slot.request == request_id and slot.end_us > now_us
-    )
+    planned = sum(slot.exposures for slot in plan.slots if slot.request == request_id and slot.end_us > now_us)
     return 0 if found is None else problem.wanted(found[1]) - planned
 
 
@@ -264,6 +258,5 @@ def _behind_us(plan: Plan, kept: Mapping[str, int], now_us: int) -> int:
             planned[slot.request] = planned.get(slot.request, 0) + slot.exposures
             spent_us[slot.request] = spent_us.get(slot.request, 0) + slot.end_us - slot.start_us
     return sum(
-        round(spent_us[request] * max(0, count - kept.get(request, 0)) / count)
-        for request, count in planned.items()
+        round(spent_us[request] * max(0, count - kept.get(request, 0)) / count) for request, count in planned.items()
     )
