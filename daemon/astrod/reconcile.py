@@ -1,0 +1,51 @@
+"""At start: what the archive, the disk and the spool say of the exposures that a crash cut short.
+
+A frame that was kept and recorded goes on with its journey. One that is complete on disk, but whose record the
+crash prevented, is recorded now. An exposure without pixels is noted as interrupted. Nothing is deleted but
+half-written temporary files.
+"""
+
+import logging
+from pathlib import Path
+
+from astrod.config.settings import StorageSettings
+from astrod.core import Core, resume_frames
+from astrod.domain.exposure import Intent, Taken
+from astrod.frames.store import FrameStore
+
+log = logging.getLogger(__name__)
+
+
+def _on_disk(root: Path) -> dict[str, Taken]:
+    """In a thread: sweep up half-written files, then list the complete frames by exposure id."""
+    store = FrameStore(root)
+    for leftover in store.sweep():
+        log.warning("removed the half-written %s", leftover)
+    return {str(found.id): found for found in store.complete()}
+
+
+async def reconcile(core: Core, storage: StorageSettings) -> None:
+    """Bring archive and disk together, then finish what was under way."""
+    unfinished = await core.recording(lambda archive: archive.unfinished())
+    found = await core.recording(lambda _: _on_disk(storage.data_dir)) if unfinished else {}
+    waiting: list[tuple[Intent, Taken]] = []
+    for intent in unfinished:
+        taken = found.get(str(intent.id))
+        if taken is not None:
+            waiting.append((intent, taken))
+        else:
+            await _interrupted(core, intent)
+    waiting += await core.recording(lambda archive: archive.taken_unjudged())
+    for leftover in sorted(storage.spool_dir.glob("*")):
+        if leftover.is_file():
+            leftover.unlink()
+            log.warning("removed spooled pixels of an interrupted exposure: %s", leftover.name)
+    core.trace.note("reconciled", unfinished=len(unfinished), resumed=len(waiting))
+    await resume_frames(core, waiting)
+
+
+async def _interrupted(core: Core, intent: Intent) -> None:
+    now_us = core.clock.now_us()
+    await core.recording(
+        lambda archive: archive.end_exposure(intent.id, "interrupted", "the daemon ended in mid exposure", now_us)
+    )
