@@ -81,12 +81,13 @@ def wants_colour(out: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
     return out.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
-def show(lines: Iterable[Line], out: TextIO) -> None:
-    """Print lines, in what the other end can show."""
+def show(lines: Iterable[Line], out: TextIO, *, over: bool = False) -> None:
+    """Print lines, in what the other end can show. `over`: over what the terminal showed before, from its top."""
     colour = wants_colour(out)
-    text = "".join(paint(spans, colour=colour) + "\n" for spans in lines)
+    end = "\x1b[K\n" if over else "\n"  # each line clears its own rest, the last one all below: no flicker
+    text = "".join(paint(spans, colour=colour) + end for spans in lines)
     encoding = (out.encoding or "ascii").lower()
     if not encoding.startswith("utf"):
         text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
-    out.write(text)
+    out.write(f"\x1b[H{text}\x1b[J" if over else text)
     out.flush()

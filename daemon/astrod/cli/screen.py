@@ -11,17 +11,30 @@ from astrod.cli.ink import Line, Span, Style, cut, line, width, wrapped
 
 COLUMNS = 80
 _LABEL = 10
-_BODY = COLUMNS - _LABEL - 1
+_BODY = COLUMNS - _LABEL
+_CELL = 35
 _BAR = 36
-_VERDICTS = 4
-_SLOTS = 3
+_AMOUNTS = ((4, 3), (3, 2), (2, 1), (1, 1))
+"""How many verdicts and slots to show, the most first; trouble and safety are never shortened."""
 _GOOD_STATES = frozenset({"ready", "busy"})
 _SEVERITIES: dict[str, Style] = {"critical": "bad", "warning": "warn", "info": "dim"}
 _ORDER = ("critical", "warning", "info")
 
 
-def render(status: Status) -> list[Line]:
-    """The screen. `status` comes from `api.schema.read(Status, …)`, so every key is there."""
+def render(status: Status, rows: int | None = None) -> list[Line]:
+    """The screen. `status` comes from `api.schema.read(Status, …)`, so every key is there.
+
+    Where it would not fit into `rows`, fewer verdicts and slots are shown.
+    """
+    lines: list[Line] = []
+    for verdicts, slots in _AMOUNTS:
+        lines = _screen(status, verdicts, slots)
+        if rows is None or len(lines) <= rows:
+            break
+    return lines
+
+
+def _screen(status: Status, verdicts: int, slots: int) -> list[Line]:
     return [
         _header(status),
         line(Span("─" * COLUMNS, "dim")),
@@ -29,8 +42,8 @@ def render(status: Status) -> list[Line]:
         *_block("Holds", _holds(status)),
         *_block("Devices", _devices(status["devices"])),
         *_block("Now", _now(status)),
-        *_block("Frames", _frames(status)),
-        *_block("Next", _next(status)),
+        *_block("Frames", _frames(status, verdicts)),
+        *_block("Next", _next(status, slots)),
         *_block("Trouble", _trouble(status["health"])),
     ]
 
@@ -83,16 +96,25 @@ def _holds(status: Status) -> Iterator[Line]:
 
 
 def _devices(devices: list[Device]) -> Iterator[Line]:
-    """The troubled first, each on a line of its own with all it says; the others two to a line."""
+    """The troubled first, each on a line of its own with all it says; the others two to a line where they fit."""
     for device in devices:
         if device["state"] not in _GOOD_STATES:
             yield from _troubled(device)
-    sound = [_sound(device) for device in devices if device["state"] in _GOOD_STATES]
-    for pair in zip(sound[::2], [*sound[1::2], ()], strict=False):
-        left, right = pair
-        yield line(*left, " " * (_BODY // 2 - width(left)), *right)
+    yield from _pairs([_sound(device) for device in devices if device["state"] in _GOOD_STATES])
     if not devices:
         yield line(Span("none connected yet", "dim"))
+
+
+def _pairs(cells: list[Line]) -> Iterator[Line]:
+    left: Line = ()
+    for cell in cells:
+        if left and width(cell) < _CELL and width(left) < _CELL:
+            yield line(*left, " " * (_CELL - width(left)), *cell)
+            left = ()
+        else:
+            yield from [left] if left else []
+            left = cell
+    yield from [left] if left else []
 
 
 def _troubled(device: Device) -> Iterator[Line]:
@@ -105,7 +127,7 @@ def _troubled(device: Device) -> Iterator[Line]:
 
 
 def _sound(device: Device) -> Line:
-    text = cut(f"{device['name']}  {device['detail'] or device['state']}", _BODY // 2 - 4)
+    text = cut(f"{device['name']}  {device['detail'] or device['state']}", _BODY - 2)
     return line(Span("● ", "good"), text)
 
 
@@ -140,60 +162,67 @@ def _bar(elapsed_s: float, exposure_s: float) -> Line:
     return line(Span("█" * full, "good"), Span("░" * (_BAR - full), "dim"), f"  {said}")
 
 
-def _frames(status: Status) -> Iterator[Line]:
+def _frames(status: Status, verdicts: int) -> Iterator[Line]:
     frames = status["frames"]
     rejected = Span(f"{frames['rejected']} rejected", "warn" if frames["rejected"] else "")
     yield line(f"{frames['taken']} taken · {frames['kept']} kept · ", rejected)
-    for verdict in reversed(status["last_verdicts"][-_VERDICTS:]):
-        yield verdict_line(verdict)
+    last = status["last_verdicts"][-verdicts:]
+    size = max((len(_frame_text(verdict)) for verdict in last), default=0)
+    for verdict in reversed(last):
+        yield _verdict_line(verdict, size)
 
 
-def verdict_line(verdict: Verdict) -> Line:
-    """`22:12  M 31  L 120 s  kept 87  FWHM 2.9 px, 412 stars`."""
+def _frame_text(verdict: Verdict) -> str:
+    words = [
+        cut(verdict["target"] or "no target", 18),
+        verdict["filter"] or "",
+        f"{verdict['exposure_s']:g} s",
+    ]
+    return cut(" ".join(word for word in words if word), 30)
+
+
+def _verdict_line(verdict: Verdict, size: int) -> Line:
+    """`22:12  M 31 L 120 s  kept      87  FWHM 2.9 px, 412 stars`."""
     kept = verdict["decision"] == "keep"
-    what = (
-        f"{cut(verdict['target'] or 'no target', 18)} {verdict['filter'] or ''} {verdict['exposure_s']:g} s"
-    )
     why = [] if verdict["cause"] in ("none", "") else [verdict["cause"]]
     if verdict["fwhm_px"] is not None:
         why.append(f"FWHM {verdict['fwhm_px']:.1f} px")
     if verdict["stars"] is not None:
         why.append(f"{verdict['stars']} stars")
     decision = Span("kept    " if kept else "rejected", "good" if kept else "warn")
-    said = cut(", ".join(why), _BODY - 49)
-    return line(
-        Span(clock(verdict["at"]), "dim"),
-        f"  {cut(what, 28):<28}  ",
-        decision,
-        f" {verdict['quality']:3.0f}  {said}",
-    )
+    said = f" {verdict['quality']:3.0f}  {cut(', '.join(why), _BODY - size - 23)}"
+    return line(Span(clock(verdict["at"]), "dim"), f"  {_frame_text(verdict):<{size}}  ", decision, said)
 
 
-def _next(status: Status) -> Iterator[Line]:
-    coming = status["next"]
+def _next(status: Status, slots: int) -> Iterator[Line]:
+    coming, plan = status["next"], status["plan"]
     if coming is not None:
-        rows = wrapped(coming["what"], _BODY - 7)
-        yield line(Span(clock(coming["at"]), "bold"), "  ", rows[0])
-        for row in rows[1:]:
-            yield line(" " * 7, row)
-    for slot in status["plan"][:_SLOTS]:
-        yield slot_line(slot, _BODY)
-    more = len(status["plan"]) - _SLOTS
-    if more > 0:
-        yield line(Span(f"and {more} more; see `astrod plan`", "dim"))
-    if coming is None and not status["plan"]:
+        when = [Span(clock(coming["at"]), "bold"), Span("  ")] if coming["at"] else []
+        first, *rest = wrapped(coming["what"], _BODY - 7)
+        yield line(*when, first)
+        for row in rest:
+            yield line(" " * width(tuple(when)), row)
+    size = max((len(_slot_text(slot)) for slot in plan[:slots]), default=0)
+    for slot in plan[:slots]:
+        yield _slot_line(slot, size)
+    if len(plan) > slots:
+        yield line(Span(f"and {len(plan) - slots} more; see `astrod plan`", "dim"))
+    if coming is None and not plan:
         yield line(Span("nothing is planned", "dim"))
 
 
-def slot_line(slot: Slot, columns: int) -> Line:
-    """`22:31–23:10  NGC 891  L 10 × 120 s  altitude 62°…`."""
-    exposures = (
+def _slot_text(slot: Slot) -> str:
+    count = (
         f"{slot['exposures']} × {slot['exposure_s']:g} s" if slot["exposure_s"] else f"{slot['exposures']} ×"
     )
-    what = f"{cut(slot['target'], 18)}  {slot['filter'] or ''} {exposures}".replace("   ", "  ")
-    start = f"{clock(slot['start'])}–{clock(slot['end'])}  "
-    room = columns - len(start) - 34
-    return line(Span(start, "dim"), f"{cut(what, 32):<32}  ", Span(cut(slot["why"], room), "dim"))
+    words = [cut(slot["target"], 18), slot["filter"] or "", count]
+    return cut(" ".join(word for word in words if word), 32)
+
+
+def _slot_line(slot: Slot, size: int) -> Line:
+    """`22:31–23:10  NGC 891 L 10 × 120 s  altitude 62°…`."""
+    start = Span(f"{clock(slot['start'])}–{clock(slot['end'])}", "dim")
+    return line(start, f"  {_slot_text(slot):<{size}}  ", Span(cut(slot["why"], _BODY - size - 15), "dim"))
 
 
 def _trouble(health: list[Finding]) -> Iterator[Line]:

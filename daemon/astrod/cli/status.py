@@ -2,6 +2,7 @@
 
 import argparse
 import select
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.watch and not args.json:
         return _watch(path)
     status = read(Status, call(path, "status"))
-    return answer(args, status, lambda: render(status))
+    return answer(args, status, lambda: render(status, _rows()))
 
 
 def _watch(path: Path) -> int:
@@ -40,7 +41,7 @@ def _watch(path: Path) -> int:
 
 def _screen(path: Path) -> list[Line]:
     try:
-        return [*render(read(Status, call(path, "status"))), line(Span(" q, Enter: leave", "dim"))]
+        return [*render(read(Status, call(path, "status")), _rows()), line(Span(" q, Enter: leave", "dim"))]
     except DaemonNotRunning as fault:
         return [
             line(Span(" NO DAEMON", "bad")),
@@ -49,12 +50,13 @@ def _screen(path: Path) -> list[Line]:
         ]
 
 
+def _rows() -> int | None:
+    """What the terminal can show, less the line of the prompt; None where nobody looks."""
+    return shutil.get_terminal_size().lines - 1 if sys.stdout.isatty() else None
+
+
 def _draw(lines: list[Line]) -> None:
-    # Each line clears its own rest, and the last one all below: no flicker.
-    sys.stdout.write("\x1b[H" if sys.stdout.isatty() else "")
-    show(lines, sys.stdout)
-    sys.stdout.write("\x1b[J" if sys.stdout.isatty() else "")
-    sys.stdout.flush()
+    show(lines, sys.stdout, over=sys.stdout.isatty())
 
 
 @contextmanager
