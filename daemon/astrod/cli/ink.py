@@ -82,7 +82,7 @@ def wants_colour(out: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def show(lines: Iterable[Line], out: TextIO, *, over: bool = False) -> None:
-    """Print lines, in what the other end can show. `over`: over what the terminal showed before, from its top."""
+    """Print lines, in what the other end can show; `over` what the terminal showed before, from its top."""
     colour = wants_colour(out)
     end = "\x1b[K\n" if over else "\n"  # each line clears its own rest, the last one all below: no flicker
     text = "".join(paint(spans, colour=colour) + end for spans in lines)

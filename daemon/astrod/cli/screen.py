@@ -96,7 +96,7 @@ def _holds(status: Status) -> Iterator[Line]:
 
 
 def _devices(devices: list[Device]) -> Iterator[Line]:
-    """The troubled first, each on a line of its own with all it says; the others two to a line where they fit."""
+    """The troubled first, each with all it says; the others two to a line where they fit."""
     for device in devices:
         if device["state"] not in _GOOD_STATES:
             yield from _troubled(device)
