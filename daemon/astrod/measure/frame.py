@@ -38,7 +38,11 @@ def measure(frame: Frame) -> tuple[Measured, Features]:
     """Measure a raw frame. Raises InputInvalid where no sky can be made out at all (no noise, all
     structure).
     """
-    seen = plane(frame)
+    return measure_plane(plane(frame))
+
+
+def measure_plane(seen: Plane) -> tuple[Measured, Features]:
+    """Measure what is already one brightness plane; as `measure`."""
     found = sky(seen.values, seen.mask)
     listed = sources(found, seen.mask)
     full = _full(listed, seen)

@@ -17,7 +17,6 @@ _DEBLEND_CONTRAST = 0.03  # coarser than sep's own 0.005: a donut must stay one 
 _COARSER_SIGMAS = (12.0, 60.0)
 _HOT_SHARE = 0.8
 
-sep.set_extract_pixstack(3_000_000)
 sep.set_sub_object_limit(8192)
 
 
@@ -96,6 +95,7 @@ def sources(found: Sky, mask: NDArray[np.bool_] | None) -> Sources:
 
 
 def _extract(found: Sky, mask: NDArray[np.bool_] | None) -> NDArray[Any]:
+    sep.set_extract_pixstack(_buffer_px(found.above.size))
     for sigmas in (_THRESHOLD_SIGMAS, *_COARSER_SIGMAS):
         contrast = _DEBLEND_CONTRAST if sigmas == _THRESHOLD_SIGMAS else 1.0
         try:
@@ -111,6 +111,11 @@ def _extract(found: Sky, mask: NDArray[np.bool_] | None) -> NDArray[Any]:
         except Exception as fault:  # noqa: BLE001  sep raises bare Exception when a buffer is full
             full = fault
     raise InputInvalid(f"too much structure to tell sources apart ({full}); give a raw, unstacked frame")
+
+
+def _buffer_px(pixels: int) -> int:
+    """Size of sep's pixel buffer: it is cleared on each call, which for small frames took longest of all."""
+    return min(max(pixels // 3, 20_000), 4_000_000)
 
 
 def _hot(above: NDArray[np.float32], table: NDArray[Any]) -> NDArray[np.bool_]:
