@@ -41,7 +41,7 @@ class Child:
             *arguments,
         ]
         with theirs:
-            # native libraries write to stdout, which may be the answer of a command of ours: send it to stderr
+            # native libraries write to stdout, where a command of ours may be answering: send it to stderr
             self._process = subprocess.Popen(
                 command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=2
             )

@@ -1,4 +1,4 @@
-"""ICRS to the equinox of date and back, in plain Python: INDI mounts speak of the true equinox of date (JNow).
+"""ICRS to the true equinox of date (JNow, the language of INDI mounts) and back, in plain Python.
 
 Precession is IAU 2006 in Fukushima-Williams angles (Capitaine, Wallace & Chapront 2003; frame bias included),
 nutation the thirteen largest terms of IAU 2000B, aberration that of a Keplerian Earth. Against ERFA the whole
@@ -17,7 +17,7 @@ CENTURY_US = 36_525 * 86_400 * 1_000_000
 ABERRATION = 20.49552 * ARCSEC
 OBLIQUITY_J2000 = 84_381.406 * ARCSEC
 
-# multiples of l, l', F, D, Ω; then longitude (sin, t·sin, cos) and obliquity (cos, t·cos, sin), 0.1 microarcsec
+# multiples of l, l', F, D, Ω; longitude (sin, t·sin, cos), obliquity (cos, t·cos, sin), in 0.1 microarcsec
 _NUTATION = (
     ((0, 0, 0, 0, 1), (-172064161, -174666, 33386), (92052331, 9086, 15377)),
     ((0, 0, 2, -2, 2), (-13170906, -1675, -13696), (5730336, -3015, -4587)),
@@ -111,7 +111,7 @@ def _nutation(t: float) -> tuple[float, float]:
 
 
 def _earth_velocity(t: float) -> Vector:
-    """The Earth's velocity over that of light, ICRS axes; a Keplerian orbit (elements of Simon et al. 1994)."""
+    """The Earth's velocity over that of light, ICRS axes; Keplerian (elements of Simon et al. 1994)."""
     mean = math.radians(100.46645683 + 35999.37285 * t)
     perihelion = math.radians(102.93734808 + 0.32256 * t)
     eccentricity = 0.0167086342 - 0.00004203654 * t
