@@ -41,7 +41,10 @@ class Child:
             *arguments,
         ]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
+            # native libraries write to stdout, where a command of ours may be answering: send it to stderr
+            self._process = subprocess.Popen(
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=2
+            )
         self.socket = ours
 
     @property
