@@ -44,8 +44,7 @@ def one_site(bench: Mapping[str, Any], seed: int, work: float) -> tuple[Problem,
     return problem, replace(
         seen,
         targets={
-            name: _as_judged(seen_of, rows[name], zero, bench["quality_exp"])
-            for name, seen_of in seen.targets.items()
+            name: _as_judged(seen_of, rows[name], zero, bench["quality_exp"]) for name, seen_of in seen.targets.items()
         },
     )
 

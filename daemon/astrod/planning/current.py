@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from astrod.domain.instant import MINUTE_US, SECOND_US, clock_text
-from astrod.domain.plan import Plan, Slot
+from astrod.domain.plan import Choice, Plan, Slot
 from astrod.domain.sphere import separation_deg
 from astrod.domain.target import Request, Target
 from astrod.planning.problem import Outlook, Problem, RigState
@@ -18,20 +18,18 @@ WORTH_WAITING_US = 5 * MINUTE_US
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What to expose next on a rig, and why.
+class Turn:
+    """Whose turn it is on a rig, and when.
 
-    `slot` is the plan's advice that it follows, None when it departs from the plan. `start_us` is when the
-    shutter can open, set-up done, or when the plan wants it to.
+    The set-up begins at `leave_us` and the shutter opens at `start_us`; a turn may lie in the future. `slot` is
+    the plan's advice that it follows, None when it departs from the plan.
     """
 
-    rig: str
-    target: str
-    request: str
+    choice: Choice
+    leave_us: int
     start_us: int
     end_us: int
     slot: Slot | None
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,73 +119,84 @@ def _obstacle_end_us(problem: Problem, rig: RigState, transit_us: int, begin_us:
     return None
 
 
-def _choice(
-    situation: Situation, rig: RigState, slot: Slot | None, request_id: str, now_us: int, why: str
-) -> Choice | None:
-    found = _found(situation.problem, request_id)
-    if found is None:
-        return None
-    target, request = found
+def _turn(
+    situation: Situation, rig: RigState, target: Target, request: Request, slot: Slot | None, now_us: int
+) -> Turn | None:
+    """A request's turn on a rig, as early as can be; None when it is not wanted, allowed or possible."""
     if target.name in situation.banned or not situation.problem.wanted(request):
         return None
     begin = earliest_us(situation, rig, target, request, now_us)
     if begin is None:
         return None
-    end = begin + _whole_us(request.exposure_s)
-    return Choice(rig.name, target.name, request.id, begin, end, slot, why)
+    choice = Choice(
+        rig=rig.name,
+        target=target.name,
+        request=request.id,
+        ra_deg=target.ra_deg,
+        dec_deg=target.dec_deg,
+        exposure_s=request.exposure_s,
+        why=slot.why if slot else "",
+        filter=request.filter,
+        binning=request.binning,
+        train=request.train,
+    )
+    leave = max(now_us, begin - setup_us(rig, target, request))
+    return Turn(choice, leave, begin, begin + _whole_us(request.exposure_s), slot)
 
 
-def _advised(situation: Situation, plan: Plan, rig: RigState, now_us: int) -> Choice | None:
+def _advised(situation: Situation, plan: Plan, rig: RigState, now_us: int) -> Turn | None:
     """The plan's advice for now, where it still makes sense."""
     soon = [slot for slot in plan.slots if slot.rig == rig.name and slot.end_us > now_us]
     for slot in soon[:2]:
-        choice = _choice(situation, rig, slot, slot.request, now_us, slot.why)
-        if choice is None or choice.start_us > max(slot.start_us, now_us) + LATE_US:
+        found = _found(situation.problem, slot.request)
+        turn = _turn(situation, rig, *found, slot, now_us) if found else None
+        if turn is None or turn.start_us > max(slot.start_us, now_us) + LATE_US:
             continue
-        if (choice.start_us + choice.end_us) // 2 <= slot.end_us:  # at most half of it outside the slot
-            return replace(choice, start_us=max(choice.start_us, slot.start_us), end_us=_end_us(choice, slot))
+        turn = _postponed(turn, slot.start_us)
+        if (turn.start_us + turn.end_us) // 2 <= slot.end_us:  # at most half of it outside the slot
+            return turn
     return None
 
 
-def _end_us(choice: Choice, slot: Slot) -> int:
-    return choice.end_us + max(0, slot.start_us - choice.start_us)
+def _postponed(turn: Turn, start_us: int) -> Turn:
+    """The same turn, not before an instant."""
+    wait = max(0, start_us - turn.start_us)
+    return replace(turn, leave_us=turn.leave_us + wait, start_us=turn.start_us + wait, end_us=turn.end_us + wait)
 
 
-def _dispatched(situation: Situation, rig: RigState, now_us: int) -> Choice | None:
+def _dispatched(situation: Situation, rig: RigState, now_us: int) -> Turn | None:
     """What is worth most per unit of time now, waiting and set-up counted."""
-    best: tuple[float, Choice] | None = None
+    best: tuple[float, Turn] | None = None
     for target in situation.problem.targets:
         for request in target.requests:
-            if not _serves(rig, target, request):
+            turn = _turn(situation, rig, target, request, None, now_us) if _serves(rig, target, request) else None
+            if turn is None:
                 continue
-            choice = _choice(situation, rig, None, request.id, now_us, "")
-            if choice is None:
-                continue
-            value = target.priority * _gain(situation, choice) / (choice.end_us - now_us)
+            value = target.priority * _gain(situation, turn) / (turn.end_us - now_us)
             if best is None or value > best[0]:
-                best = value, choice
+                best = value, turn
     return None if best is None else _explained(situation, best[1], now_us)
 
 
-def _gain(situation: Situation, choice: Choice) -> float:
-    middle = (choice.start_us + choice.end_us) // 2
-    return situation.outlook.quality(choice.target, middle) * (choice.end_us - choice.start_us)
+def _gain(situation: Situation, turn: Turn) -> float:
+    middle = (turn.start_us + turn.end_us) // 2
+    return situation.outlook.quality(turn.choice.target, middle) * (turn.end_us - turn.start_us)
 
 
-def _explained(situation: Situation, choice: Choice, now_us: int) -> Choice:
-    foreseen = situation.outlook.targets[choice.target]
-    altitude = situation.outlook.sample(foreseen.altitude_deg, choice.start_us)
-    when = "now" if choice.start_us - now_us < WORTH_WAITING_US else f"from {clock_text(choice.start_us)[:5]}"
+def _explained(situation: Situation, turn: Turn, now_us: int) -> Turn:
+    foreseen = situation.outlook.targets[turn.choice.target]
+    altitude = situation.outlook.sample(foreseen.altitude_deg, turn.start_us)
+    when = "now" if turn.start_us - now_us < WORTH_WAITING_US else f"from {clock_text(turn.start_us)[:5]}"
     why = f"outside the plan: worth most {when}, altitude {altitude:.0f}°"
-    return replace(choice, why=why)
+    return replace(turn, choice=replace(turn.choice, why=why))
 
 
-def next_exposure(plan: Plan, situation: Situation, rig_name: str, now_us: int) -> Choice | None:
+def next_exposure(plan: Plan, situation: Situation, rig_name: str, now_us: int) -> Turn | None:
     """What a rig should expose next: the plan's slot while it makes sense, or else what is worth most now.
 
     A slot makes sense while its request is wanted and its target allowed, and a whole exposure can begin
-    within ten minutes of when it should. A choice may lie in the future: the time until then is idle, unless a
-    stop-gap fits in. None when nothing can be had before dawn.
+    within ten minutes of when it should. The turn may lie in the future: the time until then is idle,
+    unless a stop-gap fits in. None when nothing can be had before dawn.
     """
     rig = _rig(situation.problem, rig_name)
     if rig is None:
@@ -199,7 +208,7 @@ def next_exposure(plan: Plan, situation: Situation, rig_name: str, now_us: int) 
     if advised is None or stopgap is None:
         return advised or stopgap
     fits = stopgap.end_us + _whole_us(rig.readout_s) <= advised.start_us
-    spare = _spare(plan, situation.problem, stopgap.request, now_us)
+    spare = _spare(plan, situation.problem, stopgap.choice.request, now_us)
     return stopgap if fits and spare > 0 else advised
 
 
