@@ -1,7 +1,7 @@
 """A frame's FITS header, from the facts of its exposure.
 
-Keywords follow the FITS standard 4.0 where it has them, and otherwise what Siril, PixInsight and N.I.N.A. read.
-A fact that is None leaves its keyword out: a header claims nothing that nobody measured.
+Keywords follow the FITS standard 4.0 where it has them, and otherwise what Siril, PixInsight and N.I.N.A.
+read. A fact that is None leaves its keyword out: a header claims nothing that nobody measured.
 """
 
 import math
@@ -49,9 +49,10 @@ class FrameFacts:
     """All that is known of an exposure when its pixels arrive; plain values only, so it crosses processes.
 
     `exposure_s` is the true length, which may differ from `intent.exposure_s`. `ra_deg`, `dec_deg` are where
-    the mount said it pointed (ICRS); without them the intent's are used. `pixel_um` is unbinned. `weather` goes
-    by the canonical names of `astrod_drivers.protocols.WeatherReading`. `row_order` None: as the camera's own
-    file says, else TOP-DOWN. `bayer` is the pattern of the first 2x2 pixels as stored, None for mono.
+    the mount said it pointed (ICRS); without them the intent's are used. `pixel_um` is unbinned. `weather`
+    goes by the canonical names of `astrod_drivers.protocols.WeatherReading`. `row_order` None: as
+    the camera's own file says, else TOP-DOWN. `bayer` is the pattern of the first 2x2 pixels as stored, None
+    for mono.
     `started_error_us` is the uncertainty of the shutter, `time_error_us` that of the clock.
     """
 
@@ -192,7 +193,14 @@ def _stated(cards: Iterator[_Maybe]) -> Iterator[Card]:
     for keyword, value, comment in cards:
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             continue
-        yield keyword, ascii_text(value) if isinstance(value, str) else value, comment
+        plain = ascii_text(value) if isinstance(value, str) else value
+        yield keyword, plain, comment[: _comment_room(plain)]
+
+
+def _comment_room(value: Value) -> int:
+    """Characters left for the comment in a card of 80: `KEYWORD = value / comment`."""
+    quoted = len(value.replace("'", "''")) + 2 if isinstance(value, str) else 0
+    return max(0, 80 - 10 - max(20, quoted) - 3)
 
 
 _SPELLED = str.maketrans(
@@ -237,7 +245,7 @@ def _time(facts: FrameFacts, sky: SkyFacts) -> Iterator[_Maybe]:
     yield "TIMESRC", facts.time_source, "what sets the clock"
     yield (
         "TIMEERR",
-        None if total_us is None else total_us / SECOND_US,
+        None if total_us is None else round(total_us) / SECOND_US,
         "[s] error of DATE-OBS, clock and shutter",
     )
     yield "TIMSYER", None if error_us is None else error_us / SECOND_US, "[s] error of the clock"
@@ -250,6 +258,11 @@ def _fits_date(instant_us: int) -> str:
     return iso(instant_us).removesuffix("Z")
 
 
+def _plain(setting: float | None) -> Value | None:
+    """A camera's setting as it is spoken of: 100, not 100.0."""
+    return int(setting) if setting is not None and setting.is_integer() else setting
+
+
 def _camera(facts: FrameFacts) -> Iterator[_Maybe]:
     binning = facts.intent.binning
     binned_um = None if facts.pixel_um is None else facts.pixel_um * binning
@@ -259,9 +272,9 @@ def _camera(facts: FrameFacts) -> Iterator[_Maybe]:
     yield "YBINNING", binning, "binning along columns"
     yield "XPIXSZ", binned_um, "[um] pixel width, binning included"
     yield "YPIXSZ", binned_um, "[um] pixel height, binning included"
-    yield "GAIN", facts.gain, "camera's gain setting"
+    yield "GAIN", _plain(facts.gain), "camera's gain setting"
     yield "EGAIN", facts.egain_e_per_adu, "[e-/ADU] electrons per count"
-    yield "OFFSET", facts.offset, "camera's offset setting"
+    yield "OFFSET", _plain(facts.offset), "camera's offset setting"
     yield "SATURATE", facts.saturation_adu, "[ADU] counts where the pixel is full"
     yield "SET-TEMP", facts.set_temperature_c, "[degC] sensor temperature asked for"
     yield "CCD-TEMP", facts.temperature_c, "[degC] sensor temperature at the start"

@@ -1,8 +1,8 @@
 """Astropy without a network: the one place where it is configured.
 
 Left alone, astropy asks two hosts for new Earth-rotation tables once the packaged ones are 30 days old, and
-refuses every horizontal coordinate of "now" when it cannot have them. An observatory without a network must go
-on for years, so: never download, never call a table too old, and past the table's end use its last values
+refuses every horizontal coordinate of "now" when it cannot have them. An observatory without a network must
+go on for years, so: never download, never call a table too old, and past the table's end use its last values
 (an error of well under a second of time in UT1, that is 15 arcseconds in azimuth, after some years).
 """
 
