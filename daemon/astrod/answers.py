@@ -23,6 +23,7 @@ from astrod.api.schema import (
     TargetsAnswer,
     Verdict,
 )
+from astrod.archive.rows import FrameRow as Row
 from astrod.core import Core
 from astrod.domain.identity import Night
 from astrod.domain.instant import iso
@@ -60,7 +61,7 @@ class Answers:
         """One screen's worth of everything."""
         core, conductor = self._core, self._core.conductor
         rows = await core.recording(lambda archive: archive.frames(conductor.night))
-        lights = [row for row in rows if row.kind == "light" and row.path is not None]
+        lights = [row for row in rows if row.intent.kind == "light" and row.taken is not None]
         safety = conductor.safety
         return Status(
             schema=SCHEMA,
@@ -82,10 +83,10 @@ class Answers:
             next=self._next(),
             frames=FrameCounts(
                 taken=len(lights),
-                kept=sum(1 for row in lights if row.decision == "keep"),
-                rejected=sum(1 for row in lights if row.decision == "reject"),
+                kept=sum(1 for row in lights if row.kept),
+                rejected=sum(1 for row in lights if row.judgement is not None and not row.kept),
             ),
-            last_verdicts=[_verdict(row) for row in lights if row.decision is not None][-VERDICTS:],
+            last_verdicts=[verdict for row in lights if (verdict := _verdict(row))][-VERDICTS:],
             holds=self._hold_rows(),
             health=[
                 Finding(code=f.code, severity=f.trouble.severity, text=f.text, remedy=f.trouble.remedy)
@@ -266,35 +267,38 @@ def _night(text: object) -> Night | None:
         raise InputInvalid(f"night {text!r} is no date; write for instance 2026-12-14") from fault
 
 
-def _verdict(row: Any) -> Verdict:
+def _verdict(row: Row) -> Verdict | None:
+    if row.judgement is None or row.measured is None:
+        return None
     return Verdict(
         id=str(row.id),
-        at=iso(row.started_us),
-        target=row.target,
-        filter=row.filter,
-        exposure_s=row.exposure_s,
-        quality=row.quality,
-        decision=row.decision,
-        cause=row.cause,
-        stars=row.stars,
-        fwhm_px=row.fwhm_px,
+        at=iso(row.judged_us or row.begun_us),
+        target=row.intent.target,
+        filter=row.intent.filter,
+        exposure_s=row.intent.exposure_s,
+        quality=row.judgement.quality,
+        decision=row.judgement.decision,
+        cause=row.judgement.cause,
+        stars=row.measured.stars,
+        fwhm_px=row.measured.fwhm_px,
     )
 
 
-def _frame(row: Any) -> FrameRow:
+def _frame(row: Row) -> FrameRow:
+    intent, taken, judgement, measured = row.intent, row.taken, row.judgement, row.measured
     return FrameRow(
         id=str(row.id),
         night=str(row.id.night),
-        kind=row.kind,
-        target=row.target,
-        request=row.request,
-        filter=row.filter,
-        exposure_s=row.exposure_s,
-        started=iso(row.started_us) if row.started_us is not None else None,
-        path=row.path,
-        quality=row.quality,
-        decision=row.decision,
-        cause=row.cause,
-        stars=row.stars,
-        fwhm_px=row.fwhm_px,
+        kind=intent.kind,
+        target=intent.target,
+        request=intent.request,
+        filter=intent.filter,
+        exposure_s=intent.exposure_s,
+        started=iso(taken.started_us) if taken else None,
+        path=taken.path if taken else None,
+        quality=judgement.quality if judgement else None,
+        decision=judgement.decision if judgement else None,
+        cause=judgement.cause if judgement else None,
+        stars=measured.stars if measured else None,
+        fwhm_px=measured.fwhm_px if measured else None,
     )

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from astrod.archive.database import Archive
+from astrod.archive.archive import Archive
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
 from astrod.config.settings import NightSettings
@@ -68,13 +68,13 @@ class Core:
         await self.write_intervals()
         rows = await self.recording(lambda archive: archive.frames(night))
         intervals = await self.recording(lambda archive: archive.intervals(night))
-        lights = [row for row in rows if row.kind == "light"]
+        lights = [row for row in rows if row.intent.kind == "light" and row.taken is not None]
         return {
             "frames": {
-                "taken": sum(1 for row in lights if row.path is not None),
-                "kept": sum(1 for row in lights if row.decision == "keep"),
-                "rejected": sum(1 for row in lights if row.decision == "reject"),
-                "retaken": sum(1 for row in lights if row.retake_of is not None and row.path is not None),
+                "taken": len(lights),
+                "kept": sum(1 for row in lights if row.kept),
+                "rejected": sum(1 for row in lights if row.judgement is not None and not row.kept),
+                "retaken": sum(1 for row in lights if row.intent.retake_of is not None),
             },
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
@@ -179,12 +179,12 @@ def assemble(
     core: Core
 
     async def begin_night(night: Night, dark: DarkTime) -> None:
-        await recording(lambda archive: archive.open_night(night))
+        await recording(lambda archive: archive.open_night(night, clock.now_us()))
         await schedule.begin_night(dark)
 
     async def finish_night(night: Night) -> None:
         summary = core.summaries[str(night)] = await core.summarise(night)
-        await recording(lambda archive: archive.close_night(night, summary))
+        await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
 
     conductor = Conductor(site, clock, guard, telescopes, observers, health, trace, beat, begin_night, finish_night)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)

@@ -18,7 +18,7 @@ from typing import Any
 
 from astrod.answers import Answers
 from astrod.api.server import ApiServer
-from astrod.archive.database import Archive
+from astrod.archive.archive import Archive
 from astrod.archive.telemetry import Telemetry
 from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths

@@ -1,7 +1,6 @@
 """The operator's holds: pause and close. They outlive a restart, for an owner means what was said."""
 
-from dataclasses import dataclass
-
+from astrod.archive.rows import Hold
 from astrod.conductor import Conductor
 from astrod.recording import Recording
 from astrod.runtime.clock import Clock
@@ -9,26 +8,16 @@ from astrod.runtime.clock import Clock
 PAUSE, CLOSE = "pause", "close"
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """A hold, since when, and who asked for it."""
-
-    name: str
-    since_us: int
-    who: str
-
-
 class Holds:
     """The holds of one site, kept in the archive and carried out by the conductor."""
 
     def __init__(self, recording: Recording, conductor: Conductor, clock: Clock) -> None:
         self._recording, self._conductor, self._clock = recording, conductor, clock
-        self.in_force: list[InForce] = []
+        self.in_force: list[Hold] = []
 
     async def restore(self) -> None:
         """Put the holds that were in force before the restart back in force."""
-        kept = await self._recording(lambda archive: archive.holds())
-        self.in_force = [InForce(hold.name, hold.at_us, hold.who) for hold in kept]
+        self.in_force = list(await self._recording(lambda archive: archive.holds()))
         self._carry_out()
 
     async def pause(self, who: str) -> None:
@@ -50,7 +39,7 @@ class Holds:
         await self._recording(lambda archive: archive.set_hold(name, on, who, now_us))
         self.in_force = [hold for hold in self.in_force if hold.name != name]
         if on:
-            self.in_force.append(InForce(name, now_us, who))
+            self.in_force.append(Hold(name, who, now_us))
         self._carry_out()
 
     def _carry_out(self) -> None:

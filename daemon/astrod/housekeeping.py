@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -10,10 +9,10 @@ from apscheduler.triggers.cron import CronTrigger
 from astrod.archive.telemetry import Telemetry
 from astrod.config.settings import Settings, StorageSettings
 from astrod.core import Core
-from astrod.domain.identity import noon_us
+from astrod.domain.identity import Night, noon_us
 from astrod.domain.instant import DAY_US, MINUTE_US, to_datetime
 from astrod.errors import AstrodError
-from astrod.frames.retention import clear_out
+from astrod.frames.retention import Retention, expired, remove
 from astrod.runtime.offload import Cost, Offload
 from astrod.runtime.supervise import Ready
 
@@ -52,19 +51,18 @@ class Housekeeping:
             before_us = now_us - storage.telemetry_days * DAY_US
             if storage.telemetry_days:
                 await self._offload.run("archive", CHORE, self._telemetry.prune, before_us)
-            for gone in await self._offload.run("frames", CHORE, _retain, storage, now_us):
-                log.info("retention: removed %s", gone)
+            freed = await self._offload.run("frames", CHORE, _retain, storage, core.conductor.night)
+            log.info("retention freed %.1f MB", freed / 1e6)
         except AstrodError as fault:
             log.error("a chore failed and is tried again tomorrow: %s", fault)
         core.trace.note("chores done")
 
 
-def _retain(storage: StorageSettings, now_us: int) -> list[Path]:
-    """In the worker: delete what the configuration lets go."""
-    return clear_out(
-        storage.data_dir,
-        now_us,
-        raw_days=storage.raw_days,
-        preview_days=storage.preview_days,
-        quarantine_days=storage.quarantine_days,
+def _retain(storage: StorageSettings, tonight: Night) -> int:
+    """In the worker: delete what the configuration lets go; returns the bytes freed."""
+    rules = Retention(
+        raw_nights=storage.raw_days or None,
+        preview_nights=storage.preview_days or None,
+        quarantine_nights=storage.quarantine_days or None,
     )
+    return remove(expired(storage.data_dir, tonight, rules))

@@ -8,6 +8,7 @@ half-written temporary files.
 import logging
 from pathlib import Path
 
+from astrod.archive.archive import Archive
 from astrod.config.settings import StorageSettings
 from astrod.core import Core, resume_frames
 from astrod.domain.exposure import Intent, Taken
@@ -16,32 +17,37 @@ from astrod.frames.store import FrameStore
 log = logging.getLogger(__name__)
 
 
-def _on_disk(root: Path) -> dict[str, Taken]:
-    """In a thread: sweep up half-written files, then list the complete frames by exposure id."""
+def _swept(root: Path) -> FrameStore:
+    """Sweep up half-written files before anything is kept."""
     store = FrameStore(root)
     for leftover in store.sweep():
         log.warning("removed the half-written %s", leftover)
-    return {str(found.id): found for found in store.complete()}
+    return store
 
 
 async def reconcile(core: Core, storage: StorageSettings) -> None:
     """Bring archive and disk together, then finish what was under way."""
+    store = await core.recording(lambda _: _swept(storage.data_dir))
     unfinished = await core.recording(lambda archive: archive.unfinished())
-    found = await core.recording(lambda _: _on_disk(storage.data_dir)) if unfinished else {}
     waiting: list[tuple[Intent, Taken]] = []
     for intent in unfinished:
-        taken = found.get(str(intent.id))
+        taken = await core.recording(lambda _, exposure=intent.id: store.find(exposure))
         if taken is not None:
             waiting.append((intent, taken))
         else:
             await _interrupted(core, intent)
-    waiting += await core.recording(lambda archive: archive.taken_unjudged())
+    waiting += await core.recording(_unjudged)
     for leftover in sorted(storage.spool_dir.glob("*")):
         if leftover.is_file():
             leftover.unlink()
             log.warning("removed spooled pixels of an interrupted exposure: %s", leftover.name)
     core.trace.note("reconciled", unfinished=len(unfinished), resumed=len(waiting))
     await resume_frames(core, waiting)
+
+
+def _unjudged(archive: Archive) -> list[tuple[Intent, Taken]]:
+    rows = [(taken, archive.frame(taken.id)) for taken in archive.taken_unjudged()]
+    return [(row.intent, taken) for taken, row in rows if row is not None]
 
 
 async def _interrupted(core: Core, intent: Intent) -> None:

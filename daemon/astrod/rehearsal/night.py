@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from astrod.archive.database import Archive
+from astrod.archive.archive import Archive
 from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.daemon import resolve_name
@@ -148,9 +148,9 @@ class PlayedNight:
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
-            Claim(str(r.id), r.path, r.sha256, r.started_us, r.exposure_s, r.decision == "keep")
-            for r in rows
-            if r.path is not None and r.sha256 is not None and r.started_us is not None
+            Claim(str(row.id), row.taken.path, row.taken.sha256, row.taken.started_us, row.taken.exposure_s, row.kept)
+            for row in rows
+            if row.taken is not None
         ]
         root = self.loaded.settings.storage.data_dir
         broken = self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
