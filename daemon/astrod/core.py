@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from astrod.archive.archive import Archive
+from astrod.archive.rows import Outcome
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
 from astrod.config.settings import NightSettings
 from astrod.domain.darkness import DarkTime
 from astrod.domain.exposure import FrameKind, Intent, Taken
 from astrod.domain.identity import Night
-from astrod.domain.minutes import account
+from astrod.domain.minutes import Interval, account
+from astrod.domain.plan import Choice
 from astrod.domain.site import Rig, Site, Train
-from astrod.headers import facts_of
+from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
 from astrod.journey import Journey
 from astrod.observing import Manners, Observing
@@ -33,7 +35,7 @@ from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Offload
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
-from astrod.schedule import Pick, Schedule
+from astrod.schedule import Schedule
 from astrod_drivers.protocols import Mount, SiteFix
 
 log = logging.getLogger(__name__)
@@ -85,8 +87,13 @@ class Core:
         night = self.conductor.night
         for observer in self.observers.values():
             observer.occupation.cut()
-            closed = observer.occupation.take()
-            await self.recording(lambda archive, closed=closed: [archive.record_interval(night, i) for i in closed])
+            await self.recording(partial(_record_intervals, night=night, intervals=observer.occupation.take()))
+
+
+def _record_intervals(archive: Archive, night: Night, intervals: Sequence[Interval]) -> None:
+    with archive.together():
+        for interval in intervals:
+            archive.record_interval(night, interval)
 
 
 class ArchiveIntents:
@@ -96,7 +103,7 @@ class ArchiveIntents:
         self._site, self._recording, self._clock, self._night = site, recording, clock, night
 
     async def begin(
-        self, kind: FrameKind, rig: str, train: str, exposure_s: float, pick: Pick | None, retake_of: str | None
+        self, kind: FrameKind, rig: str, train: str, exposure_s: float, choice: Choice | None, retake_of: str | None
     ) -> Intent:
         """See `observing.Intents`."""
         setup = next(t for r in self._site.rigs if r.name == rig for t in r.trains if t.name == train)
@@ -105,12 +112,12 @@ class ArchiveIntents:
             "rig": rig,
             "train": train,
             "exposure_s": exposure_s,
-            "ra_deg": pick.ra_deg if pick else None,
-            "dec_deg": pick.dec_deg if pick else None,
-            "target": pick.target.name if pick else None,
-            "request": pick.request.id if pick else None,
-            "filter": pick.request.filter if pick else None,
-            "binning": pick.request.binning if pick else setup.camera.binning,
+            "ra_deg": choice.ra_deg if choice else None,
+            "dec_deg": choice.dec_deg if choice else None,
+            "target": choice.target if choice else None,
+            "request": choice.request if choice else None,
+            "filter": choice.filter if choice else None,
+            "binning": choice.binning if choice else setup.camera.binning,
             "retake_of": retake_of,
             "at_us": self._clock.now_us(),
         }
@@ -119,7 +126,7 @@ class ArchiveIntents:
 
     async def failed(self, intent: Intent, reason: str) -> None:
         """See `observing.Intents`."""
-        outcome = "aborted" if reason == "aborted" else "failed"
+        outcome: Outcome = "aborted" if reason == "aborted" else "failed"
         now_us = self._clock.now_us()
         await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
 
@@ -188,7 +195,16 @@ def assemble(
 
     conductor = Conductor(site, clock, guard, telescopes, observers, health, trace, beat, begin_night, finish_night)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
-    journey = Journey(settings.storage.data_dir, offload, recording, facts, health, trace, clock)
+    journey = Journey(
+        settings.storage.data_dir,
+        offload,
+        recording,
+        facts,
+        lambda exposed, recent: circumstances_of(site, conductor.safety, exposed, recent),
+        health,
+        trace,
+        clock,
+    )
     intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
     for name, telescope in telescopes.items():
         occupation = Occupation(name, clock)

@@ -1,9 +1,11 @@
-"""The facts for a frame's header, gathered from what the rig, the site and safety said."""
+"""The facts for a frame's header and for its gate, gathered from what the rig, the site and safety said."""
 
 from collections.abc import Callable
 
 from astrod.domain.safety import SafetyReport
 from astrod.domain.site import Rig, Site, Train
+from astrod.domain.sphere import separation_deg
+from astrod.frames.admission import Circumstances
 from astrod.frames.header import FrameFacts
 from astrod.rig.exposing import Exposed
 from astrod.runtime.timekeeping import ClockQuality
@@ -56,4 +58,23 @@ def facts_of(
         focus_position=focuser.position if focuser else None,
         focus_temperature_c=focuser.temperature_c if focuser else None,
         weather=dict(safety().weather or {}),
+    )
+
+
+def circumstances_of(site: Site, safety: SafetyReport, exposed: Exposed, recent: tuple[str, ...]) -> Circumstances:
+    """What the validity gate asks of a frame. Test and focus frames have no target to be on."""
+    rig, _ = _setup(site, exposed)
+    intent, mount = exposed.intent, exposed.mount
+    off_arcmin = None
+    if intent.ra_deg is not None and intent.dec_deg is not None:
+        off_arcmin = 60.0 * separation_deg(intent.ra_deg, intent.dec_deg, mount.ra_deg, mount.dec_deg)
+    return Circumstances(
+        width_px=exposed.camera.width_px // intent.binning,
+        height_px=exposed.camera.height_px // intent.binning,
+        asked_us=exposed.asked_us,
+        arrived_us=exposed.arrived_us,
+        roof_open=None if safety.roof is None else safety.roof == "open",
+        off_target_arcmin=off_arcmin,
+        on_target_arcmin=rig.mount.on_target_arcmin,
+        recent=recent,
     )

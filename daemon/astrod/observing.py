@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from astrod.domain.exposure import FrameKind, Intent
+from astrod.domain.plan import Choice
 from astrod.domain.site import Site
 from astrod.domain.sphere import separation_deg, sidereal_deg
 from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
@@ -22,7 +23,7 @@ from astrod.rig.focusing import Focusing
 from astrod.rig.telescope import Telescope
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
-from astrod.schedule import Pick, Schedule
+from astrod.schedule import Schedule
 from astrod_drivers.protocols import Permit
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Intents(Protocol):
     """Where an exposure is recorded before its shutter opens, and how it ended without a frame."""
 
     async def begin(
-        self, kind: FrameKind, rig: str, train: str, exposure_s: float, pick: Pick | None, retake_of: str | None
+        self, kind: FrameKind, rig: str, train: str, exposure_s: float, choice: Choice | None, retake_of: str | None
     ) -> Intent: ...
 
     async def failed(self, intent: Intent, reason: str) -> None: ...
@@ -156,40 +157,40 @@ class Observing:
 
     async def _one(self, permit: Permit) -> None:
         await self._attend(permit)
-        pick = self._schedule.choose(self._telescope.setup.name)
-        if pick is None:
+        choice = self._schedule.choose(self._telescope.setup.name)
+        if choice is None:
             self.occupation.enter("idle", self._schedule.idle_because)
             await self._clock.sleep(IDLE_S)
             return
         try:
-            await self._point(pick, permit)
+            await self._point(choice, permit)
             if self._focus_is_due():
                 await self._focus(permit)
-                await self._point(pick, permit)
-            await self._telescope.select_filter(self._train_of(pick), pick.request.filter)
+                await self._point(choice, permit)
+            await self._telescope.select_filter(self._train_of(choice), choice.filter)
         except Replan as fault:
-            self._schedule.refuse(pick.target.name, str(fault))
+            self._schedule.refuse(choice.target, str(fault))
             raise
-        self._schedule.stands(self._telescope.setup.name, (pick.ra_deg, pick.dec_deg), pick.request.filter)
-        exposed = await self._expose("light", pick, pick.request.exposure_s, permit)
+        self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
+        exposed = await self._expose("light", choice, choice.exposure_s, permit)
         await self._hand_on(exposed)
 
-    def _train_of(self, pick: Pick) -> str:
-        return pick.request.train or self._train
+    def _train_of(self, choice: Choice) -> str:
+        return choice.train or self._train
 
-    async def _point(self, pick: Pick, permit: Permit) -> None:
+    async def _point(self, choice: Choice, permit: Permit) -> None:
         """Slew unless the mount already tracks the target on its right side of the meridian."""
-        west = self._is_west(pick.ra_deg)
-        if self._pointed == (pick.target.name, west):
+        west = self._is_west(choice.ra_deg)
+        if self._pointed == (choice.target, west):
             state = await self._telescope.read_mount()
-            off_deg = separation_deg(pick.ra_deg, pick.dec_deg, state.ra_deg, state.dec_deg)
+            off_deg = separation_deg(choice.ra_deg, choice.dec_deg, state.ra_deg, state.dec_deg)
             if state.tracking and off_deg * 60.0 <= self._telescope.setup.mount.on_target_arcmin:
                 return
-        self.occupation.enter("overhead", f"slewing to {pick.target.name}")
-        self._trace.note("slew", rig=self._telescope.setup.name, target=pick.target.name)
-        state = await self._telescope.slew(pick.ra_deg, pick.dec_deg, permit)
-        self._trace.note("on target", target=pick.target.name, pier_side=state.pier_side)
-        self._pointed = (pick.target.name, west)
+        self.occupation.enter("overhead", f"slewing to {choice.target}")
+        self._trace.note("slew", rig=self._telescope.setup.name, target=choice.target)
+        state = await self._telescope.slew(choice.ra_deg, choice.dec_deg, permit)
+        self._trace.note("on target", target=choice.target, pier_side=state.pier_side)
+        self._pointed = (choice.target, west)
 
     def _is_west(self, ra_deg: float) -> bool:
         """Past the meridian: an equatorial mount is then sent to its target anew, and changes side."""
@@ -198,10 +199,10 @@ class Observing:
         here = sidereal_deg(self._clock.now_us(), self._site.place.longitude_deg)
         return (here - ra_deg) % 360.0 < 180.0
 
-    async def _expose(self, kind: FrameKind, pick: Pick | None, exposure_s: float, permit: Permit) -> Exposed:
-        train = self._train_of(pick) if pick else self._train
-        retake_of = self._schedule.retake_of(pick.request.id) if pick and kind == "light" else None
-        intent = await self._intents.begin(kind, self._telescope.setup.name, train, exposure_s, pick, retake_of)
+    async def _expose(self, kind: FrameKind, choice: Choice | None, exposure_s: float, permit: Permit) -> Exposed:
+        train = self._train_of(choice) if choice else self._train
+        retake_of = self._schedule.retake_of(choice.request) if choice and kind == "light" else None
+        intent = await self._intents.begin(kind, self._telescope.setup.name, train, exposure_s, choice, retake_of)
         if kind == "light":
             self.occupation.enter("observed", f"{intent.target} {intent.filter or ''}".strip())
             self._schedule.begun(intent)
@@ -217,7 +218,7 @@ class Observing:
                 self._health.found("AST-202", f"{intent.id}: {fault}", train)
             raise
         self._health.mended("AST-202", train)
-        self.occupation.enter("overhead", "readout and pick")
+        self.occupation.enter("overhead", "readout and choice")
         return exposed
 
     def _lost(self, intent: Intent, reason: str) -> None:

@@ -6,6 +6,7 @@ half-written temporary files.
 """
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from astrod.archive.archive import Archive
@@ -31,7 +32,7 @@ async def reconcile(core: Core, storage: StorageSettings) -> None:
     unfinished = await core.recording(lambda archive: archive.unfinished())
     waiting: list[tuple[Intent, Taken]] = []
     for intent in unfinished:
-        taken = await core.recording(lambda _, exposure=intent.id: store.find(exposure))
+        taken = await core.recording(partial(_found, store, intent))
         if taken is not None:
             waiting.append((intent, taken))
         else:
@@ -43,6 +44,10 @@ async def reconcile(core: Core, storage: StorageSettings) -> None:
             log.warning("removed spooled pixels of an interrupted exposure: %s", leftover.name)
     core.trace.note("reconciled", unfinished=len(unfinished), resumed=len(waiting))
     await resume_frames(core, waiting)
+
+
+def _found(store: FrameStore, intent: Intent, _: Archive) -> Taken | None:
+    return store.find(intent.id)
 
 
 def _unjudged(archive: Archive) -> list[tuple[Intent, Taken]]:

@@ -9,18 +9,18 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from astrod.domain.darkness import DarkTime
 from astrod.domain.exposure import Intent
 from astrod.domain.instant import MINUTE_US, SECOND_US
-from astrod.domain.plan import Plan, Progress, progress
+from astrod.domain.plan import Choice, Plan, Progress, progress
 from astrod.domain.site import Rig, Site
-from astrod.domain.target import Request, Target
+from astrod.domain.target import Target
 from astrod.errors import AstrodError
 from astrod.health import Health
 from astrod.journey import Outcome
-from astrod.planning.current import Choice, Situation, needs_replan, next_exposure
+from astrod.planning.current import Situation, needs_replan, next_exposure
 from astrod.planning.problem import Outlook, Problem, RigState
 from astrod.recording import Recording
 from astrod.runtime.clock import Clock
@@ -33,25 +33,9 @@ LANE = "plan"
 COST = Cost(modelled_s=1.5, deadline_s=60.0)
 BAN_US = 20 * MINUTE_US
 REPLAN_US = 2 * MINUTE_US
+SOON_US = 30 * SECOND_US
 DAWN_MARGIN_US = 10 * SECOND_US
 FLIP_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """The decision: this request of this target now, and why."""
-
-    choice: Choice
-    target: Target
-    request: Request
-
-    @property
-    def ra_deg(self) -> float:
-        return self.target.ra_deg
-
-    @property
-    def dec_deg(self) -> float:
-        return self.target.dec_deg
 
 
 def plan_night(problem: Problem, outlook: Outlook | None) -> tuple[Plan, Outlook]:
@@ -157,7 +141,7 @@ class Schedule:
 
     # -- the decision ----------------------------------------------------------------------------------------
 
-    def choose(self, rig: str) -> Pick | None:
+    def choose(self, rig: str) -> Choice | None:
         """What a rig should expose now; None, and `idle_because`, when there is nothing."""
         now_us = self._clock.now_us()
         if self.outlook is None:
@@ -169,21 +153,14 @@ class Schedule:
         reason = needs_replan(self.plan, situation, self._kept_since_plan, now_us)
         if reason is not None and now_us - self._refreshed_us > REPLAN_US:
             self.refresh(reason)
-        choice = next_exposure(self.plan, situation, rig, now_us)
-        if choice is None:
+        turn = next_exposure(self.plan, situation, rig, now_us)
+        if turn is None:
             self.idle_because = "no request can be observed now"
             return None
-        return self._picked(choice, now_us)
-
-    def _picked(self, choice: Choice, now_us: int) -> Pick | None:
-        if choice.start_us - now_us > REPLAN_US:
-            self.idle_because = f"waiting for {choice.target}"
+        if turn.leave_us - now_us > SOON_US:
+            self.idle_because = f"waiting for {turn.choice.target}"
             return None
-        for target in self.targets:
-            for request in target.requests:
-                if request.id == choice.request:
-                    return Pick(choice, target, request)
-        return None
+        return turn.choice
 
     def _bans(self, now_us: int) -> dict[str, str]:
         self._banned = {name: ban for name, ban in self._banned.items() if ban[0] > now_us}

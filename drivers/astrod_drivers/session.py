@@ -42,9 +42,7 @@ class Child:
         ]
         with theirs:
             # native libraries write to stdout, where a command of ours may be answering: send it to stderr
-            self._process = subprocess.Popen(
-                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=2
-            )
+            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=2)
         self.socket = ours
 
     @property

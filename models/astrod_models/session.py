@@ -36,9 +36,7 @@ class Session:
         inputs = tuple(port.name for port in self._session.get_inputs())
         outputs = tuple(port.name for port in self._session.get_outputs())
         if sorted(inputs) != sorted(card.inputs) or outputs != card.outputs:
-            raise WeightsRefusedError(
-                f"{card.weights.name} has ports {inputs} → {outputs}, its card says otherwise"
-            )
+            raise WeightsRefusedError(f"{card.weights.name} has ports {inputs} → {outputs}, its card says otherwise")
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         """The outputs by name."""

@@ -100,7 +100,9 @@ def donut(rng: np.random.Generator, diameter: float, half: int, fine: int, famil
     if rng.random() < 0.7:
         hole = rng.uniform(0.2, 0.5) * radius
         off = rng.uniform(-0.2, 0.2, 2) * radius if family == "unseen" else np.zeros(2)
-        values = values * (1.0 - 1.0 / (1.0 + np.exp(np.clip((np.hypot(u - off[0], v - off[1]) - hole) / soft, -50, 50))))
+        values = values * (
+            1.0 - 1.0 / (1.0 + np.exp(np.clip((np.hypot(u - off[0], v - off[1]) - hole) / soft, -50, 50)))
+        )
     values = values * (1.0 + rng.uniform(0.0, 0.6) * u / max(radius, 0.5))
     if rng.random() < 0.4:
         width = 0.05 * radius + 0.3

@@ -107,9 +107,7 @@ def _rescaled(rng: np.random.Generator, values: Single, factor: float, noise: fl
     return (scaled + added).astype(np.float32), noise
 
 
-def _parted(
-    rng: np.random.Generator, values: Single, noise: float, fwhm: float
-) -> tuple[Single, Single]:
+def _parted(rng: np.random.Generator, values: Single, noise: float, fwhm: float) -> tuple[Single, Single]:
     """Source light, and the frame without it."""
     middle = ndimage.zoom(ndimage.median_filter(values[::8, ::8], 9), 8, order=1)
     sky = np.full(values.shape, np.median(values), dtype=np.float32)

@@ -105,7 +105,9 @@ def psf(rng: np.random.Generator, optics: Optics, family: Family) -> tuple[Kerne
     return total, star, half, fine
 
 
-def render_sky(rng: np.random.Generator, shape: tuple[int, int], optics: Optics, depth: float, family: Family) -> Rendered:
+def render_sky(
+    rng: np.random.Generator, shape: tuple[int, int], optics: Optics, depth: float, family: Family
+) -> Rendered:
     """Stars and everything extended. `depth`: the noise in electrons, against which brightness is drawn."""
     kernel, star, half, fine = psf(rng, optics, family)
     x, y, flux = _catalogue(rng, shape, optics, depth, _peak_share(kernel, fine))
@@ -184,7 +186,9 @@ def _add(
     fine = round(len(phases) ** 0.5)
     first = phases[0, 0]
     rows, columns = canvas.shape
-    ring = np.array([first[half, half : half + 1].sum()] + [float(first[half - r, :].max()) for r in range(1, half + 1)])
+    ring = np.array(
+        [first[half, half : half + 1].sum()] + [float(first[half - r, :].max()) for r in range(1, half + 1)]
+    )
     for px, py, light in zip(x.tolist(), y.tolist(), flux.tolist(), strict=True):
         ix, iy = round(px), round(py)
         reach = int(np.searchsorted(-ring, -0.15 * depth / light))
@@ -262,9 +266,7 @@ def _add_galaxy(rng: np.random.Generator, canvas: Single, size: float, peak: flo
     canvas[y0:y1, x0:x1] += np.float32(peak) * np.exp(-np.sqrt(u * u + v * v + 1.0) / np.float32(size))
 
 
-def expose(
-    rng: np.random.Generator, electrons: Single, sensor: Sensor, family: Family
-) -> tuple[Single, float]:
+def expose(rng: np.random.Generator, electrons: Single, sensor: Sensor, family: Family) -> tuple[Single, float]:
     """The raw frame in ADU and its saturation level: photon and read noise, defects, clipping, whole numbers."""
     noise = rng.standard_normal(electrons.shape, dtype=np.float32)
     frame = electrons + noise * np.sqrt(np.maximum(electrons, 0.0) + np.float32(sensor.read_noise**2))
@@ -290,4 +292,6 @@ def _defects(rng: np.random.Generator, frame: NDArray[np.float32], sensor: Senso
         steps = rng.integers(1, 6)
         angle = rng.uniform(0, np.pi)
         for step in range(steps):
-            frame[y + int(step * np.sin(angle)), x + int(step * np.cos(angle))] += np.float32(sigma * rng.uniform(5, 200))
+            frame[y + int(step * np.sin(angle)), x + int(step * np.cos(angle))] += np.float32(
+                sigma * rng.uniform(5, 200)
+            )

@@ -106,9 +106,7 @@ class Archive:
     def _next_counter(self, site: str, night: Night) -> int:
         last = self._last_counter(site, night)
         if last >= _MOST_COUNTER:
-            raise TellOperator(
-                f"{site} has used its {_MOST_COUNTER} exposure numbers of {night}; stop until noon"
-            )
+            raise TellOperator(f"{site} has used its {_MOST_COUNTER} exposure numbers of {night}; stop until noon")
         self._database.upsert("counters", {"site": site, "night": str(night), "last": last + 1})
         return last + 1
 
@@ -130,9 +128,7 @@ class Archive:
             if row["outcome"] == outcome:
                 return
             if row["outcome"] is not None or outcome == "taken":
-                raise Bug(
-                    f"{exposure} cannot end as {outcome}: it is recorded as {row['outcome'] or 'unfinished'}"
-                )
+                raise Bug(f"{exposure} cannot end as {outcome}: it is recorded as {row['outcome'] or 'unfinished'}")
             self._end(exposure, outcome, reason, at_us)
 
     def _end(self, exposure: ExposureId, outcome: Outcome, reason: str | None, at_us: int) -> None:
@@ -149,15 +145,11 @@ class Archive:
         with self._database.transaction():
             row = self._exposure(taken.id)
             if row["quarantine_path"] is not None:
-                raise Bug(
-                    f"{taken.id} is in quarantine ({row['quarantine_reason']}) and cannot be taken as well"
-                )
+                raise Bug(f"{taken.id} is in quarantine ({row['quarantine_reason']}) and cannot be taken as well")
             if self._record_once("taken", taken_row(taken), at_us):
                 self._end(taken.id, "taken", None, at_us)
 
-    def record_judged(
-        self, exposure: ExposureId, measured: Measured, judgement: Judgement, at_us: int
-    ) -> None:
+    def record_judged(self, exposure: ExposureId, measured: Measured, judgement: Judgement, at_us: int) -> None:
         """The verdict on a frame that was taken."""
         with self._database.transaction():
             self._record_once("judged", judged_row(exposure, measured, judgement), at_us)
@@ -182,8 +174,7 @@ class Archive:
             if row["quarantine_path"] is not None or row["outcome"] == "taken":
                 raise Bug(f"{exposure} cannot go to quarantine: it is taken or there already")
             self._database.change(
-                "UPDATE exposures SET quarantine_path = ?, quarantine_reason = ?, quarantined_us = ? "
-                "WHERE id = ?",
+                "UPDATE exposures SET quarantine_path = ?, quarantine_reason = ?, quarantined_us = ? WHERE id = ?",
                 path,
                 reason,
                 at_us,
@@ -218,9 +209,7 @@ class Archive:
 
     def pending_counts(self, night: Night | None = None) -> dict[str, int]:
         """Frames taken and not judged yet, by request, of one night or of all."""
-        return self._counts(
-            "JOIN taken USING (id) LEFT JOIN judged USING (id) WHERE judged.id IS NULL", night
-        )
+        return self._counts("JOIN taken USING (id) LEFT JOIN judged USING (id) WHERE judged.id IS NULL", night)
 
     def _counts(self, of: str, night: Night | None) -> dict[str, int]:
         rows = self._database.rows(
@@ -273,8 +262,7 @@ class Archive:
         """A night begins, or goes on after a restart: its first opening stands, a close is undone."""
         with self._database.transaction():
             self._database.change(
-                "INSERT INTO nights (night, opened_us) VALUES (?, ?) "
-                "ON CONFLICT DO UPDATE SET closed_us = NULL",
+                "INSERT INTO nights (night, opened_us) VALUES (?, ?) ON CONFLICT DO UPDATE SET closed_us = NULL",
                 str(night),
                 at_us,
             )
@@ -361,9 +349,7 @@ class Archive:
     def integrity(self) -> list[str]:
         """What is wrong with the file or with what it says; empty when all is well. Reads all of it."""
         return self._database.faults() or [
-            f"{row['id']}: {fault}"
-            for fault, sql in _CONTRADICTIONS.items()
-            for row in self._database.rows(sql)
+            f"{row['id']}: {fault}" for fault, sql in _CONTRADICTIONS.items() for row in self._database.rows(sql)
         ]
 
     def upkeep(self, now_us: int) -> None:
@@ -385,8 +371,7 @@ _CONTRADICTIONS = {
         "SELECT id FROM exposures LEFT JOIN counters USING (site, night) WHERE last IS NULL ORDER BY id"
     ),
     "it ended as taken and no frame is recorded": (
-        "SELECT id FROM exposures LEFT JOIN taken USING (id) "
-        "WHERE outcome = 'taken' AND path IS NULL ORDER BY id"
+        "SELECT id FROM exposures LEFT JOIN taken USING (id) WHERE outcome = 'taken' AND path IS NULL ORDER BY id"
     ),
     "its frame is recorded and it did not end as taken": (
         "SELECT id FROM exposures JOIN taken USING (id) WHERE outcome IS NOT 'taken' ORDER BY id"

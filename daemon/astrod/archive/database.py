@@ -86,9 +86,7 @@ class Database:
         told, version = self.pragma("application_id"), self.pragma("user_version")
         tables = self.rows("SELECT count(*) AS n FROM sqlite_master")[0]["n"]
         if tables and told != application:
-            raise TellOperator(
-                f"{self.path} is no database of astrod's; move it away or choose another data root"
-            )
+            raise TellOperator(f"{self.path} is no database of astrod's; move it away or choose another data root")
         if version > newest:
             raise TellOperator(
                 f"{self.path} was written by a newer astrod (schema {version}, this one knows {newest}); "
@@ -178,9 +176,7 @@ class Database:
         except TellOperator as fault:
             return [str(fault)]
         faults = [] if page_faults == ["ok"] else page_faults
-        return faults + [
-            f"{row['table']} row {row['rowid']} points at no row of {row['parent']}" for row in orphans
-        ]
+        return faults + [f"{row['table']} row {row['rowid']} points at no row of {row['parent']}" for row in orphans]
 
     def close(self) -> None:
         """Let go of the file; safe to repeat."""
@@ -222,16 +218,12 @@ def in_words(path: Path, fault: sqlite3.Error) -> AstrodError:
     if code == sqlite3.SQLITE_FULL:
         return TellOperator(f"{path}: the disk is full; free some space (what was recorded before is safe)")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return TellOperator(
-            f"{path} cannot be written ({fault}); check its owner, and that the disk is read-write"
-        )
+        return TellOperator(f"{path} cannot be written ({fault}); check its owner, and that the disk is read-write")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return TellOperator(
             f"{path} is damaged ({fault}). Stop astrod, copy the file and its -wal away, then try "
             f"`sqlite3 {path.name} .recover`, or restore a copy; the frames are FITS files of their own, and safe"
         )
     if code == sqlite3.SQLITE_IOERR:
-        return TellOperator(
-            f"{path}: the disk fails ({fault}); check it with dmesg and smartctl, and its space"
-        )
+        return TellOperator(f"{path}: the disk fails ({fault}); check it with dmesg and smartctl, and its space")
     return Bug(f"{path}: {fault}")

@@ -79,9 +79,7 @@ def exposure_row(intent: Intent, at_us: int) -> Row:
 
 def taken_row(taken: Taken) -> Row:
     """The row of a frame on disk, less when it was recorded."""
-    return {field.name: getattr(taken, field.name) for field in dataclasses.fields(taken)} | {
-        "id": str(taken.id)
-    }
+    return {field.name: getattr(taken, field.name) for field in dataclasses.fields(taken)} | {"id": str(taken.id)}
 
 
 def judged_row(exposure: ExposureId, measured: Measured, judgement: Judgement) -> Row:

@@ -49,9 +49,7 @@ def digest(pixels: Pixels) -> str:
     return hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16).hexdigest()
 
 
-def refusal(
-    pixels: Pixels, asked: Asked, recent: Sequence[str], pixels_digest: str | None = None
-) -> str | None:
+def refusal(pixels: Pixels, asked: Asked, recent: Sequence[str], pixels_digest: str | None = None) -> str | None:
     """Why this frame must not be believed, in words for a person; None when it may pass.
 
     `recent` are the digests of the last frames of this camera; `pixels_digest` is this one's, if known.

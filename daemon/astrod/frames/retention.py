@@ -79,9 +79,7 @@ def remove(paths: list[Path]) -> int:
         except FileNotFoundError:
             continue
         except OSError as fault:
-            raise TellOperator(
-                f"{path} cannot be deleted ({fault.strerror}); make its folder writable"
-            ) from fault
+            raise TellOperator(f"{path} cannot be deleted ({fault.strerror}); make its folder writable") from fault
         freed += size
         _drop_if_empty(path.parent)
     return freed

@@ -110,9 +110,7 @@ class FrameStore:
 
     def sweep(self) -> list[str]:
         """Remove what a crash left half written; returns the names. Call it before any `keep`."""
-        halves = sorted(
-            path for top in ("frames", "quarantine") for path in (self.root / top).glob("*/.*.part")
-        )
+        halves = sorted(path for top in ("frames", "quarantine") for path in (self.root / top).glob("*/.*.part"))
         for path in halves:
             _on_disk(path, path.unlink)
         return [self._relative(path) for path in halves]
@@ -214,9 +212,7 @@ def _fits(path: Path) -> "tuple[NDArray[Any], str | None]":
             with fits.open(path, memmap=False) as hdus:
                 array, order = hdus[0].data, hdus[0].header.get("ROWORDER")
     except (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, Warning) as fault:
-        raise InputInvalid(
-            f"{path}: no FITS image can be read from it ({fault}); take the frame again"
-        ) from fault
+        raise InputInvalid(f"{path}: no FITS image can be read from it ({fault}); take the frame again") from fault
     if array is None:
         raise InputInvalid(f"{path}: its primary array is empty; take the frame again")
     return array, order if order in ("TOP-DOWN", "BOTTOM-UP") else None
@@ -226,9 +222,7 @@ def _counts(path: Path, array: "NDArray[Any]") -> "Pixels":
     import numpy as np
 
     if array.ndim != 2 or array.size == 0:
-        raise InputInvalid(
-            f"{path}: an array of shape {array.shape} is no frame; a frame has rows and columns"
-        )
+        raise InputInvalid(f"{path}: an array of shape {array.shape} is no frame; a frame has rows and columns")
     if array.dtype == np.uint16:
         return array
     if array.dtype.kind not in "iuf":
@@ -352,9 +346,7 @@ def _in_words(path: Path, fault: OSError) -> AstrodError:
             f"{path}: the disk refuses writing ({fault.strerror}); check that it is mounted read-write "
             f"and that astrod owns the folder ({safe})"
         )
-    return TellOperator(
-        f"{path}: the disk fails ({fault.strerror}); check it with dmesg and smartctl ({safe})"
-    )
+    return TellOperator(f"{path}: the disk fails ({fault.strerror}); check it with dmesg and smartctl ({safe})")
 
 
 def sha256_of(path: Path) -> str:

@@ -237,13 +237,14 @@ def main(words: argparse.Namespace) -> int:
 def _told(summary: dict[str, Any]) -> str:
     frames, minutes, requests = summary["frames"], summary["dark_minutes"], summary["requests"]
     dark = sum(minutes.values()) or 1.0
+    causes = ", ".join(f"{cause} {value:.0f} min ({100 * value / dark:.0f} %)" for cause, value in minutes.items())
     lines = [
         f"Night of {summary['night']} at {summary['site']}, {summary['weather']}, seed {summary['seed']}",
-        f"  frames    {frames['taken']} taken, {frames['kept']} kept, {frames['rejected']} rejected, "
-        f"{frames['retaken']} of them taken again",
-        "  dark      " + ", ".join(f"{cause} {value:.0f} min ({100 * value / dark:.0f} %)" for cause, value in minutes.items()),
-        f"  requests  {requests['done']} done, {requests['partial']} begun, {requests['untouched']} untouched",
-        f"  closed    {len(summary['closures'])} times" + "".join(f"\n            {why}" for why in summary["closures"]),
+        "  frames    {taken} taken, {kept} kept, {rejected} rejected, {retaken} taken again".format(**frames),
+        f"  dark      {causes}",
+        "  requests  {done} done, {partial} begun, {untouched} untouched".format(**requests),
+        f"  closed    {len(summary['closures'])} times",
+        *(f"            {why}" for why in summary["closures"]),
         f"  played in {summary['wall_s']} s; trace {summary['trace_sha256'][:16]}",
     ]
     lines += [f"  BROKEN    {what}" for what in summary["invariants_broken"]]

@@ -127,7 +127,9 @@ def write_simulated(folder: Path, site: KnownSite, play: Play, spool: Path, hurr
     _write(folder, text)
 
 
-def write_indi(folder: Path, site: KnownSite, port: int, spool: Path, night: str = "", safe_after_s: float = 5.0) -> None:
+def write_indi(
+    folder: Path, site: KnownSite, port: int, spool: Path, night: str = "", safe_after_s: float = 5.0
+) -> None:
     """The same at Debian's INDI simulators behind an indiserver at `port`. `night` adds lines to [night]."""
     place, server = site.place, f"indi://localhost:{port}"
     text = _SITE.format(

@@ -59,9 +59,13 @@ def _train(train: Train, settings: SimulatorSettings, start_error: int) -> Train
     shifts = WheelSetup().focus_shift_um
     return TrainSetup(
         optics=Optics(train.focal_length_mm, train.aperture_mm),
-        camera=CameraSetup(name=camera, sensor=sensor, cooler=CoolerSetup() if train.camera.cool_to_c is not None else None),
+        camera=CameraSetup(
+            name=camera, sensor=sensor, cooler=CoolerSetup() if train.camera.cool_to_c is not None else None
+        ),
         focuser=FocuserSetup(name=focuser, start_error=start_error) if focuser else None,
-        wheel=WheelSetup(wheel, settings.filters, focus_shift_um=(shifts * 3)[: len(settings.filters)]) if wheel else None,
+        wheel=WheelSetup(wheel, settings.filters, focus_shift_um=(shifts * 3)[: len(settings.filters)])
+        if wheel
+        else None,
     )
 
 

@@ -50,9 +50,7 @@ def darkest(instant_us: int, dark_minutes: float = 20.0) -> KnownSite:
 
     def highest_sun_deg(site: KnownSite) -> float:
         place = site.place
-        return max(
-            sun_altitude_deg(instant_us + at, place.latitude_deg, place.longitude_deg) for at in (0, ahead_us)
-        )
+        return max(sun_altitude_deg(instant_us + at, place.latitude_deg, place.longitude_deg) for at in (0, ahead_us))
 
     for site in SITES:
         if highest_sun_deg(site) < DARK_DEG:

@@ -158,9 +158,7 @@ class IndiCamera(IndiDevice, Camera):
     async def fetch(self, exposure_id: str) -> RawFrame:
         exposure = self._exposure
         if exposure is None or exposure.shot.exposure_id != exposure_id:
-            raise CommandRefused(
-                f"{self.address} has no exposure {exposure_id!r}: it was aborted, lost or fetched"
-            )
+            raise CommandRefused(f"{self.address} has no exposure {exposure_id!r}: it was aborted, lost or fetched")
         path = await self._pixels(exposure)
         return RawFrame(
             exposure_id=exposure_id,
@@ -198,9 +196,7 @@ class IndiCamera(IndiDevice, Camera):
         if exposure is None or exposure.frame.done():
             return
         kind = Unreachable if "went away" in reason else CommandRefused
-        exposure.frame.set_exception(
-            kind(f"{self.address}: exposure {exposure.shot.exposure_id} is lost: {reason}")
-        )
+        exposure.frame.set_exception(kind(f"{self.address}: exposure {exposure.shot.exposure_id} is lost: {reason}"))
         exposure.frame.exception()  # told whether or not anybody fetches
 
     def _received(self, blob: Blob) -> None:

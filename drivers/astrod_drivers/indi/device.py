@@ -58,9 +58,7 @@ class IndiDevice(Device):
         self._settled = True
 
     async def _open(self) -> Link:
-        link = Link(
-            self.address.host, self.address.port, self.address.device, clock=self.clock, spool=self._spool
-        )
+        link = Link(self.address.host, self.address.port, self.address.device, clock=self.clock, spool=self._spool)
         await link.open()
         self._link = link
         return link
@@ -77,12 +75,8 @@ class IndiDevice(Device):
         if link.vectors["CONNECTION"].on("CONNECT") and link.vectors["CONNECTION"].state != "Busy":
             return
         try:
-            await self._command(
-                link, "CONNECTION", lambda: link.send_switch("CONNECTION", "CONNECT"), HARDWARE_S
-            )
-            await link.until(
-                lambda: link.vectors["CONNECTION"].on("CONNECT") or None, HARDWARE_S, "connecting"
-            )
+            await self._command(link, "CONNECTION", lambda: link.send_switch("CONNECTION", "CONNECT"), HARDWARE_S)
+            await link.until(lambda: link.vectors["CONNECTION"].on("CONNECT") or None, HARDWARE_S, "connecting")
         except (CommandRefused, DeadlineMissed) as fault:
             text = f"{self.address}: the driver cannot reach its hardware ({fault}); check cable, power, port"
             raise Unreachable(text) from fault
@@ -91,9 +85,7 @@ class IndiDevice(Device):
         try:
             await link.until(lambda: link.vectors.get(name), ANSWER_S, f"defining {name}")
         except DeadlineMissed as fault:
-            raise DeviceMissing(
-                f"{self.address} is no {self.kind}: it has no {name}; check the address"
-            ) from fault
+            raise DeviceMissing(f"{self.address} is no {self.kind}: it has no {name}; check the address") from fault
 
     async def _prepare(self, link: Link) -> None:
         """What a kind sets once per connection."""
@@ -150,13 +142,9 @@ class IndiDevice(Device):
     def _check(self, permit: Permit) -> None:
         """The last thing before a hazardous command. Raises PermitRefused."""
         if not self._gate.allows(permit):
-            raise PermitRefused(
-                f"{self.address}: safety epoch {permit.epoch} is over; wait for the site to be safe"
-            )
+            raise PermitRefused(f"{self.address}: safety epoch {permit.epoch} is over; wait for the site to be safe")
 
-    async def _set_numbers(
-        self, name: str, values: Mapping[str, float], deadline_s: float = ANSWER_S
-    ) -> Vector:
+    async def _set_numbers(self, name: str, values: Mapping[str, float], deadline_s: float = ANSWER_S) -> Vector:
         link = self._live()
         return await self._command(link, name, lambda: link.send_numbers(name, values), deadline_s)
 
@@ -195,20 +183,14 @@ class IndiDevice(Device):
 
         vector = await link.until(answer, deadline_s, f"an answer to {name}")
         if vector.state == "Alert":
-            said = (
-                [text for text in link.messages if text not in last_words] if words else list(link.messages)
-            )
-            raise CommandRefused(
-                f"{self.address} refused {name}: {said[-1] if said else 'it gave no reason'}"
-            )
+            said = [text for text in link.messages if text not in last_words] if words else list(link.messages)
+            raise CommandRefused(f"{self.address} refused {name}: {said[-1] if said else 'it gave no reason'}")
         return vector
 
 
 def _missing_text(address: Address, there: list[str]) -> str:
     if not there:
-        return (
-            f"{address}: the indiserver runs no driver that answers; start the driver of {address.device!r}"
-        )
+        return f"{address}: the indiserver runs no driver that answers; start the driver of {address.device!r}"
     near = difflib.get_close_matches(address.device, there, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{address}: no such device on the server.{hint} There are: {', '.join(there)}"

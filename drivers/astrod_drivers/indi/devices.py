@@ -28,7 +28,5 @@ def open_indi(kind: str, address: Address, *, clock: Clock, gate: Gate, spool: P
     """The driver for that device, not yet connected. Raises AddressInvalid for a kind INDI does not serve."""
     driver = DRIVERS.get(kind)
     if driver is None:
-        raise AddressInvalid(
-            f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(DRIVERS)}"
-        )
+        raise AddressInvalid(f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(DRIVERS)}")
     return driver(address, clock=clock, gate=gate, spool=spool)

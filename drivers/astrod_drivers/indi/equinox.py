@@ -38,9 +38,7 @@ _NUTATION = (
 def apparent_of(ra_deg: float, dec_deg: float, utc_us: int) -> tuple[float, float]:
     """The geocentric apparent place (true equinox of date, degrees) of an ICRS direction."""
     century = _century(utc_us)
-    return _angles(
-        _times(_to_date(century), _aberrated(_direction(ra_deg, dec_deg), _earth_velocity(century)))
-    )
+    return _angles(_times(_to_date(century), _aberrated(_direction(ra_deg, dec_deg), _earth_velocity(century))))
 
 
 def icrs_of(ra_deg: float, dec_deg: float, utc_us: int) -> tuple[float, float]:
@@ -51,9 +49,7 @@ def icrs_of(ra_deg: float, dec_deg: float, utc_us: int) -> tuple[float, float]:
     true = seen
     for _ in range(3):  # aberration is 1e-4, so each turn gains four digits
         shifted = _aberrated(true, velocity)
-        true = _unit(
-            (true[0] + seen[0] - shifted[0], true[1] + seen[1] - shifted[1], true[2] + seen[2] - shifted[2])
-        )
+        true = _unit((true[0] + seen[0] - shifted[0], true[1] + seen[1] - shifted[1], true[2] + seen[2] - shifted[2]))
     return _angles(true)
 
 

@@ -320,9 +320,7 @@ class Link:
     def _native(self, name: str) -> PyIndi.BaseDevice:
         device = self._client.getDevice(self.device)
         if self._lost is not None or name not in self.vectors or not device.isValid():
-            raise Unreachable(
-                f"{self.device} has no {name} now: {self._lost or 'its driver restarted'}; connect again"
-            )
+            raise Unreachable(f"{self.device} has no {name} now: {self._lost or 'its driver restarted'}; connect again")
         return device
 
 

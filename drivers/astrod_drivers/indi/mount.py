@@ -71,9 +71,7 @@ class IndiMount(IndiDevice, Mount):
             """The mount reports its position anyway: only Busy, or being there already, is an answer."""
             return vector.state == "Busy" or _near(vector, target)
 
-        await self._command(
-            link, COORDINATES, lambda: link.send_numbers(COORDINATES, target), ANSWER_S, accepted
-        )
+        await self._command(link, COORDINATES, lambda: link.send_numbers(COORDINATES, target), ANSWER_S, accepted)
 
     async def set_tracking(self, on: bool) -> None:
         await self._heard()
@@ -86,9 +84,7 @@ class IndiMount(IndiDevice, Mount):
         link = self._live()
         parking = link.vectors.get("TELESCOPE_PARK")
         if parking is None:
-            raise CommandRefused(
-                f"{self.address} cannot park; set a safe position in its driver or use another"
-            )
+            raise CommandRefused(f"{self.address} cannot park; set a safe position in its driver or use another")
         if not _parked(parking) and not (parking.on("PARK") and parking.state == "Busy"):
             await self._set_switch("TELESCOPE_PARK", "PARK")
 

@@ -104,10 +104,7 @@ def _speed(label: str) -> float:
 def _zones(status: Vector | None) -> dict[str, Zone]:
     if status is None:
         return {}
-    return {
-        NAMES.get(name, name.lower()): ZONES.get(str(light), "unknown")
-        for name, light in status.values.items()
-    }
+    return {NAMES.get(name, name.lower()): ZONES.get(str(light), "unknown") for name, light in status.values.items()}
 
 
 class IndiSafetyMonitor(IndiWeather, SafetyMonitor):

@@ -103,16 +103,12 @@ class SimCamera:
         if self.setup.cooler is not None:
             below_c = self._climate.at(now_us).temperature_c - temperature_c
             power = (
-                0.0
-                if cooling.target_c is None
-                else min(100.0, max(0.0, 100.0 * below_c / self.setup.cooler.reach_c))
+                0.0 if cooling.target_c is None else min(100.0, max(0.0, 100.0 * below_c / self.setup.cooler.reach_c))
             )
             power = round(power, 1)
         exposing = self.exposing(now_us)
         remaining_s = max(0.0, (self._current.end_us - now_us) / 1e6) if exposing and self._current else 0.0
-        return CameraState(
-            exposing, remaining_s, round(temperature_c, 1), cooling.target_c is not None, power
-        )
+        return CameraState(exposing, remaining_s, round(temperature_c, 1), cooling.target_c is not None, power)
 
     async def cool(self, target_c: float | None) -> None:
         """See `protocols.Camera.cool`."""
@@ -142,9 +138,7 @@ class SimCamera:
         """See `protocols.Camera.fetch`. Until its file is taken away, a frame can be fetched again."""
         exposure = self._held.get(exposure_id)
         if exposure is None or exposure.frame is None:
-            raise CommandRefused(
-                f"there is no frame {exposure_id[:80]!r} to fetch: never exposed, aborted or dropped"
-            )
+            raise CommandRefused(f"there is no frame {exposure_id[:80]!r} to fetch: never exposed, aborted or dropped")
         try:
             frame = await asyncio.shield(exposure.frame)
         except asyncio.CancelledError:
@@ -170,9 +164,7 @@ class SimCamera:
 
     def exposing(self, instant_us: int) -> bool:
         """Whether an exposure or its read-out was under way."""
-        return (
-            self._current is not None and self._current.started_us <= instant_us < self._current.read_out_us
-        )
+        return self._current is not None and self._current.started_us <= instant_us < self._current.read_out_us
 
     def shutter_open(self, instant_us: int) -> bool:
         """Whether light is being gathered."""
@@ -186,9 +178,7 @@ class SimCamera:
         air_c = self._climate.at(instant_us).temperature_c
         if self.setup.cooler is None:
             return air_c + 4.0
-        goal_c = (
-            air_c if cooling.target_c is None else max(cooling.target_c, air_c - self.setup.cooler.reach_c)
-        )
+        goal_c = air_c if cooling.target_c is None else max(cooling.target_c, air_c - self.setup.cooler.reach_c)
         step_c = self.setup.cooler.ramp_c_min * max(0, instant_us - began_us) / 60e6
         way_c = goal_c - cooling.start_c
         return goal_c if abs(way_c) <= step_c else cooling.start_c + math.copysign(step_c, way_c)
@@ -199,9 +189,7 @@ class SimCamera:
         if self.exposing(now_us):
             raise CommandRefused("another exposure is under way; abort it or wait for its end")
         if not _FILE_NAME.match(shot.exposure_id):
-            raise CommandRefused(
-                f"{shot.exposure_id[:80]!r} cannot be a file's name; use letters, digits, - _ ."
-            )
+            raise CommandRefused(f"{shot.exposure_id[:80]!r} cannot be a file's name; use letters, digits, - _ .")
         if shot.exposure_id in self._held:
             raise CommandRefused(f"there is a frame {shot.exposure_id} already; an exposure id is used once")
         if not 0.0 <= shot.exposure_s <= 7200.0:
@@ -219,9 +207,7 @@ class SimCamera:
         """The scene as it is known now."""
         middle_us = (exposure.started_us + exposure.end_us) // 2
         sensor = self._sensor(exposure.shot)
-        scene = self._look(
-            exposure.started_us, exposure.shot, sensor, round(self.temperature_c(middle_us), 2)
-        )
+        scene = self._look(exposure.started_us, exposure.shot, sensor, round(self.temperature_c(middle_us), 2))
         return scene if self.setup.shutter else replace(scene, light=True)
 
     async def _develop(self, exposure: Exposure) -> RawFrame:

@@ -150,9 +150,7 @@ def _drawn(cell: int) -> Stars:
     """The faint stars of a cell, brightest first."""
     ra_deg, dec_deg, width_deg = DRAWN_GRID.corner_deg(cell)
     grid = np.linspace(FAINT_END_MAG, FAINTEST_MAG, 46)
-    counts = star_counts_per_deg2(
-        grid, *galactic_deg(ra_deg + width_deg / 2, dec_deg + DRAWN_GRID.step_deg / 2)
-    )
+    counts = star_counts_per_deg2(grid, *galactic_deg(ra_deg + width_deg / 2, dec_deg + DRAWN_GRID.step_deg / 2))
     random = _generator(0, cell)
     number = int(random.poisson((counts[-1] - counts[0]) * DRAWN_GRID.area_deg2(cell)))
     share = np.sort(random.random(number))
@@ -205,9 +203,7 @@ def _cells(grid: Grid, ra_deg: float, dec_deg: float, radius_deg: float) -> list
     return [cell for first, end in grid.runs(ra_deg, dec_deg, radius_deg) for cell in range(first, end)]
 
 
-def stars_in_cone(
-    ra_deg: float, dec_deg: float, radius_deg: float, faintest_mag: float = FAINTEST_MAG
-) -> Stars:
+def stars_in_cone(ra_deg: float, dec_deg: float, radius_deg: float, faintest_mag: float = FAINTEST_MAG) -> Stars:
     """All stars within `radius_deg` of a direction (ICRS degrees) and no fainter than V `faintest_mag`.
 
     Milliseconds for a degree; the order is fixed. Nothing is fainter than `FAINTEST_MAG`.
@@ -228,9 +224,7 @@ def stars_in_cone(
     return stars.where(near & (stars.mag <= faintest_mag))
 
 
-def galaxies_in_cone(
-    ra_deg: float, dec_deg: float, radius_deg: float, faintest_mag: float = FAINTEST_MAG
-) -> Galaxies:
+def galaxies_in_cone(ra_deg: float, dec_deg: float, radius_deg: float, faintest_mag: float = FAINTEST_MAG) -> Galaxies:
     """All galaxies within `radius_deg` of a direction and no fainter than V `faintest_mag`."""
     parts = [_drawn_galaxies(cell) for cell in _cells(DRAWN_GRID, ra_deg, dec_deg, radius_deg)]
     galaxies = Galaxies(

@@ -51,9 +51,7 @@ def _noise(seed: int, x_m: Float64, y_m: Float64) -> Float64:
     return np.asarray(total / math.sqrt(power))
 
 
-def extinction_mag(
-    cloud: Cloud, east_m: Float64, north_m: Float64, after_s: Float64 | float = 0.0
-) -> Float64:
+def extinction_mag(cloud: Cloud, east_m: Float64, north_m: Float64, after_s: Float64 | float = 0.0) -> Float64:
     """What the cloud takes from a star, magnitudes on the vertical, at places of its plane, `after_s` into
     the exposure. Shapes broadcast.
     """

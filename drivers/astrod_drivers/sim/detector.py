@@ -58,9 +58,7 @@ def _dim_by_dust(flat: Float32, random: np.random.Generator) -> None:
     reach = int(radius + 4)
     rows = slice(max(0, int(y) - reach), min(height, int(y) + reach))
     columns = slice(max(0, int(x) - reach), min(width, int(x) + reach))
-    away = np.hypot(
-        np.arange(rows.start, rows.stop)[:, None] - y, np.arange(columns.start, columns.stop)[None, :] - x
-    )
+    away = np.hypot(np.arange(rows.start, rows.stop)[:, None] - y, np.arange(columns.start, columns.stop)[None, :] - x)
     shadow = np.clip((radius - away) / 3.0 + 0.5, 0, 1) * np.clip((away - 0.35 * radius) / 3.0 + 0.5, 0.3, 1)
     flat[rows, columns] *= (1.0 - depth * shadow).astype(np.float32)
 
@@ -130,9 +128,7 @@ def bleed(charge: Float32, sensor: Sensor) -> None:
 def _bleed_column(line: Float32, rows: NDArray[np.int64], full: np.float32, share: float) -> None:
     """Spread each run of overfull pixels of one column beyond its two ends."""
     breaks = np.flatnonzero(np.diff(rows) > 1)
-    for first, last in zip(
-        np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(rows) - 1]]), strict=True
-    ):
+    for first, last in zip(np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(rows) - 1]]), strict=True):
         top, bottom = int(rows[first]), int(rows[last])
         excess = float(np.sum(line[top : bottom + 1] - full)) * share / 2.0
         _fill(line[bottom + 1 :], excess, full)

@@ -85,9 +85,7 @@ def sun_radec_deg(instant_us: int) -> tuple[float, float]:
     """The Sun's place of date (Astronomical Almanac, low precision formulae, 0.01 degree)."""
     days = days_since_j2000(instant_us)
     anomaly = math.radians((357.529 + 0.98560028 * days) % 360.0)
-    longitude = math.radians(
-        280.459 + 0.98564736 * days + 1.915 * math.sin(anomaly) + 0.020 * math.sin(2 * anomaly)
-    )
+    longitude = math.radians(280.459 + 0.98564736 * days + 1.915 * math.sin(anomaly) + 0.020 * math.sin(2 * anomaly))
     obliquity = math.radians(23.439 - 0.00000036 * days)
     ra = math.atan2(math.cos(obliquity) * math.sin(longitude), math.cos(longitude))
     return math.degrees(ra) % 360.0, math.degrees(math.asin(math.sin(obliquity) * math.sin(longitude)))
@@ -128,9 +126,7 @@ def moon_phase_deg(instant_us: int) -> float:
     return 180.0 - separation_deg(*sun_radec_deg(instant_us), *moon_radec_deg(instant_us))
 
 
-def altitude_deg(
-    place_deg: tuple[float, float], instant_us: int, latitude_deg: float, longitude_deg: float
-) -> float:
+def altitude_deg(place_deg: tuple[float, float], instant_us: int, latitude_deg: float, longitude_deg: float) -> float:
     """Altitude, without refraction or parallax, of a place of date (right ascension, declination)."""
     hour_angle_deg = sidereal_deg(instant_us, longitude_deg) - place_deg[0]
     return horizontal_deg(hour_angle_deg, place_deg[1], latitude_deg)[0]

@@ -144,9 +144,7 @@ class SimMount:
         now_us = self._clock.now_us()
         motion = self._settled(now_us)
         hour_angle_deg, dec_deg = self._sky_axes(self._axes(now_us), now_us)
-        ra_deg, dec_deg = ephemeris.icrs(
-            (self._sidereal_deg(now_us) - hour_angle_deg) % 360.0, dec_deg, now_us
-        )
+        ra_deg, dec_deg = ephemeris.icrs((self._sidereal_deg(now_us) - hour_angle_deg) % 360.0, dec_deg, now_us)
         return MountState(
             ra_deg,
             dec_deg,
@@ -168,9 +166,7 @@ class SimMount:
         """See `protocols.Mount.slew`. Raises CommandRefused while parked and below the horizon limit."""
         self._ask(permit, "slew")
         if not (math.isfinite(ra_deg) and -90.0 <= dec_deg <= 90.0):
-            raise CommandRefused(
-                f"no such place: {ra_deg}, {dec_deg}; right ascension 0..360, declination -90..90"
-            )
+            raise CommandRefused(f"no such place: {ra_deg}, {dec_deg}; right ascension 0..360, declination -90..90")
         now_us = self._clock.now_us()
         motion = self._settled(now_us)
         if isinstance(motion, Still) and motion.parked:
@@ -289,9 +285,7 @@ class SimMount:
 
     def _axes_of(self, hour_angle_deg: float, dec_deg: float, pier_side: PierSide) -> Axes:
         if not self._equatorial:
-            altitude_deg, azimuth_deg = ephemeris.horizontal_deg(
-                hour_angle_deg, dec_deg, self._belief.latitude_deg
-            )
+            altitude_deg, azimuth_deg = ephemeris.horizontal_deg(hour_angle_deg, dec_deg, self._belief.latitude_deg)
             return azimuth_deg, altitude_deg
         if pier_side == "west":
             return hour_angle_deg + 90.0, 90.0 - dec_deg
@@ -376,9 +370,7 @@ class SimMount:
 
     # -- errors --
 
-    def _erring(
-        self, hour_angle_deg: float, dec_deg: float, axes: Axes, instant_us: int
-    ) -> tuple[float, float]:
+    def _erring(self, hour_angle_deg: float, dec_deg: float, axes: Axes, instant_us: int) -> tuple[float, float]:
         """The true hour angle and declination of a reported one."""
         ha, dec = math.radians(hour_angle_deg), math.radians(dec_deg)
         cos_dec = max(0.05, math.cos(dec))
@@ -412,9 +404,7 @@ class SimMount:
         if slew is None:
             return 0.0, 0.0
         sequence = np.random.SeedSequence((abs(self._seed), 0x51E3, slew.number))
-        east, north = np.random.Generator(np.random.PCG64(sequence)).normal(
-            0.0, self.setup.repeat_arcsec / 3600.0, 2
-        )
+        east, north = np.random.Generator(np.random.PCG64(sequence)).normal(0.0, self.setup.repeat_arcsec / 3600.0, 2)
         return float(east), float(north)
 
     def _ringing_deg(self, instant_us: int) -> float:

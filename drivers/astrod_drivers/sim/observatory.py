@@ -67,9 +67,7 @@ class Train:
 
     def _own(self, sensor: Sensor) -> Sensor:
         """Two cameras of one model have different hot pixels."""
-        return replace(
-            sensor, seed=sensor.seed * 65_537 + zlib.crc32(self._setup.camera.name.encode()) % 65_537
-        )
+        return replace(sensor, seed=sensor.seed * 65_537 + zlib.crc32(self._setup.camera.name.encode()) % 65_537)
 
     def defocus_um(self, instant_us: int) -> float:
         """Distance from best focus through the filter in the beam."""
@@ -131,9 +129,7 @@ class Train:
 
     def _events(self, start_us: int, end_us: int, sun_deg: float) -> tuple[Event, ...]:
         setup = self._observatory.setup
-        planted: list[Event] = [
-            e.streak for e in setup.streaks if start_us <= e.at_us < max(end_us, start_us + 1)
-        ]
+        planted: list[Event] = [e.streak for e in setup.streaks if start_us <= e.at_us < max(end_us, start_us + 1)]
         planted += [_moved(e, start_us) for e in setup.transients if e.from_us <= start_us]
         return *planted, *self._satellites(start_us, end_us, sun_deg)
 
@@ -178,9 +174,7 @@ class Observatory:
     pixels at the path, as `render.save` does, and may do so in another process. Frames land in `spool`.
     """
 
-    def __init__(
-        self, setup: ObservatorySetup, clock: Clock, gate: Gate, spool: Path, render: Renderer
-    ) -> None:
+    def __init__(self, setup: ObservatorySetup, clock: Clock, gate: Gate, spool: Path, render: Renderer) -> None:
         self.setup = setup
         self.clock = clock
         self.gate = gate
@@ -205,9 +199,7 @@ class Observatory:
         if setup.roof and self._roof:
             self._devices[setup.roof.name] = self._roof
         if setup.weather:
-            self._devices[setup.weather] = SimWeather(
-                self.climate, site, setup.dark_sky_mag, setup.seed, self.clock
-            )
+            self._devices[setup.weather] = SimWeather(self.climate, site, setup.dark_sky_mag, setup.seed, self.clock)
         if setup.safety_monitor:
             self._devices[setup.safety_monitor] = SimSafetyMonitor(self.climate, self.clock)
 
@@ -236,9 +228,7 @@ class Observatory:
         """What is really so now."""
         now_us = self.clock.now_us()
         site = self.setup.site
-        sun_deg = ephemeris.altitude_deg(
-            ephemeris.sun_radec_deg(now_us), now_us, site.latitude_deg, site.longitude_deg
-        )
+        sun_deg = ephemeris.altitude_deg(ephemeris.sun_radec_deg(now_us), now_us, site.latitude_deg, site.longitude_deg)
         names = [(train.camera.setup.name, train) for train in self._trains]
         return Truth(
             now_us,

@@ -47,9 +47,7 @@ class Field:
     """What all pieces of a scene share. `transmission` is the clouds' alone, a coarse map over the frame."""
 
     scene: Scene
-    zero_e: (
-        float  # electrons of a V 0 star during the whole exposure, through air and glass, under a clear sky
-    )
+    zero_e: float  # electrons of a V 0 star during the whole exposure, through air and glass, under a clear sky
     sky_e: float  # electrons of the clear sky per pixel
     transmission: Float64
     noise_e: float
@@ -99,9 +97,7 @@ def _field(scene: Scene) -> Field:
         scene.sensor.width_px * scene.scale_arcsec / 3600.0,
         scene.sensor.height_px * scene.scale_arcsec / 3600.0,
     )
-    passes = clouds.transmission(
-        scene.cloud, scene.altitude_deg, scene.azimuth_deg, fov_deg, scene.exposure_s
-    )
+    passes = clouds.transmission(scene.cloud, scene.altitude_deg, scene.azimuth_deg, fov_deg, scene.exposure_s)
     dark_e = scene.sensor.dark_e_s * detector.warmth(scene.temperature_c) * scene.exposure_s
     noise_e = math.sqrt(sky_e + dark_e + scene.sensor.read_noise_e**2)
     return Field(scene, zero_electrons(scene), sky_e, passes, noise_e)
@@ -117,9 +113,7 @@ def _sky(field: Field) -> Float32:
     sky = _enlarged(glow, (scene.sensor.height_px, scene.sensor.width_px))
     if scene.sensor.bayer is not None:
         for place, (share, term) in enumerate(_channels(scene.sensor.bayer)):
-            sky[place // 2 :: 2, place % 2 :: 2] *= np.float32(
-                share * 10.0 ** (0.4 * term * (_SKY_COLOUR - 0.7))
-            )
+            sky[place // 2 :: 2, place % 2 :: 2] *= np.float32(share * 10.0 ** (0.4 * term * (_SKY_COLOUR - 0.7)))
     return sky
 
 
@@ -190,9 +184,7 @@ def _pieces(scene: Scene) -> list[Piece]:
         list(zip(knots, scene.pointings, strict=True))[1:],
         strict=False,
     ):
-        turn_px = (
-            abs((pb.rotation_deg - pa.rotation_deg + 180.0) % 360.0 - 180.0) * scene.sensor.width_px / 115.0
-        )
+        turn_px = abs((pb.rotation_deg - pa.rotation_deg + 180.0) % 360.0 - 180.0) * scene.sensor.width_px / 115.0
         count = int(min(4000, max(1, math.ceil(max(math.dist(a, b), turn_px) / 0.7))))
         for k in range(count):
             share = (k + 0.5) / count
@@ -223,9 +215,7 @@ def _mix(a: Pointing, b: Pointing, share: float) -> Pointing:
     """Between two pointings, the short way round."""
     ra = a.ra_deg + ((b.ra_deg - a.ra_deg + 180.0) % 360.0 - 180.0) * share
     turn = a.rotation_deg + ((b.rotation_deg - a.rotation_deg + 180.0) % 360.0 - 180.0) * share
-    return Pointing(
-        a.at + (b.at - a.at) * share, ra % 360.0, a.dec_deg + (b.dec_deg - a.dec_deg) * share, turn % 360.0
-    )
+    return Pointing(a.at + (b.at - a.at) * share, ra % 360.0, a.dec_deg + (b.dec_deg - a.dec_deg) * share, turn % 360.0)
 
 
 def _piece(points: list[tuple[float, float, float, Pointing]]) -> Piece:
@@ -244,9 +234,7 @@ def _offset_px(scene: Scene, start: Pointing, pointing: Pointing) -> tuple[float
     return xi_px * math.cos(turn) - eta_px * math.sin(turn), xi_px * math.sin(turn) + eta_px * math.cos(turn)
 
 
-def sky_to_pixel(
-    scene: Scene, centre: Pointing, ra_deg: Float64, dec_deg: Float64
-) -> tuple[Float64, Float64]:
+def sky_to_pixel(scene: Scene, centre: Pointing, ra_deg: Float64, dec_deg: Float64) -> tuple[Float64, Float64]:
     """Where ICRS positions fall on the sensor (gnomonic projection): columns and rows, 0 at the centre of
     the first pixel, unbinned. Only for positions within 80 degrees of the centre.
     """
@@ -277,11 +265,7 @@ def _draw_piece(
     stars = catalogue.stars_in_cone(piece.centre.ra_deg, piece.centre.dec_deg, cone_deg, faintest)
     stars = _with_transients(scene, stars, piece)
     x, y = sky_to_pixel(scene, piece.centre, stars.ra_deg, stars.dec_deg)
-    flux = (
-        zero_e
-        * 10.0 ** (-0.4 * stars.mag)
-        * (1.0 + _scintillation(scene) * random.standard_normal(len(stars)))
-    )
+    flux = zero_e * 10.0 ** (-0.4 * stars.mag) * (1.0 + _scintillation(scene) * random.standard_normal(len(stars)))
     flux *= _passes_at(field, x, y)
     colour = _colours(scene, stars.colour)
     _stamp(canvas, pad, bank, x, y, flux, colour, least_e, field.noise_e)
@@ -296,9 +280,7 @@ def _with_transients(scene: Scene, stars: catalogue.Stars, piece: Piece) -> cata
         return stars
     hours = scene.exposure_s / 7200.0
     dec = np.array([e.dec_deg + e.dec_rate_arcsec_h * hours / 3600.0 for e in planted])
-    ra = np.array(
-        [e.ra_deg + e.ra_rate_arcsec_h * hours / 3600.0 / math.cos(math.radians(e.dec_deg)) for e in planted]
-    )
+    ra = np.array([e.ra_deg + e.ra_rate_arcsec_h * hours / 3600.0 / math.cos(math.radians(e.dec_deg)) for e in planted])
     near = catalogue.separation_deg(ra, dec, piece.centre.ra_deg, piece.centre.dec_deg) < 5.0
     return catalogue.Stars(
         np.concatenate([stars.ra_deg, ra[near]]),
@@ -319,9 +301,7 @@ def _passes_at(field: Field, x: Float64, y: Float64) -> Float64:
     """The clouds' transmission at pixels, from the coarse map's nearest point."""
     rows, columns = field.transmission.shape
     row = np.clip(np.rint(y / field.scene.sensor.height_px * (rows - 1)), 0, rows - 1).astype(np.int64)
-    column = np.clip(np.rint(x / field.scene.sensor.width_px * (columns - 1)), 0, columns - 1).astype(
-        np.int64
-    )
+    column = np.clip(np.rint(x / field.scene.sensor.width_px * (columns - 1)), 0, columns - 1).astype(np.int64)
     return np.asarray(field.transmission[row, column])
 
 
@@ -350,15 +330,9 @@ def _stamp(
     column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
     reach = bank.radius_px
     inside = (column > -pad + reach) & (column < canvas.shape[1] - pad - reach - 1)
-    inside &= (
-        (row > -pad + reach)
-        & (row < canvas.shape[0] - pad - reach - 1)
-        & (flux * colour.max(axis=1) > least_e)
-    )
+    inside &= (row > -pad + reach) & (row < canvas.shape[0] - pad - reach - 1) & (flux * colour.max(axis=1) > least_e)
     small = max(2, min(reach, math.ceil(bank.core_px + 1.0)))
-    faint = (
-        flux * float(bank.wing(np.array(max(1.0, small - bank.core_px + bank.alpha_px) ** 2))) < 0.3 * noise_e
-    )
+    faint = flux * float(bank.wing(np.array(max(1.0, small - bank.core_px + bank.alpha_px) ** 2))) < 0.3 * noise_e
     flat = colour.shape[1] and not np.ptp(colour, axis=1).any()
     for radius, chosen in ((small, inside & faint), (reach, inside & ~faint)):
         _add_stamps(canvas, pad, bank, radius, np.flatnonzero(chosen), x, y, flux, colour, bool(flat))
@@ -401,9 +375,7 @@ def _add_stamps(
         np.add.at(target, index.reshape(-1), light.reshape(-1))
 
 
-def _wings(
-    canvas: Float32, pad: int, bank: psf.Bank, x: Float64, y: Float64, flux: Float64, noise_e: float
-) -> None:
+def _wings(canvas: Float32, pad: int, bank: psf.Bank, x: Float64, y: Float64, flux: Float64, noise_e: float) -> None:
     """Add the wings of bright stars beyond their stamps."""
     edge = float(bank.wing(np.array(float(bank.radius_px) ** 2)))
     for k in np.flatnonzero(flux * edge > 0.15 * noise_e):
@@ -411,9 +383,7 @@ def _wings(
         _add_wing(canvas, pad, bank, float(x[k]), float(y[k]), float(flux[k]), radius)
 
 
-def _add_wing(
-    canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flux: float, radius: int
-) -> None:
+def _add_wing(canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flux: float, radius: int) -> None:
     column, row = round(x) + pad, round(y) + pad
     rows = np.arange(max(0, row - radius), min(canvas.shape[0], row + radius + 1))
     columns = np.arange(max(0, column - radius), min(canvas.shape[1], column + radius + 1))
@@ -422,9 +392,7 @@ def _add_wing(
     square = (rows[:, None] - pad - y) ** 2 + (columns[None, :] - pad - x) ** 2
     light = flux * bank.wing(square)
     light[square > radius**2] = 0.0
-    stamp = (np.abs(rows - row) <= bank.radius_px)[:, None] & (np.abs(columns - column) <= bank.radius_px)[
-        None, :
-    ]
+    stamp = (np.abs(rows - row) <= bank.radius_px)[:, None] & (np.abs(columns - column) <= bank.radius_px)[None, :]
     light[stamp] = 0.0
     canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += light.astype(np.float32)
 
@@ -458,9 +426,7 @@ class _Ellipse:
     elliptical: bool
 
 
-def _add_galaxy(
-    canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flux: Float64, shape: _Ellipse
-) -> None:
+def _add_galaxy(canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flux: Float64, shape: _Ellipse) -> None:
     """An exponential disc, or for an elliptical a Sersic profile of index 2; blurred by widening its axes."""
     blur_px = 0.6 * bank.core_px
     major = math.hypot(shape.radius_px, blur_px)
@@ -493,14 +459,7 @@ def _draw_streak(field: Field, streak: Streak, bank: psf.Bank, canvas: Float32, 
     along: Float64 = (np.arange(math.ceil(length_px / 0.5), dtype=np.float64) + 0.5) * 0.5 / length_px
     x, y = streak.x0 * width + along * dx, streak.y0 * height + along * dy
     per_px_s = scene.scale_arcsec / streak.rate_arcsec_s
-    flux = (
-        field.zero_e
-        / scene.exposure_s
-        * 10.0 ** (-0.4 * streak.mag)
-        * per_px_s
-        * 0.5
-        * _brightness(streak, along)
-    )
+    flux = field.zero_e / scene.exposure_s * 10.0 ** (-0.4 * streak.mag) * per_px_s * 0.5 * _brightness(streak, along)
     flux *= _passes_at(field, x, y)
     colour = _colours(scene, np.full(len(x), 0.65))
     _stamp(canvas, pad, bank, x, y, flux, colour, 0.0, field.noise_e)

@@ -178,9 +178,7 @@ class Scene:
         if not self.pointings:
             raise ValueError("a scene needs at least one pointing; give Pointing(ra_deg=…, dec_deg=…)")
         if self.exposure_s < 0.0 or self.binning < 1:
-            raise ValueError(
-                f"exposure {self.exposure_s} s must be 0 or more, binning {self.binning} 1 or more"
-            )
+            raise ValueError(f"exposure {self.exposure_s} s must be 0 or more, binning {self.binning} 1 or more")
 
     @property
     def scale_arcsec(self) -> float:
@@ -188,9 +186,7 @@ class Scene:
         return 206.265 * self.sensor.pixel_um / self.optics.focal_length_mm
 
 
-def trail(
-    ra_deg: float, dec_deg: float, length_arcsec: float, angle_deg: float = 90.0
-) -> tuple[Pointing, ...]:
+def trail(ra_deg: float, dec_deg: float, length_arcsec: float, angle_deg: float = 90.0) -> tuple[Pointing, ...]:
     """A steady drift of the axis over the exposure, towards a position angle (90: east)."""
     east = length_arcsec / 3600.0 * math.sin(math.radians(angle_deg)) / math.cos(math.radians(dec_deg))
     north = length_arcsec / 3600.0 * math.cos(math.radians(angle_deg))

@@ -43,9 +43,7 @@ class SimWeather:
             "gust_m_s": max(0.0, sky.gust_m_s + 0.2 * noise[5]),
             "rain_mm_h": sky.rain_mm_h,
             "cloud_percent": min(100.0, max(0.0, 100.0 * sky.cover + 0.8 * noise[6])),
-            "sky_temperature_c": clear_sky_c
-            + (sky.temperature_c - 3.0 - clear_sky_c) * sky.cover
-            + 0.2 * noise[7],
+            "sky_temperature_c": clear_sky_c + (sky.temperature_c - 3.0 - clear_sky_c) * sky.cover + 0.2 * noise[7],
             "sky_brightness_mag": self._zenith_mag(measured_us, sky.cover),
         }
         return WeatherReading(measured_us, {name: round(value, 2) for name, value in values.items()})
@@ -76,9 +74,7 @@ class SimSafetyMonitor:
         return SafetyReading(measured_us, sky.rain_mm_h == 0.0 and sky.cover < 0.9 and sky.gust_m_s < 20.0)
 
 
-def lights(
-    site: SiteFix, instant_us: int, altitude_deg: float, azimuth_deg: float
-) -> tuple[float, light.MoonLight]:
+def lights(site: SiteFix, instant_us: int, altitude_deg: float, azimuth_deg: float) -> tuple[float, light.MoonLight]:
     """The Sun's altitude, and the Moon as it lights the sky at an altitude and azimuth."""
     at = instant_us, site.latitude_deg, site.longitude_deg
     sun_deg = ephemeris.altitude_deg(ephemeris.sun_radec_deg(instant_us), *at)

@@ -40,9 +40,7 @@ def read_index(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], ND
 def main(source: Path) -> None:
     """Write the catalogue's two files from an index file."""
     ra_deg, dec_deg, magnitude = read_index(source)
-    nowhere = (np.abs(dec_deg) < 1e-4) & (
-        np.abs((ra_deg + 180.0) % 360.0 - 180.0) < 1e-4
-    )  # one has no position
+    nowhere = (np.abs(dec_deg) < 1e-4) & (np.abs((ra_deg + 180.0) % 360.0 - 180.0) < 1e-4)  # one has no position
     real = (magnitude < FAINT_END_MAG) & ~nowhere
     ra_deg = np.concatenate([ra_deg[real], [star[1] for star in TOO_BRIGHT]])
     dec_deg = np.concatenate([dec_deg[real], [star[2] for star in TOO_BRIGHT]])

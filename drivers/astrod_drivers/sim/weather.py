@@ -93,24 +93,15 @@ class Climate:
         night, hour = self._solar_hour(instant_us)
         cover, thickness_mag, rain_mm_h = self._cloud_and_rain(night, hour, instant_us)
         temperature_c = self._temperature_c(instant_us, hour, cover)
-        humidity = (
-            52.0
-            + 9.0 * self._wander(_HUMIDITY, instant_us, 3.0)
-            - 1.2 * (temperature_c - self._setup.evening_c)
-        )
-        humidity = min(
-            98.5, max(12.0, min(humidity, 78.0) + 12.0 * cover + (25.0 if rain_mm_h > 0.0 else 0.0))
-        )
-        wind_m_s = max(
-            0.1, 2.6 + 1.1 * self._wander(_WIND, instant_us, 1.5) + 2.0 * cover + 2.5 * (rain_mm_h > 0.0)
-        )
+        humidity = 52.0 + 9.0 * self._wander(_HUMIDITY, instant_us, 3.0) - 1.2 * (temperature_c - self._setup.evening_c)
+        humidity = min(98.5, max(12.0, min(humidity, 78.0) + 12.0 * cover + (25.0 if rain_mm_h > 0.0 else 0.0)))
+        wind_m_s = max(0.1, 2.6 + 1.1 * self._wander(_WIND, instant_us, 1.5) + 2.0 * cover + 2.5 * (rain_mm_h > 0.0))
         gust_m_s = wind_m_s * (1.25 + 0.15 * abs(self._wander(_GUST, instant_us, 0.05)))
         return Conditions(
             temperature_c,
             humidity,
             dew_point_c(temperature_c, humidity),
-            1013.0 * math.exp(-self._setup.height_m / 8430.0)
-            + 4.0 * self._wander(_PRESSURE, instant_us, 9.0),
+            1013.0 * math.exp(-self._setup.height_m / 8430.0) + 4.0 * self._wander(_PRESSURE, instant_us, 9.0),
             wind_m_s,
             gust_m_s,
             rain_mm_h,
@@ -146,14 +137,10 @@ class Climate:
         """Warmest at 15 h, coldest before dawn; cloud keeps the night warm."""
         daily = 4.5 * math.cos(math.radians((hour - 3.0) * 15.0 + 180.0))
         evening = 4.5 * math.cos(math.radians((-5.0 - 3.0) * 15.0 + 180.0))
-        return (
-            self._setup.evening_c + daily - evening + 0.7 * self._wander(_AIR, instant_us, 1.2) + 1.5 * cover
-        )
+        return self._setup.evening_c + daily - evening + 0.7 * self._wander(_AIR, instant_us, 1.2) + 1.5 * cover
 
     def _seeing_arcsec(self, instant_us: int, wind_m_s: float) -> float:
-        slow = 0.18 * self._wander(_SEEING, instant_us, 2.0) + 0.08 * self._wander(
-            _SEEING + 100, instant_us, 0.15
-        )
+        slow = 0.18 * self._wander(_SEEING, instant_us, 2.0) + 0.08 * self._wander(_SEEING + 100, instant_us, 0.15)
         return self._setup.seeing_arcsec * math.exp(slow) * (1.0 + 0.02 * max(0.0, wind_m_s - 4.0))
 
     def _cloud_and_rain(self, night: int, hour: float, instant_us: int) -> tuple[float, float, float]:
