@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from sim_bench import SMALL
+
+from astrod_drivers.errors import Unreachable
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.sim import serve
 from astrod_drivers.sim.setup import ObservatorySetup, RoofSetup
 from astrod_drivers.wire import Connection
-from sim_bench import SMALL
 
 FULL = replace(ObservatorySetup(), roof=RoofSetup(travel_s=0.5))
 
 
 async def connected(path: Path, process: subprocess.Popen[bytes]) -> Connection:
     for _ in range(200):
-        if process.poll() is None and path.exists():
-            try:
-                return await Connection.open_path(path)
-            except Exception:  # noqa: BLE001 - not listening yet, whatever that looks like; the loop is bounded
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(0.05)
+        try:
+            return await Connection.open_path(path)
+        except Unreachable:
+            await asyncio.sleep(0.05)
     raise AssertionError(f"no observatory at {path}; exit {process.poll()}")
 
 
