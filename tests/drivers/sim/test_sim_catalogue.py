@@ -14,13 +14,12 @@ KNOWN = {  # name: ICRS degrees, V; Hipparcos
     "Vega": (279.2347, 38.7837, 0.03),
     "Sirius": (101.2872, -16.7161, -1.46),
     "Deneb": (310.3580, 45.2803, 1.25),
-    "Polaris B's field star HD 5914": (23.4500, 89.0160, 6.46),
-    "eta Tauri": (56.8712, 24.1051, 2.87),
+    "Regulus": (152.0930, 11.9672, 1.40),
 }
 ALL = stars_in_cone(0.0, 0.0, 180.0, catalogue.FAINT_END_MAG)
 
 
-@pytest.mark.parametrize("name", ["Vega", "Sirius", "Deneb", "eta Tauri"])
+@pytest.mark.parametrize("name", list(KNOWN))
 def test_bright_stars_are_where_they_are(name: str) -> None:
     ra_deg, dec_deg, mag = KNOWN[name]
     found = stars_in_cone(ra_deg, dec_deg, 3.0 / 3600.0, 9.0)
