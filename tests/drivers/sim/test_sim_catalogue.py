@@ -52,8 +52,11 @@ def test_a_faint_star_is_the_same_in_two_cones(ra_deg: float, dec_deg: float) ->
     inside = (
         catalogue.separation_deg(wide.ra_deg, wide.dec_deg, (ra_deg + 0.1) % 360.0, dec_deg + 0.1) <= 0.15
     )
-    key = lambda stars: sorted(zip(stars.ra_deg, stars.dec_deg, stars.mag, stars.colour, strict=True))  # noqa: E731
-    assert key(wide.where(inside)) == key(aside)
+    assert rows(wide.where(inside)) == rows(aside)
+
+
+def rows(stars: catalogue.Stars) -> list[tuple[float, ...]]:
+    return sorted(zip(stars.ra_deg, stars.dec_deg, stars.mag, stars.colour, strict=True))
 
 
 def test_numbers_follow_the_galaxy() -> None:

@@ -72,8 +72,8 @@ def indi(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         port = str(probe.getsockname()[1])
     where = {**os.environ, "HOME": str(tmp_path), "PATH": f"{script.parent}:{os.environ['PATH']}"}
     drivers = ["indi_simulator_telescope", "indi_simulator_ccd"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(["indiserver", "-p", port, *drivers], env=where, **quiet)
+    command = ["indiserver", "-p", port, *drivers]
+    server = subprocess.Popen(command, env=where, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield port, tmp_path
     server.terminate()
     server.wait(10)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 from sim_bench import SMALL
 
@@ -121,6 +121,6 @@ async def test_a_taken_socket_is_refused(
 
 
 async def test_it_ends_when_nobody_comes(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in ("s", "spool", "gate")]
-    await asyncio.wait_for(serve.serve(SMALL, *paths, offset_s=0.0, idle_s=0.2), 20)
+    served = serve.serve(SMALL, tmp_path / "s", tmp_path, tmp_path / "gate", offset_s=0.0, idle_s=0.2)
+    await asyncio.wait_for(served, 20)
     assert (tmp_path / "gate").exists()
