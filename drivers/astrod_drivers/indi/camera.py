@@ -5,12 +5,13 @@ counts only while an exposure is under way, and not before the greater part of t
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astrod_drivers.errors import BadAnswer, CommandRefused, DriverError, Unreachable
-from astrod_drivers.indi.device import IndiDevice
+from astrod_drivers.errors import BadAnswer, CommandRefused, DeadlineMissed, DriverError, Unreachable
+from astrod_drivers.indi.device import ANSWER_S, IndiDevice
 from astrod_drivers.indi.link import Blob, Link, Vector
 from astrod_drivers.protocols import Camera, CameraInfo, CameraState, Permit, RawFrame, Shot
 
@@ -18,6 +19,7 @@ EXPOSURE, ELEMENT = "CCD_EXPOSURE", "CCD_EXPOSURE_VALUE"
 CHIP = "CCD1"
 READOUT_GRACE_S = 10.0
 POLLING_MS = 100.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -182,7 +184,19 @@ class IndiCamera(IndiDevice, Camera):
                 break
             news: list[asyncio.Future[Any]] = [exposure.frame, link.changed]
             await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
-        return await asyncio.shield(exposure.frame)
+        path = await asyncio.shield(exposure.frame)
+        await self._idle()
+        return path
+
+    async def _idle(self) -> None:
+        """The BLOB overtakes the end of the exposure by a moment; whoever has it may start the next."""
+        link = self._live()
+        try:
+            await link.until(
+                lambda: self._vector(link, EXPOSURE).state != "Busy" or None, ANSWER_S, "its end"
+            )
+        except DeadlineMissed as fault:
+            log.warning("the pixels are here, yet the camera says that it exposes: %s", fault)
 
     async def abort(self) -> None:
         link = self._live()

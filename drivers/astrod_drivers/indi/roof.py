@@ -47,7 +47,12 @@ class IndiRoof(IndiDevice, Roof):
         link = self._live()
         if "DOME_ABORT_MOTION" not in link.vectors:
             raise CommandRefused(f"{self.address} cannot be stopped; it ends its motion by itself")
-        await self._set_switch("DOME_ABORT_MOTION", "ABORT")
+        try:
+            await self._set_switch("DOME_ABORT_MOTION", "ABORT")
+        except CommandRefused:
+            # INDI answers Alert for a shutter stopped half way too: only one that still moves has refused
+            if (await self.read()).aperture in ("opening", "closing"):
+                raise
 
 
 def _aperture(vector: Vector, opens: str, closes: str) -> Aperture:

@@ -14,6 +14,7 @@ from astrod_drivers.protocols import SafetyMonitor, SafetyReading, Weather, Weat
 
 PARAMETERS = "WEATHER_PARAMETERS"
 REFRESH_S = 2.0
+REFRESH_EVERY_S = 5.0  # some drivers ask a service on the network each time
 
 NAMES = {
     "WEATHER_TEMPERATURE": "temperature_c",
@@ -46,6 +47,7 @@ class IndiWeather(IndiDevice, Weather):
     needs: tuple[str, ...] = (PARAMETERS,)
     _measured_us = 0
     _seen_serial = 0
+    _asked_s = -REFRESH_EVERY_S
 
     async def read(self) -> WeatherReading:
         link = await self._refreshed()
@@ -66,10 +68,12 @@ class IndiWeather(IndiDevice, Weather):
         return self._measured_us
 
     async def _refreshed(self) -> Link:
-        """Ask for an update. A driver that only polls at its own pace stays with its last one."""
+        """Ask for an update every REFRESH_EVERY_S. A driver that polls at its own pace keeps its last one."""
         link = await self._heard()
-        if "WEATHER_REFRESH" not in link.vectors:
+        rested = self.clock.monotonic_s() - self._asked_s >= REFRESH_EVERY_S
+        if not rested or "WEATHER_REFRESH" not in link.vectors:
             return link
+        self._asked_s = self.clock.monotonic_s()
         before = self._vector(link, PARAMETERS).serial
         heard_s = link.heard_s
         link.send_switch("WEATHER_REFRESH", "REFRESH")
