@@ -222,7 +222,7 @@ def in_words(path: Path, fault: sqlite3.Error) -> AstrodError:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return TellOperator(
             f"{path} is damaged ({fault}). Stop astrod, copy the file and its -wal away, then try "
-            f"`sqlite3 {path.name} .recover`, or restore a copy; the frames are FITS files of their own, and safe"
+            f"`sqlite3 {path.name} .recover`, or restore a copy; the frames are FITS files, and safe"
         )
     if code == sqlite3.SQLITE_IOERR:
         return TellOperator(f"{path}: the disk fails ({fault}); check it with dmesg and smartctl, and its space")

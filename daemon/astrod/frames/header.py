@@ -240,6 +240,7 @@ def _time(facts: FrameFacts, sky: SkyFacts) -> Iterator[_Maybe]:
     yield "STARTUS", facts.started_us, "[us] start of exposure, UTC since 1970-01-01"
     yield "MJD-OBS", jd_utc(facts.started_us) - _MJD_OF_JD_ZERO, "[d] UTC, start of exposure"
     yield "MJD-AVG", jd_utc(facts.middle_us) - _MJD_OF_JD_ZERO, "[d] UTC, mid-exposure"
+    yield "MJD-END", jd_utc(facts.end_us) - _MJD_OF_JD_ZERO, "[d] UTC, end of exposure"
     yield "JD_UTC", jd_utc(facts.middle_us), "[d] UTC, mid-exposure"
     yield "BJD_TDB", sky.bjd_tdb, "[d] TDB at the barycentre, mid-exposure"
     yield "TIMESRC", facts.time_source, "what sets the clock"

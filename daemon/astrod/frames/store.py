@@ -147,7 +147,7 @@ class FrameStore:
                 f"{path} is cut short although it was synced: check the disk with dmesg and smartctl, "
                 "then move the file away"
             )
-        header = _header_values(path)
+        header, _ = _header(path)
         return Taken(
             exposure,
             self._relative(path),
@@ -209,7 +209,7 @@ def _fits(path: Path) -> "tuple[NDArray[Any], str | None]":
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # astropy only warns of a file that is cut short
-            with fits.open(path, memmap=False) as hdus:
+            with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
                 array, order = hdus[0].data, hdus[0].header.get("ROWORDER")
     except (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, Warning) as fault:
         raise InputInvalid(f"{path}: no FITS image can be read from it ({fault}); take the frame again") from fault
@@ -364,27 +364,26 @@ def _chunks(path: Path) -> Iterator[bytes]:
 # -- reading headers without astropy -------------------------------------------------------------------------
 
 
-def _header_values(path: Path) -> dict[str, str]:
-    """The plain values of a FITS header we wrote, as text; strings keep their quotes."""
+def _header(path: Path) -> tuple[dict[str, str], int]:
+    """The plain values of a FITS header we wrote, as text, and its length in bytes; empty without an end."""
     values: dict[str, str] = {}
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             for start in range(0, len(block), 80):
                 card = block[start : start + 80].decode("ascii", "replace")
                 if card.rstrip() == "END":
-                    return values
+                    return values, file.tell()
                 if card[8:10] == "= ":
                     values[card[:8].rstrip()] = card[10:].split(" / ")[0].strip()
-    return {}
+    return {}, 0
 
 
 def _complete(path: Path) -> bool:
     """Whether the file is as long as its header says."""
-    header = _header_values(path)
+    values, header_bytes = _header(path)
     try:
-        data = int(header["NAXIS1"]) * int(header["NAXIS2"]) * abs(int(header["BITPIX"])) // 8
+        pixels = int(values["NAXIS1"]) * int(values["NAXIS2"])
+        data_bytes = pixels * abs(int(values["BITPIX"])) // 8
     except (KeyError, ValueError):
         return False
-    padded = -(-data // _BLOCK) * _BLOCK
-    rest = path.stat().st_size - padded
-    return rest >= _BLOCK and rest % _BLOCK == 0
+    return path.stat().st_size == header_bytes + -(-data_bytes // _BLOCK) * _BLOCK
