@@ -1,5 +1,7 @@
 """Places and targets that the tests observe."""
 
+from typing import Any
+
 from astrod.domain.identity import Night
 from astrod.domain.site import Darkness, Place
 from astrod.domain.target import Request, Target
@@ -49,7 +51,7 @@ SHOW = [
 ]
 
 
-def target(name: str, exposure_s: float = 120.0, count: int = 40, filters: str = "LR", **limits: float) -> Target:
+def target(name: str, exposure_s: float = 120.0, count: int = 40, filters: str = "LR", **limits: Any) -> Target:
     """A target of the catalogue, wanted `count` times through each filter."""
     entry = resolve(name)
     requests = tuple(Request(f"{name}/{at}", name, exposure_s, count, letter) for at, letter in enumerate(filters, 1))

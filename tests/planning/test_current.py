@@ -5,6 +5,7 @@ import sys
 import time
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def _night() -> tuple[Problem, Outlook, Plan]:
     return problem, outlook, make_plan(problem, outlook)
 
 
-def _situation(**changes: object) -> Situation:
+def _situation(**changes: Any) -> Situation:
     problem, outlook, _ = _night()
     return Situation(replace(problem, **changes), outlook, {})
 
@@ -117,7 +118,7 @@ def test_a_plan_that_serves_is_kept() -> None:
 
 
 def test_a_night_that_falls_behind_is_planned_again() -> None:
-    problem, _, plan = _night()
+    _, _, plan = _night()
     now = plan.slots[4].end_us
     had: dict[str, int] = {}
     for slot in plan.slots[:5]:
@@ -129,14 +130,14 @@ def test_a_night_that_falls_behind_is_planned_again() -> None:
 
 
 def test_a_request_done_early_is_a_reason() -> None:
-    problem, _, plan = _night()
+    _, _, plan = _night()
     slot = plan.slots[0]
     reason = needs_replan(plan, _situation(remaining={slot.request: 0}), {}, slot.start_us)
     assert reason == f"{slot.target}: {slot.request} is done early"
 
 
 def test_a_plan_that_is_over_with_work_left_is_a_reason() -> None:
-    problem, _, plan = _night()
+    _, _, plan = _night()
     kept = {slot.request: 999 for slot in plan.slots}
     stub = replace(plan, slots=plan.slots[:1])
     reason = needs_replan(stub, _situation(), kept, plan.slots[0].end_us + MINUTE_US)

@@ -37,12 +37,12 @@ pytestmark = [
 ]
 
 
-def _frame(place: Place, instants_us: np.ndarray) -> AltAz:  # type: ignore[type-arg]
+def _frame(place: Place, instants_us: np.ndarray) -> AltAz:
     location = EarthLocation.from_geodetic(place.longitude_deg, place.latitude_deg, place.height_m)
     return AltAz(obstime=Time(instants_us / 1e6, format="unix", scale="utc"), location=location)
 
 
-def _sun_deg(place: Place, instants_us: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _sun_deg(place: Place, instants_us: np.ndarray) -> np.ndarray:
     frame = _frame(place, instants_us)
     return np.asarray(get_sun(frame.obstime).transform_to(frame).alt.deg)
 

@@ -1,0 +1,70 @@
+"""What planning costs: CPU seconds for the sky, the first plan, a plan again and a decision.
+
+    python -m tests.bench.planning [WORK]
+
+Prints one JSON object per case. CPU seconds of one process on one worker; imports are counted apart.
+"""
+
+import json
+import resource
+import sys
+import time
+from dataclasses import replace
+
+from astrod.domain.instant import HOUR_US, MINUTE_US
+from astrod.planning.current import Situation, next_exposure
+from astrod.planning.problem import Problem
+
+
+def _spent(begun_s: float) -> float:
+    return round(time.process_time() - begun_s, 3)
+
+
+def _measured(problem: Problem) -> dict[str, object]:
+    from astrod.planning.sky import foresee
+    from astrod.planning.solve import make_plan, open_minutes
+
+    begun = time.process_time()
+    outlook = foresee(problem)
+    sky_s, begun = _spent(begun), time.process_time()
+    plan = make_plan(problem, outlook)
+    plan_s, begun = _spent(begun), time.process_time()
+    again = make_plan(replace(problem, now_us=problem.start_us + 4 * HOUR_US), outlook)
+    again_s, begun = _spent(begun), time.process_time()
+    situation = Situation(problem, outlook, {})
+    instants = range(problem.start_us, problem.end_us, 5 * MINUTE_US)
+    for now in instants:
+        next_exposure(plan, situation, problem.rigs[0].name, now)
+    dark = (problem.end_us - problem.start_us) / MINUTE_US
+    return {
+        "targets": len(problem.targets),
+        "frames": sum(slot.exposures for slot in plan.slots),
+        "by": plan.by,
+        "open_share": round(open_minutes(plan, problem) / dark, 3),
+        "sky_cpu_s": sky_s,
+        "plan_cpu_s": plan_s,
+        "again_cpu_s": again_s,
+        "again_slots": len(again.slots),
+        "decision_ms": round(1000 * (time.process_time() - begun) / len(instants), 3),
+        "value": round(sum(slot.value for slot in plan.slots)),
+    }
+
+
+def main() -> None:
+    """Run the cases."""
+    begun = time.process_time()
+    from tests.planning.places import CERRO_TOLOLO, PUJALT, SHOW, night_problem, target
+
+    print(json.dumps({"case": "import", "cpu_s": _spent(begun)}))
+    work = float(sys.argv[1]) if len(sys.argv) > 1 else 0.5
+    for place, night in ((PUJALT, "2026-12-14"), (CERRO_TOLOLO, "2026-07-01")):
+        for count in (5, 10, 20, 30):
+            targets = tuple(target(name, filters="LRGB", priority=1.0 + at % 3) for at, name in enumerate(SHOW[:count]))
+            problem = replace(night_problem(place, night, targets), work=work)
+            print(json.dumps({"case": night, **_measured(problem)}))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({"case": "memory", "peak_mb": peak_mb}))
+
+
+if __name__ == "__main__":
+    main()
