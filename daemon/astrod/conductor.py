@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 LIGHT_S = 5.0
 BARRED_S = 300.0
+AGAIN_S = 10.0
 FINISH_S = 900.0
 BEAT_S = 1.0
 
@@ -246,6 +247,9 @@ class Conductor:
                 self._trace.note("work failed", work=work, why=str(fault))
                 if work == "open":
                     self._health.found("AST-111", str(fault))
+                else:
+                    self._health.found("AST-110", str(fault))
+                    await self._clock.sleep(AGAIN_S)
                 self.send(Finished(work, ok=False))
             else:
                 self._trace.note("work done", work=work)
@@ -317,7 +321,7 @@ class Conductor:
         self._spawn("finish the night", self._finish())
 
     def _alarm(self) -> None:
-        self._health.found("AST-110", "the site is not closed and parked; trying again")
+        log.error("the site is not closed and parked; trying again")
 
     def _bar(self) -> None:
         self._spawn("lift the bar", self._lift_bar())

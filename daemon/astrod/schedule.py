@@ -93,13 +93,13 @@ class Schedule:
     # -- the plan --------------------------------------------------------------------------------------------
 
     async def begin_night(self, dark: DarkTime) -> None:
-        """Take up a night: what was kept before counts, and a first plan is made."""
+        """Take up a night: what was kept before counts, and a first plan is begun."""
         self._dark, self.outlook = dark, None
         self._banned.clear()
         self._given_up.clear()
         self._kept = dict(await self._recording(lambda archive: archive.kept_counts()))
         if dark.dawn_us > self._clock.now_us():
-            await self.replan("the night begins")
+            self.refresh("the night begins")
 
     def take_targets(self, targets: Sequence[Target]) -> None:
         """The configuration was reloaded; the plan is made anew."""

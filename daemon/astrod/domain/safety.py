@@ -8,7 +8,7 @@ by the age of the last one: `stale_s`.
 
 from dataclasses import dataclass, replace
 
-from astrod.domain.instant import SECOND_US
+from astrod.domain.instant import SECOND_US, clock_text
 from astrod.domain.site import Limit, WeatherSetup
 
 
@@ -56,7 +56,7 @@ def faults(setup: WeatherSetup, state: SourceState, now_us: int) -> tuple[str, .
         return ("no reading yet",)
     age_s = (now_us - last.measured_us) / SECOND_US
     if age_s > setup.stale_s:
-        return (f"no reading for {age_s:.0f} s",)
+        return (f"no reading since {clock_text(last.measured_us)}",)
     if age_s < -5.0:
         return (f"reading is {-age_s:.0f} s in the future: its clock or ours is wrong",)
     found = [text for limit in setup.limits if (text := breach(limit, last.values, state.trusted))]
@@ -64,7 +64,7 @@ def faults(setup: WeatherSetup, state: SourceState, now_us: int) -> tuple[str, .
     if last.overridden:
         found.append("somebody overrides the station")
     if setup.frozen_s and state.changed_us is not None and now_us - state.changed_us > setup.frozen_s * SECOND_US:
-        found.append(f"the same values for {(now_us - state.changed_us) / SECOND_US:.0f} s")
+        found.append(f"the same values since {clock_text(state.changed_us)}")
     return tuple(found)
 
 
@@ -88,7 +88,7 @@ def poll(setup: WeatherSetup, state: SourceState, reading: Observation | None, n
     since = now_us if state.good_since_us is None else state.good_since_us
     waited_s = (now_us - since) / SECOND_US
     trusted = state.trusted or waited_s >= setup.safe_after_s
-    reasons = () if trusted else (f"{setup.name}: good for {waited_s:.0f} of {setup.safe_after_s:.0f} s",)
+    reasons = () if trusted else (f"{setup.name}: good since {clock_text(since)}, for {setup.safe_after_s:.0f} s at least",)
     return replace(state, trusted=trusted, bad_polls=0, good_since_us=since, reasons=reasons)
 
 

@@ -72,3 +72,4 @@ def start_log(level: str) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root.handlers[:] = [handler]
+    logging.getLogger("apscheduler").setLevel("WARNING")  # it tells each of its own steps

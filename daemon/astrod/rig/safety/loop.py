@@ -30,6 +30,7 @@ TICK_S = 1.0
 STATUS_S = 2.0
 AGAIN_S = 10.0
 CONTROL_SILENT_S = 20.0
+FIRST_CONTACT_S = 5.0
 
 
 class SafetyLoop:
@@ -113,10 +114,19 @@ class SafetyLoop:
             for setup in self._site.weather:
                 group.create_task(self._poll(setup), name=f"poll {setup.name}")
             group.create_task(self._watch_hardware(), name="watch roof and mounts")
+            await self._first_contact()
             ready()
             while True:
                 await self._tick()
                 await self._clock.sleep(TICK_S)
+
+    async def _first_contact(self) -> None:
+        """Give the devices a moment to answer for the first time, so that a mere start raises no alarm."""
+        movers = [port.found(FIRST_CONTACT_S) for port in self._mounts.values()]
+        if self._roof is not None:
+            movers.append(self._roof.found(FIRST_CONTACT_S))
+        await asyncio.gather(*movers)
+        await self._look()
 
     async def _poll(self, setup: WeatherSetup) -> None:
         port = self._weather[setup.name]
@@ -201,6 +211,8 @@ class SafetyLoop:
             except AstrodError as fault:
                 log.debug("roof state unknown: %s", fault)
                 self._aperture = "unknown"
+        if not self._exposed():
+            self._troubles.clear()
         await self._publish(self._report.reasons, self._clock.now_us())
 
     async def _watch_hardware(self) -> None:
