@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from astrod.domain.exposure import Taken
 from astrod.domain.identity import ExposureId
 from astrod.errors import Bug, InputInvalid, TellOperator
-from astrod.frames import store as store_module
 from astrod.frames.store import FrameStore, file_name, safe_part, write_whole
 from tests.frames.exposures import NIGHT, exposure_of, noise, spooled
 
@@ -191,7 +191,8 @@ def test_a_full_disk_loses_nothing_and_says_what_to_do(tmp_path: Path) -> None:
     pixels = noise(shape=(256, 256))  # 131 kB; two fit on the disk
     raw = spooled(tmp_path, pixels)
     with small_disk(tmp_path / "disk", "400k") as disk:
-        store, kept = FrameStore(disk), []
+        store = FrameStore(disk)
+        kept: list[Taken] = []
         with pytest.raises(TellOperator, match="disk is full; free some space"):
             kept.extend(store.keep(raw, "npy", exposure_of(counter)) for counter in itertools.count(1))
         assert kept and raw.exists()
@@ -239,7 +240,7 @@ def test_syncs_the_file_before_its_name_and_the_folder_after(
         calls.append(f"rename {to.name}")
         return rename(path, to)
 
-    monkeypatch.setattr(store_module.os, "fsync", seen_fsync)
+    monkeypatch.setattr(os, "fsync", seen_fsync)
     monkeypatch.setattr(Path, "rename", seen_rename)
     write_whole(tmp_path / "night" / "frame.fits", iter([b"pixels"]))
     made = f"sync {tmp_path.name}"
