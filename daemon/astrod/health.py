@@ -8,7 +8,7 @@ from astrod.runtime.trace import Trace
 
 log = logging.getLogger(__name__)
 
-_LEVEL = {"notice": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
+_LEVEL = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
 
 
 class Health:
@@ -36,5 +36,5 @@ class Health:
     @property
     def findings(self) -> list[Finding]:
         """All that is wrong now, worst first, then oldest."""
-        order = {"alarm": 0, "warning": 1, "notice": 2}
+        order = {"critical": 0, "warning": 1, "info": 2}
         return sorted(self._findings.values(), key=lambda f: (order[f.trouble.severity], f.since_us, f.code))

@@ -11,15 +11,14 @@ from pathlib import Path
 
 from astrod.domain.exposure import CONSEQUENCES, Consequence, Intent, Judgement, Measured, Taken
 from astrod.errors import InputInvalid
+from astrod.frames.admission import Circumstances, Kept, Quarantined, admit
 from astrod.frames.header import FrameFacts
-from astrod.frames.store import FrameStore, Kept, Quarantined
 from astrod.health import Health
 from astrod.recording import Recording, insist
 from astrod.rig.exposing import Exposed
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
-from astrod_drivers.protocols import PixelFormat
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +51,6 @@ class Seen:
     judgement: Judgement
 
 
-def keep_frame(
-    root: Path, pixels: Path, fmt: PixelFormat, facts: FrameFacts, recent: tuple[str, ...]
-) -> Kept | Quarantined:
-    """In the worker: validity gate, then the store."""
-    return FrameStore(root).admit(pixels, fmt, facts, recent)
-
-
 def see_frame(path: Path) -> Seen:
     """In the worker: measure and judge. Imported there, so that this process stays small."""
     from astrod.appraise import appraise
@@ -76,12 +68,14 @@ class Journey:
         offload: Offload,
         recording: Recording,
         facts: Callable[[Exposed], FrameFacts],
+        circumstances: Callable[[Exposed, tuple[str, ...]], Circumstances],
         health: Health,
         trace: Trace,
         clock: Clock,
     ) -> None:
         self._root, self._offload, self._recording = root, offload, recording
-        self._facts, self._health, self._trace, self._clock = facts, health, trace, clock
+        self._facts, self._circumstances = facts, circumstances
+        self._health, self._trace, self._clock = health, trace, clock
         self._recent: tuple[str, ...] = ()
 
     async def walk(self, exposed: Exposed) -> Outcome:
@@ -105,7 +99,7 @@ class Journey:
             "AST-303",
             lambda: self._recording(
                 lambda archive: archive.end_exposure(
-                    exposed.intent.id, "taken", f"{exposed.intent.kind} frame, not kept", self._clock.now_us()
+                    exposed.intent.id, "seen", f"{exposed.intent.kind} frame, not kept", self._clock.now_us()
                 )
             ),
         )
@@ -115,7 +109,14 @@ class Journey:
     async def _admit(self, exposed: Exposed) -> Kept | Quarantined:
         raw = exposed.raw
         return await self._offload.run(
-            LANE, KEEP, keep_frame, self._root, raw.path, raw.format, self._facts(exposed), self._recent
+            LANE,
+            KEEP,
+            admit,
+            self._root,
+            raw.path,
+            raw.format,
+            self._facts(exposed),
+            self._circumstances(exposed, self._recent),
         )
 
     async def _from_kept(self, intent: Intent, taken: Taken, pixels: Path | None) -> Outcome:

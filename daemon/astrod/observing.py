@@ -20,7 +20,6 @@ from astrod.journey import Journey, Outcome
 from astrod.occupation import Occupation
 from astrod.rig.exposing import Exposed, Exposing
 from astrod.rig.focusing import Focusing
-from astrod.rig.port import Port
 from astrod.rig.telescope import Telescope
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
@@ -34,6 +33,7 @@ IDLE_S = 30.0
 AFTER_FAULT_S = 5.0
 CLEAR_TESTS = 2
 FOCUS_EXPOSURE_S = 4.0
+FOCUS_STARS = 5
 
 
 class Intents(Protocol):
@@ -148,23 +148,16 @@ class Observing:
         self.occupation.enter("fault", str(fault))
         self._pointed = None
         self._health.found("AST-201", str(fault), fault.device)
-        for port in self._ports():
-            if port.name == fault.device:
-                await port.found(FOUND_S)
-                if port.up:
-                    self._health.mended("AST-201", fault.device)
+        port = self._telescope.ports().get(fault.device)
+        if port is not None and await port.found(FOUND_S):
+            self._health.mended("AST-201", fault.device)
         await self._clock.sleep(AFTER_FAULT_S)
-
-    def _ports(self) -> list[Port[object]]:  # type: ignore[type-var]
-        trains = self._telescope.trains.values()
-        devices = [self._telescope.mount, *(t.camera for t in trains), *(t.focuser for t in trains)]
-        return [port for port in [*devices, *(t.wheel for t in trains)] if port is not None]  # type: ignore[misc]
 
     # -- one exposure ----------------------------------------------------------------------------------------
 
     async def _one(self, permit: Permit) -> None:
         await self._attend(permit)
-        choice = await self._schedule.choose(self._telescope.setup.name)
+        choice = self._schedule.choose(self._telescope.setup.name)
         if choice is None:
             self.occupation.enter("idle", self._schedule.idle_because)
             await self._clock.sleep(IDLE_S)
@@ -176,8 +169,9 @@ class Observing:
                 await self._point(choice, permit)
             await self._telescope.select_filter(self._train_of(choice), choice.filter)
         except Replan as fault:
-            self._schedule.refuse(choice, str(fault))
+            self._schedule.refuse(choice.target, str(fault))
             raise
+        self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
         exposed = await self._expose("light", choice, choice.exposure_s, permit)
         await self._hand_on(exposed)
 
@@ -299,7 +293,8 @@ class Observing:
         async def measure() -> float | None:
             exposed = await self._expose("focus", None, FOCUS_EXPOSURE_S, permit)
             self.occupation.enter("overhead", "focusing")
-            return (await self._journey.look(exposed)).focus_fwhm_px
+            measured = (await self._journey.look(exposed)).measured
+            return measured.fwhm_px if measured.stars >= FOCUS_STARS else None
 
         self._focused_us = self._clock.now_us()
         try:

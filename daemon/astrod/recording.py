@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from astrod.archive.database import Archive
+from astrod.archive.archive import Archive
 from astrod.errors import Retry, TellOperator
 from astrod.health import Health
 from astrod.runtime.clock import Clock

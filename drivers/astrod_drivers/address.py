@@ -45,6 +45,6 @@ def parse(text: str) -> Address:
         raise AddressInvalid(f"{text!r} has no valid port; INDI's own is {INDI_PORT}") from fault
     if not parts.hostname or not device:
         raise AddressInvalid(
-            f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write indi://localhost:7624/Telescope Simulator"
+            f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write indi://HOST:PORT/DEVICE NAME"
         )
     return Address("indi", parts.hostname, port, device)

@@ -41,7 +41,8 @@ class Child:
             *arguments,
         ]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
+            # native libraries write to stdout, where a command of ours may be answering: send it to stderr
+            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=2)
         self.socket = ours
 
     @property
@@ -52,10 +53,12 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    async def kill(self) -> None:
-        """SIGKILL, and reap within REAP_S. A child that sleeps uninterruptibly is left to the kernel."""
+    def kill(self) -> None:
+        """SIGKILL, now."""
         self._process.kill()
-        self.socket.close()
+
+    async def reap(self) -> None:
+        """Wait for its end, REAP_S at most. A child that sleeps uninterruptibly is left to the kernel."""
         try:
             async with asyncio.timeout(REAP_S):
                 await self._ended()
@@ -141,9 +144,13 @@ class Session:
         connection, self._connection = self._connection, None
         child, self._child = self._child, None
         if child is not None:
-            await child.kill()
+            child.kill()
         if connection is not None:
             await connection.close()
+        elif child is not None:
+            child.socket.close()
+        if child is not None:
+            await child.reap()
 
     async def restart(self, deadline_s: float = 30.0) -> None:
         """`kill`, then `start`."""

@@ -50,9 +50,7 @@ def find(root: Path | None = None) -> ConfigFiles:
     main = (given / MAIN_FILE if given.is_dir() else given).absolute()
     if not main.is_file():
         what = "has no astrod.toml" if given.is_dir() else "is not there"
-        raise ConfigInvalid(
-            [f"{given}: {what}; name a file or folder with --config or {VARIABLE}, or make {DEFAULT}"]
-        )
+        raise ConfigInvalid([f"{given}: {what}; name a file or folder with --config or {VARIABLE}, or make {DEFAULT}"])
     return ConfigFiles(main, _sorted(main.parent / "conf.d"), _sorted(main.parent / "targets.d"))
 
 

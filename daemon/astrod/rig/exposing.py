@@ -24,7 +24,8 @@ class Exposed:
     camera_state: CameraState
     mount: MountState
     focuser: FocuserState | None
-    epoch: int
+    asked_us: int
+    arrived_us: int
 
 
 class Exposing:
@@ -51,8 +52,9 @@ class Exposing:
                 offset=train.setup.camera.offset,
                 binning=intent.binning,
             )
+            asked_us = self._clock.now_us()
             await train.camera.call("expose", lambda device: device.expose(shot, permit))
-            self.under_way = (intent, self._clock.now_us())
+            self.under_way = (intent, asked_us)
             try:
                 await self._clock.sleep(intent.exposure_s)
                 raw = await self._fetch(train, intent)
@@ -62,7 +64,7 @@ class Exposing:
                 raise
             finally:
                 self.under_way = None
-        return Exposed(intent, raw, camera, state, mount, focuser, permit.epoch)
+        return Exposed(intent, raw, camera, state, mount, focuser, asked_us, self._clock.now_us())
 
     async def _facts(self, train: TrainPorts) -> tuple[CameraInfo, MountState, FocuserState | None]:
         camera = await train.camera.call("describe the camera", lambda device: device.describe())

@@ -19,6 +19,8 @@ from astrod_drivers.protocols import Camera, FilterWheel, Focuser, Mount, MountS
 
 log = logging.getLogger(__name__)
 
+AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel]
+
 FILTER_S = 60.0
 FOCUS_MOVE_S = 120.0
 COOL_WITHIN_C = 1.0
@@ -47,6 +49,13 @@ class Telescope:
     def device_names(self) -> tuple[str, ...]:
         """Everything on this rig, for activities that need all of it."""
         return (self.mount.name, *(train.camera.name for train in self.trains.values()))
+
+    def ports(self) -> dict[str, AnyPort]:
+        """Every device of this rig by its name."""
+        found: list[AnyPort] = [self.mount]
+        for train in self.trains.values():
+            found += [port for port in (train.camera, train.focuser, train.wheel) if port is not None]
+        return {port.name: port for port in found}
 
     async def read_mount(self) -> MountState:
         """Where the mount points now, ICRS."""

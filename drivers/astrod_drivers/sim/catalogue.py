@@ -1,8 +1,9 @@
 """The stars and galaxies of the simulated sky. One sky for every observatory: it depends on nobody's seed.
 
-Stars to V 9.5 are real (Tycho-2, see `data/LICENCE-tycho2.txt`). Fainter ones are drawn, cell by cell, from a
-generator that is seeded with the cell's number, so the same star is at the same place in every frame, at every
-site. Their numbers follow the model of the Galaxy by Bahcall & Soneira 1980 (ApJS 44, 73, appendix B).
+Stars to V 9.5 are real (Tycho-2, see `data/LICENCE-tycho2.txt`). Fainter ones are drawn, cell by cell, from
+a generator that is seeded with the cell's number, so the same star is at the same place in every frame, at
+every site. Their numbers follow the model of the Galaxy by Bahcall & Soneira 1980 (ApJS 44, 73, appendix
+B).
 """
 
 import math
@@ -48,9 +49,9 @@ class Stars:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Galaxies:
-    """Galaxies as columns: ICRS degrees, V magnitude, half-light radius along the major axis (arcseconds), axis
-    ratio, position angle (degrees, from north through east), and the light's concentration: True for an
-    elliptical (de Vaucouleurs-like), False for an exponential disc.
+    """Galaxies as columns: ICRS degrees, V magnitude, half-light radius along the major axis (arcseconds),
+    axis ratio, position angle (degrees, from north through east), and the light's concentration: True
+    for an elliptical (de Vaucouleurs-like), False for an exponential disc.
     """
 
     ra_deg: Float64
@@ -117,7 +118,9 @@ def _generator(stream: int, cell: int) -> np.random.Generator:
 
 
 def galactic_deg(ra_deg: float, dec_deg: float) -> tuple[float, float]:
-    """Galactic longitude and latitude of ICRS coordinates (pole and node of the Hipparcos catalogue, vol. 1)."""
+    """Galactic longitude and latitude of ICRS coordinates (pole and node of the Hipparcos catalogue, vol.
+    1).
+    """
     ra, dec = math.radians(ra_deg - 192.85948), math.radians(dec_deg)
     pole = math.radians(27.12825)
     sin_b = math.sin(dec) * math.sin(pole) + math.cos(dec) * math.cos(pole) * math.cos(ra)
@@ -129,8 +132,8 @@ def galactic_deg(ra_deg: float, dec_deg: float) -> tuple[float, float]:
 def star_counts_per_deg2(mag: Float64, longitude_deg: float, latitude_deg: float) -> Float64:
     """Stars brighter than V `mag` in a square degree of Galactic coordinates.
 
-    Bahcall & Soneira's fit holds above 20 degrees of latitude; nearer the plane the latitude is softened to 10
-    degrees, which stands for the dust.
+    Bahcall & Soneira's fit holds above 20 degrees of latitude; nearer the plane the latitude is softened to
+    10 degrees, which stands for the dust.
     """
     b = math.radians(min(90.0, math.hypot(latitude_deg, 10.0)))
     across = math.cos(b) * math.cos(math.radians(longitude_deg))
@@ -167,8 +170,8 @@ def _spread_dec_deg(share: Float64, low_deg: float, step_deg: float) -> Float64:
 
 @lru_cache(maxsize=96)
 def _drawn_galaxies(cell: int) -> Galaxies:
-    """The galaxies of a cell. Numbers rise as 10^(0.6 m) (Euclidean counts; one per square degree at V 15), dimmed
-    towards the Galactic plane by 0.15 magnitudes per cosecant of latitude.
+    """The galaxies of a cell. Numbers rise as 10^(0.6 m) (Euclidean counts; one per square degree at V 15),
+    dimmed towards the Galactic plane by 0.15 magnitudes per cosecant of latitude.
     """
     ra_deg, dec_deg, width_deg = DRAWN_GRID.corner_deg(cell)
     _, latitude_deg = galactic_deg(ra_deg + width_deg / 2, dec_deg + DRAWN_GRID.step_deg / 2)
@@ -221,9 +224,7 @@ def stars_in_cone(ra_deg: float, dec_deg: float, radius_deg: float, faintest_mag
     return stars.where(near & (stars.mag <= faintest_mag))
 
 
-def galaxies_in_cone(
-    ra_deg: float, dec_deg: float, radius_deg: float, faintest_mag: float = FAINTEST_MAG
-) -> Galaxies:
+def galaxies_in_cone(ra_deg: float, dec_deg: float, radius_deg: float, faintest_mag: float = FAINTEST_MAG) -> Galaxies:
     """All galaxies within `radius_deg` of a direction and no fainter than V `faintest_mag`."""
     parts = [_drawn_galaxies(cell) for cell in _cells(DRAWN_GRID, ra_deg, dec_deg, radius_deg)]
     galaxies = Galaxies(

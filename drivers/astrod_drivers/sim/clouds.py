@@ -1,7 +1,8 @@
 """Clouds: a layer of fractal noise that the wind carries over the site.
 
-The field lives on a horizontal plane at the cloud's height, metres east and north of the observatory. Each octave
-is value noise on a tile of 64 by 64 knots that repeats; their sum is about normal, so a threshold sets the cover.
+The field lives on a horizontal plane at the cloud's height, metres east and north of the observatory. Each
+octave is value noise on a tile of 64 by 64 knots that repeats; their sum is about normal, so a threshold
+sets the cover.
 """
 
 import math
@@ -51,8 +52,8 @@ def _noise(seed: int, x_m: Float64, y_m: Float64) -> Float64:
 
 
 def extinction_mag(cloud: Cloud, east_m: Float64, north_m: Float64, after_s: Float64 | float = 0.0) -> Float64:
-    """What the cloud takes from a star, magnitudes on the vertical, at places of its plane, `after_s` into the
-    exposure. Shapes broadcast.
+    """What the cloud takes from a star, magnitudes on the vertical, at places of its plane, `after_s` into
+    the exposure. Shapes broadcast.
     """
     if cloud.cover <= 0.0 or cloud.thickness_mag <= 0.0:
         return np.zeros(np.broadcast(east_m, north_m, after_s).shape)
@@ -69,9 +70,15 @@ def plane_m(cloud: Cloud, altitude_deg: float, azimuth_deg: float) -> tuple[floa
 
 
 def transmission(
-    cloud: Cloud | None, altitude_deg: float, azimuth_deg: float, fov_deg: tuple[float, float], exposure_s: float
+    cloud: Cloud | None,
+    altitude_deg: float,
+    azimuth_deg: float,
+    fov_deg: tuple[float, float],
+    exposure_s: float,
 ) -> Float64:
-    """The share of light that passes, averaged over the exposure, on a coarse grid over the frame (rows, columns)."""
+    """The share of light that passes, averaged over the exposure, on a coarse grid over the frame (rows,
+    columns).
+    """
     rows, columns = 10, 16
     if cloud is None or cloud.cover <= 0.0:
         return np.ones((rows, columns))

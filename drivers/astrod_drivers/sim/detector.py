@@ -32,17 +32,20 @@ def generator(*seeds: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence([abs(seed) for seed in seeds])))
 
 
-@lru_cache(maxsize=2)
 def flat_field(sensor: Sensor, optics: Optics) -> Float32:
     """The share of light that each pixel answers to: vignetting, dust and pixel response, 1 at the centre."""
-    random = generator(sensor.seed, _FLAT)
-    shape = sensor.height_px, sensor.width_px
+    return _flat((sensor.height_px, sensor.width_px), sensor.seed, optics.vignetting, optics.dust_motes)
+
+
+@lru_cache(maxsize=2)
+def _flat(shape: tuple[int, int], seed: int, vignetting: float, dust_motes: int) -> Float32:
+    random = generator(seed, _FLAT)
     y = ((np.arange(shape[0]) - (shape[0] - 1) / 2) / (max(shape) / 2)).astype(np.float32)
     x = ((np.arange(shape[1]) - (shape[1] - 1) / 2) / (max(shape) / 2)).astype(np.float32)
     corner = float(x[-1] ** 2 + y[-1] ** 2)
-    flat = 1.0 - (optics.vignetting / corner) * (y[:, None] ** 2 + x[None, :] ** 2)
+    flat = 1.0 - (vignetting / corner) * (y[:, None] ** 2 + x[None, :] ** 2)
     flat *= 1.0 + 0.005 * random.standard_normal(shape, dtype=np.float32)
-    for _ in range(optics.dust_motes):
+    for _ in range(dust_motes):
         _dim_by_dust(flat, random)
     return np.asarray(flat, np.float32)
 
@@ -60,12 +63,15 @@ def _dim_by_dust(flat: Float32, random: np.random.Generator) -> None:
     flat[rows, columns] *= (1.0 - depth * shadow).astype(np.float32)
 
 
-@lru_cache(maxsize=4)
 def hot_pixels(sensor: Sensor) -> HotPixels:
     """The hot pixels of a camera."""
-    random = generator(sensor.seed, _HOT)
-    pixels = sensor.width_px * sensor.height_px
-    number = int(random.poisson(sensor.hot_share * pixels))
+    return _hot(sensor.width_px * sensor.height_px, sensor.seed, sensor.hot_share)
+
+
+@lru_cache(maxsize=4)
+def _hot(pixels: int, seed: int, share: float) -> HotPixels:
+    random = generator(seed, _HOT)
+    number = int(random.poisson(share * pixels))
     index = np.unique(random.integers(0, pixels, number))
     return HotPixels(index, np.exp(random.normal(1.6, 1.2, len(index))).astype(np.float32))
 
@@ -122,9 +128,7 @@ def bleed(charge: Float32, sensor: Sensor) -> None:
 def _bleed_column(line: Float32, rows: NDArray[np.int64], full: np.float32, share: float) -> None:
     """Spread each run of overfull pixels of one column beyond its two ends."""
     breaks = np.flatnonzero(np.diff(rows) > 1)
-    for first, last in zip(
-        np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(rows) - 1]]), strict=True
-    ):
+    for first, last in zip(np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(rows) - 1]]), strict=True):
         top, bottom = int(rows[first]), int(rows[last])
         excess = float(np.sum(line[top : bottom + 1] - full)) * share / 2.0
         _fill(line[bottom + 1 :], excess, full)
@@ -132,7 +136,9 @@ def _bleed_column(line: Float32, rows: NDArray[np.int64], full: np.float32, shar
 
 
 def _fill(line: Float32, excess: float, full: np.float32) -> None:
-    """Fill pixels to full well, one after the other, until the excess is used up; some drains away on the way."""
+    """Fill pixels to full well, one after the other, until the excess is used up; some drains away on the
+    way.
+    """
     room = np.maximum(full - line, np.float32(0.0)) * np.float32(1.15)
     used = np.cumsum(room, dtype=np.float64)
     end = int(np.searchsorted(used, excess))
@@ -143,8 +149,8 @@ def _fill(line: Float32, excess: float, full: np.float32) -> None:
 
 
 def digitise(charge: Float32, sensor: Sensor, binning: int) -> NDArray[np.uint16]:
-    """Clip at full well, convert, add bias, average binned pixels. An ADC of fewer than 16 bits leaves its low bits
-    zero, as cameras do that hand out 16.
+    """Clip at full well, convert, add bias, average binned pixels. An ADC of fewer than 16 bits leaves its
+    low bits zero, as cameras do that hand out 16.
     """
     np.minimum(charge, np.float32(sensor.full_well_e), out=charge)
     charge *= np.float32(1.0 / sensor.egain_e_per_adu)

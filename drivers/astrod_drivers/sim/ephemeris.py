@@ -28,7 +28,7 @@ def sidereal_deg(instant_us: int, longitude_deg: float) -> float:
 
 @lru_cache(maxsize=8)
 def _precession(day: int) -> Matrix:
-    """From ICRS to the mean equinox of a day after J2000 (Capitaine et al. 2003, A&A 412, 567, angles P03)."""
+    """From ICRS to the mean equinox of a day after J2000 (Capitaine et al. 2003, A&A 412, 567)."""
     t = day / 36525.0
     zeta = _ARCSEC * (2.650545 + t * (2306.083227 + t * (0.2988499 + t * 0.01801828)))
     z = _ARCSEC * (-2.650545 + t * (2306.077181 + t * (1.0927348 + t * 0.01826837)))
@@ -74,7 +74,10 @@ def parallactic_deg(hour_angle_deg: float, dec_deg: float, latitude_deg: float) 
     """The angle between north and up, by which the field of an alt-azimuth mount turns."""
     ha, dec, lat = math.radians(hour_angle_deg), math.radians(dec_deg), math.radians(latitude_deg)
     return math.degrees(
-        math.atan2(math.sin(ha) * math.cos(lat), math.sin(lat) * math.cos(dec) - math.cos(lat) * math.sin(dec) * math.cos(ha))
+        math.atan2(
+            math.sin(ha) * math.cos(lat),
+            math.sin(lat) * math.cos(dec) - math.cos(lat) * math.sin(dec) * math.cos(ha),
+        )
     )
 
 
@@ -111,7 +114,8 @@ def separation_deg(ra1_deg: float, dec1_deg: float, ra2_deg: float, dec2_deg: fl
     """Great-circle distance, stable for small and large angles (Vincenty)."""
     dra, d1, d2 = math.radians(ra2_deg - ra1_deg), math.radians(dec1_deg), math.radians(dec2_deg)
     across = math.hypot(
-        math.cos(d2) * math.sin(dra), math.cos(d1) * math.sin(d2) - math.sin(d1) * math.cos(d2) * math.cos(dra)
+        math.cos(d2) * math.sin(dra),
+        math.cos(d1) * math.sin(d2) - math.sin(d1) * math.cos(d2) * math.cos(dra),
     )
     along = math.sin(d1) * math.sin(d2) + math.cos(d1) * math.cos(d2) * math.cos(dra)
     return math.degrees(math.atan2(across, along))
@@ -134,4 +138,15 @@ def airmass(altitude: float) -> float:
     Below 0.5 degrees it stays at its value there, so light through the horizon is finite.
     """
     h = max(0.5, altitude)
-    return 1.0 / (math.sin(math.radians(h)) + 0.50572 * (h + 6.07995) ** -1.6364)
+    return float(1.0 / (math.sin(math.radians(h)) + 0.50572 * (h + 6.07995) ** -1.6364))
+
+
+def equatorial_deg(altitude: float, azimuth_deg: float, latitude_deg: float) -> tuple[float, float]:
+    """Hour angle (-180..180) and declination of an altitude and an azimuth; the inverse of
+    `horizontal_deg`.
+    """
+    alt, az, lat = math.radians(altitude), math.radians(azimuth_deg), math.radians(latitude_deg)
+    sin_dec = math.sin(alt) * math.sin(lat) + math.cos(alt) * math.cos(lat) * math.cos(az)
+    y = -math.sin(az) * math.cos(alt)
+    x = math.sin(alt) * math.cos(lat) - math.cos(alt) * math.sin(lat) * math.cos(az)
+    return math.degrees(math.atan2(y, x)), math.degrees(math.asin(max(-1.0, min(1.0, sin_dec))))

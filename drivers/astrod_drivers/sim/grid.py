@@ -26,7 +26,8 @@ class Grid:
     def widths(self) -> NDArray[np.int64]:
         """How many cells each band has."""
         middle_deg = (np.arange(self.bands) + 0.5) * self.step_deg - 90.0
-        return np.maximum(1, np.rint(360.0 / self.step_deg * np.cos(np.radians(middle_deg)))).astype(np.int64)
+        count = np.rint(360.0 / self.step_deg * np.cos(np.radians(middle_deg)))
+        return np.asarray(np.maximum(1, count), np.int64)
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """How bright the sky is: airglow, Moon, twilight, cloud, in V magnitudes per square arcsecond.
 
-Sources: Krisciunas & Schaefer 1991 (PASP 103, 1033) for the dark sky and the Moon; Patat, Ugolnikov & Postylyakov
-2006 (A&A 455, 385) for twilight. Brightnesses add in nanolamberts (Garstang 1989).
+Sources: Krisciunas & Schaefer 1991 (PASP 103, 1033) for the dark sky and the Moon; Patat, Ugolnikov &
+Postylyakov 2006 (A&A 455, 385) for twilight. Brightnesses add in nanolamberts (Garstang 1989).
 """
 
 import math
@@ -22,7 +22,9 @@ def magnitudes(brightness_nl: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class MoonLight:
-    """The Moon as it lights the sky: phase angle (0 full, 180 new), altitude, distance from the field, degrees."""
+    """The Moon as it lights the sky: phase angle (0 full, 180 new), altitude, distance from the field,
+    degrees.
+    """
 
     phase_deg: float = 180.0
     altitude_deg: float = -90.0
@@ -54,8 +56,8 @@ def moonlight_nl(moon: MoonLight, altitude_deg: float, extinction: float) -> flo
 def twilight_nl(sun_altitude_deg: float) -> float:
     """What the Sun adds at the zenith, nanolamberts.
 
-    Patat's fit for V from 5 to 15 degrees below the horizon; it is carried on with its slope above, to a sky of
-    V 3.5 by day, and fades to nothing at 18.
+    Patat's fit for V from 5 to 15 degrees below the horizon; it is carried on with its slope above, to a
+    sky of V 3.5 by day, and fades to nothing at 18.
     """
     if sun_altitude_deg <= -18.0:
         return 0.0
@@ -78,7 +80,8 @@ def sky_mag_arcsec2(
 
 
 def cloud_glow(transmission: float, town_light: float) -> float:
-    """How much brighter a cloud makes the sky, as a factor: it scatters down the light of Moon, twilight and towns.
+    """How much brighter a cloud makes the sky, as a factor: it scatters down the light of Moon, twilight
+    and towns.
 
     `town_light` is the factor's excess under solid cloud (0.5 in a dark place, 3 and more near a town).
     """

@@ -1,7 +1,8 @@
 """The image of a star: seeing (Moffat), defocus (disc or ring), trail and pixel, as a bank of small stamps.
 
-The bank holds the same image at `OVERSAMPLE` by `OVERSAMPLE` shifts within a pixel, so a star is drawn by looking
-up the nearest shift. The Moffat profile has beta = 3 (Trujillo et al. 2001, MNRAS 328, 977, find 2.5 to 4.8).
+The bank holds the same image at `OVERSAMPLE` by `OVERSAMPLE` shifts within a pixel, so a star is drawn by
+looking up the nearest shift. The Moffat profile has beta = 3 (Trujillo et al. 2001, MNRAS 328, 977, find
+2.5 to 4.8).
 """
 
 import math
@@ -74,7 +75,7 @@ def _good_size(least: int) -> int:
 
 def _centred(size: int) -> Float64:
     """Sample positions with 0 first, as a transform wants them."""
-    return np.fft.fftfreq(size, 1.0 / size)
+    return np.asarray(np.fft.fftfreq(size, 1.0 / size), np.float64)
 
 
 def _ring(distance: Float64, outer: float, inner: float) -> Float64:
@@ -94,7 +95,7 @@ def _trail(path: Float64, weight: Float64, size: int) -> Float64:
         for oy in (0, 1):
             spot = np.abs(1 - ox - share[:, 0]) * np.abs(1 - oy - share[:, 1]) * weight
             np.add.at(grid, ((base[:, 1] + oy) % size, (base[:, 0] + ox) % size), spot)
-    return grid / weight.sum()
+    return np.asarray(grid / weight.sum())
 
 
 def _oversampling(radius_px: int) -> int:
@@ -125,7 +126,9 @@ def build(fwhm_px: float, blur_px: float, obstruction: float, path_px: Float64, 
 
 
 def _shifts(image: Float64, radius_px: int, fine: int) -> Float32:
-    """The image seen at every shift within a pixel: shift k means the star is k/fine - 1/2 + 1/(2 fine) px along."""
+    """The image seen at every shift within a pixel: shift k means the star is k/fine - 1/2 + 1/(2 fine) px
+    along.
+    """
     pixels = np.arange(-radius_px, radius_px + 1) * fine
     moved = (np.arange(fine) + 0.5) - fine / 2.0
     rows = pixels[None, :] - np.rint(moved[:, None]).astype(np.int64)

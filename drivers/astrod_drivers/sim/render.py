@@ -1,12 +1,11 @@
 """A scene's pixels. `render` is a pure function: equal scenes give equal frames, anywhere.
 
-The order is nature's: stars, galaxies and sky through the clouds, then the optics, then the sensor. Stars are
-drawn as stamps of one PSF; a path that is too long for one stamp is cut into pieces. Rows run from the top; with a
-rotation of 0 north is up and east is left.
+The order is nature's: stars, galaxies and sky through the clouds, then the optics, then the sensor. Stars
+are drawn as stamps of one PSF; a path that is too long for one stamp is cut into pieces. Rows run from the
+top; with a rotation of 0 north is up and east is left.
 """
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +32,8 @@ _SKY_COLOUR = 0.7  # the sky's B-V
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A stretch of the pointing path, short enough for one PSF: its centre, the path of the image about it in pixels
-    with weights, and the share of the exposure it lasts.
+    """A stretch of the pointing path, short enough for one PSF: its centre, the path of the image about it
+    in pixels with weights, and the share of the exposure it lasts.
     """
 
     centre: Pointing
@@ -45,9 +44,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """What all pieces of a scene share. `transmission` is a coarse map over the frame, clouds only; `channel` the
-    flux factor of the four Bayer positions, or None.
-    """
+    """What all pieces of a scene share. `transmission` is the clouds' alone, a coarse map over the frame."""
 
     scene: Scene
     zero_e: float  # electrons of a V 0 star during the whole exposure, through air and glass, under a clear sky
@@ -79,7 +76,7 @@ def save(scene: Scene, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         np.save(file, render(scene))
-    os.replace(part, path)
+    part.replace(path)
 
 
 def zero_electrons(scene: Scene) -> float:
@@ -88,7 +85,7 @@ def zero_electrons(scene: Scene) -> float:
     area_cm2 = math.pi / 4.0 * (optics.aperture_mm / 10.0) ** 2 * (1.0 - optics.obstruction**2)
     light = _PHOTONS_CM2_S_ANGSTROM * scene.filter.width_angstrom * area_cm2 * optics.throughput
     air = 10.0 ** (-0.4 * scene.filter.extinction * ephemeris.airmass(scene.altitude_deg))
-    return light * air * scene.exposure_s * scene.roof_open
+    return float(light * air * scene.exposure_s * scene.roof_open)
 
 
 def _field(scene: Scene) -> Field:
@@ -106,7 +103,7 @@ def _field(scene: Scene) -> Field:
     return Field(scene, zero_electrons(scene), sky_e, passes, noise_e)
 
 
-# -- the sky's own light --------------------------------------------------------------------------------------
+# -- the sky's own light -------------------------------------------------------------------------------------
 
 
 def _sky(field: Field) -> Float32:
@@ -141,7 +138,7 @@ def _channels(bayer: str) -> list[tuple[float, float]]:
     return [_BAYER[letter] for letter in bayer]
 
 
-# -- stars ----------------------------------------------------------------------------------------------------
+# -- stars ---------------------------------------------------------------------------------------------------
 
 
 def _light(field: Field, random: np.random.Generator) -> Float32:
@@ -173,7 +170,9 @@ def _bank(scene: Scene, piece: Piece) -> psf.Bank:
 
 
 def _pieces(scene: Scene) -> list[Piece]:
-    """The path of the pointing, cut where it gets too long for one PSF; at most `_PIECES`, the longest-lasting."""
+    """The path of the pointing, cut where it gets too long for one PSF; at most `_PIECES`, the
+    longest-lasting.
+    """
     start = scene.pointings[0]
     if len(scene.pointings) == 1:
         return [Piece(start, np.zeros((1, 2)), np.ones(1), 1.0)]
@@ -181,7 +180,9 @@ def _pieces(scene: Scene) -> list[Piece]:
     pieces: list[Piece] = []
     points: list[tuple[float, float, float, Pointing]] = []
     for (a, pa), (b, pb) in zip(
-        zip(knots, scene.pointings, strict=True), list(zip(knots, scene.pointings, strict=True))[1:], strict=False
+        zip(knots, scene.pointings, strict=True),
+        list(zip(knots, scene.pointings, strict=True))[1:],
+        strict=False,
     ):
         turn_px = abs((pb.rotation_deg - pa.rotation_deg + 180.0) % 360.0 - 180.0) * scene.sensor.width_px / 115.0
         count = int(min(4000, max(1, math.ceil(max(math.dist(a, b), turn_px) / 0.7))))
@@ -197,7 +198,13 @@ def _pieces(scene: Scene) -> list[Piece]:
 
 
 def _too_far(
-    scene: Scene, first: tuple[float, float, float, Pointing], x: float, y: float, a: Pointing, b: Pointing, share: float
+    scene: Scene,
+    first: tuple[float, float, float, Pointing],
+    x: float,
+    y: float,
+    a: Pointing,
+    b: Pointing,
+    share: float,
 ) -> bool:
     rotation_deg = _mix(a, b, share).rotation_deg - first[3].rotation_deg
     turned_px = abs((rotation_deg + 180.0) % 360.0 - 180.0) * scene.sensor.width_px / 115.0
@@ -228,8 +235,8 @@ def _offset_px(scene: Scene, start: Pointing, pointing: Pointing) -> tuple[float
 
 
 def sky_to_pixel(scene: Scene, centre: Pointing, ra_deg: Float64, dec_deg: Float64) -> tuple[Float64, Float64]:
-    """Where ICRS positions fall on the sensor (gnomonic projection): columns and rows, 0 at the centre of the first
-    pixel, unbinned. Only for positions within 80 degrees of the centre.
+    """Where ICRS positions fall on the sensor (gnomonic projection): columns and rows, 0 at the centre of
+    the first pixel, unbinned. Only for positions within 80 degrees of the centre.
     """
     ra, dec = np.radians(ra_deg - centre.ra_deg), np.radians(dec_deg)
     sin0, cos0 = math.sin(math.radians(centre.dec_deg)), math.cos(math.radians(centre.dec_deg))
@@ -302,7 +309,10 @@ def _colours(scene: Scene, colour: Float64) -> Float64:
     """Each star's flux factor at the four Bayer positions (rows of four; all alike for a mono sensor)."""
     if scene.sensor.bayer is None:
         return np.repeat((10.0 ** (0.4 * scene.filter.colour_term * (colour - 0.65)))[:, None], 4, axis=1)
-    return np.stack([share * 10.0 ** (0.4 * term * (colour - 0.65)) for share, term in _channels(scene.sensor.bayer)], axis=1)
+    return np.stack(
+        [share * 10.0 ** (0.4 * term * (colour - 0.65)) for share, term in _channels(scene.sensor.bayer)],
+        axis=1,
+    )
 
 
 def _stamp(
@@ -365,9 +375,7 @@ def _add_stamps(
         np.add.at(target, index.reshape(-1), light.reshape(-1))
 
 
-def _wings(
-    canvas: Float32, pad: int, bank: psf.Bank, x: Float64, y: Float64, flux: Float64, noise_e: float
-) -> None:
+def _wings(canvas: Float32, pad: int, bank: psf.Bank, x: Float64, y: Float64, flux: Float64, noise_e: float) -> None:
     """Add the wings of bright stars beyond their stamps."""
     edge = float(bank.wing(np.array(float(bank.radius_px) ** 2)))
     for k in np.flatnonzero(flux * edge > 0.15 * noise_e):
@@ -389,7 +397,7 @@ def _add_wing(canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flu
     canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += light.astype(np.float32)
 
 
-# -- galaxies and streaks -------------------------------------------------------------------------------------
+# -- galaxies and streaks ------------------------------------------------------------------------------------
 
 
 def _draw_galaxies(
@@ -418,9 +426,7 @@ class _Ellipse:
     elliptical: bool
 
 
-def _add_galaxy(
-    canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flux: Float64, shape: _Ellipse
-) -> None:
+def _add_galaxy(canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flux: Float64, shape: _Ellipse) -> None:
     """An exponential disc, or for an elliptical a Sersic profile of index 2; blurred by widening its axes."""
     blur_px = 0.6 * bank.core_px
     major = math.hypot(shape.radius_px, blur_px)
@@ -450,7 +456,7 @@ def _draw_streak(field: Field, streak: Streak, bank: psf.Bank, canvas: Float32, 
     length_px = math.hypot(dx, dy)
     if length_px < 1.0:
         return
-    along = (np.arange(math.ceil(length_px / 0.5)) + 0.5) * 0.5 / length_px
+    along: Float64 = (np.arange(math.ceil(length_px / 0.5), dtype=np.float64) + 0.5) * 0.5 / length_px
     x, y = streak.x0 * width + along * dx, streak.y0 * height + along * dy
     per_px_s = scene.scale_arcsec / streak.rate_arcsec_s
     flux = field.zero_e / scene.exposure_s * 10.0 ** (-0.4 * streak.mag) * per_px_s * 0.5 * _brightness(streak, along)

@@ -31,8 +31,9 @@ class Optics:
 class Sensor:
     """A camera's constants. `seed` fixes its hot pixels, dust and pixel response for good.
 
-    `dark_e_s` is the dark current at 20 C; it doubles every 6 degrees. `bayer` is the pattern of the top-left 2x2
-    (RGGB, GRBG…) or None for mono. `blooming` is the share of charge above full well that runs along the column.
+    `dark_e_s` is the dark current at 20 C; it doubles every 6 degrees. `bayer` is the pattern of the
+    top-left 2x2 (RGGB, GRBG…) or None for mono. `blooming` is the share of charge above full well that runs
+    along the column.
     """
 
     width_px: int = 1936
@@ -53,8 +54,8 @@ class Sensor:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter: its width (angstroms), the air's extinction in it, and how much brighter a star of B-V 1 looks in
-    it than one of B-V 0, magnitudes.
+    """A filter: its width (angstroms), the air's extinction in it, and how much brighter a star of B-V 1
+    looks in it than one of B-V 0, magnitudes.
     """
 
     name: str = "L"
@@ -85,8 +86,8 @@ def filter_named(name: str | None) -> Filter:
 
 @dataclass(frozen=True, slots=True)
 class Pointing:
-    """Where the optical axis points (ICRS) at a fraction of the exposure, and the position angle of the frame's
-    upper edge, degrees from north through east.
+    """Where the optical axis points (ICRS) at a fraction of the exposure, and the position angle of the
+    frame's upper edge, degrees from north through east.
     """
 
     at: float = 0.0
@@ -97,8 +98,9 @@ class Pointing:
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """A layer of cloud that drifts. `cover` is the share of the sky it takes, `thickness_mag` what its thick parts
-    cost a star. `offset_m` says how far the wind has carried it when the exposure begins (east, north).
+    """A layer of cloud that drifts. `cover` is the share of the sky it takes, `thickness_mag` what its
+    thick parts cost a star. `offset_m` says how far the wind has carried it when the exposure begins
+    (east, north).
     """
 
     cover: float = 0.0
@@ -111,10 +113,10 @@ class Cloud:
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """A satellite, aircraft or meteor that crosses the frame: from (x0, y0) to (x1, y1) in fractions of it (values
-    beyond 0..1 begin outside), as bright as a star of magnitude `mag` that moves at `rate_arcsec_s`. `tumble` is the
-    depth of its variation (0 steady, 1 flashing), `flashes` how often it flashes along the way; `flare` gives it the
-    rise and fall of a meteor.
+    """A satellite, aircraft or meteor that crosses the frame: from (x0, y0) to (x1, y1) in fractions of it
+    (values beyond 0..1 begin outside), as bright as a star of magnitude `mag` that moves at
+    `rate_arcsec_s`. `tumble` is the depth of its variation (0 steady, 1 flashing), `flashes` how often
+    it flashes along the way; `flare` gives it the rise and fall of a meteor.
     """
 
     x0: float = -0.1
@@ -147,9 +149,9 @@ class Scene:
     """One exposure, as the sky, the telescope and the camera make it.
 
     `seeing_arcsec` is the FWHM at the field, airmass included; `jitter_arcsec` the RMS shake of the mount;
-    `defocus_um` the sensor's distance from best focus. `sky_mag_arcsec2` is the clear sky in V at the field, with
-    moon and twilight (see `light`). `roof_open` is the share of the aperture that sees the sky. Two scenes that are
-    equal give the same pixels.
+    `defocus_um` the sensor's distance from best focus. `sky_mag_arcsec2` is the clear sky in V at the
+    field, with moon and twilight (see `light`). `roof_open` is the share of the aperture that sees the sky.
+    Two scenes that are equal give the same pixels.
     """
 
     seed: int = 1

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 from astrod.domain.safety import SafetyReport
 from astrod.domain.site import Site
@@ -110,30 +111,38 @@ def _signal_former(handle: int, wanted: signal.Signals) -> None:
             log.info("it had ended already")
 
 
+def sessions_of(
+    site: Site, clock: WallClock, spool: Path, page: Path, offset_us: int, sim_socket: Path | None
+) -> tuple[dict[str, Port[Mount]], Port[Roof] | None]:
+    """Sessions of our own to what must move to make the site safe: mounts and roof."""
+
+    def session(address: str, kind: str) -> Any:
+        return open_session(address, kind, spool=spool, gate_path=page, offset_us=offset_us, sim_socket=sim_socket)
+
+    mounts: dict[str, Port[Mount]] = {
+        rig.name: Port(f"{rig.name} mount", "mount", rig.mount.address, session(rig.mount.address, "mount"), clock)
+        for rig in site.rigs
+    }
+    roof: Port[Roof] | None = None
+    if site.roof is not None:
+        roof = Port("roof", "roof", site.roof.address, session(site.roof.address, "roof"), clock)
+    return mounts, roof
+
+
 def build(site: Site, clock: WallClock, words: argparse.Namespace, page: EpochPage) -> SafetyLoop:
     """The loop with its own sessions."""
-
-    def session(address: str, kind: str) -> object:
-        return open_session(
-            address,
-            kind,
+    mounts, roof = sessions_of(site, clock, words.spool, words.page, words.offset_us, words.sim_socket)
+    weather: dict[str, Port[Weather]] = {}
+    for source in site.weather:
+        session: Any = open_session(
+            source.address,
+            "weather",
             spool=words.spool,
             gate_path=words.page,
             offset_us=words.offset_us,
             sim_socket=words.sim_socket,
         )
-
-    weather: dict[str, Port[Weather]] = {
-        w.name: Port(w.name, "weather", w.address, session(w.address, "weather"), clock)  # type: ignore[arg-type]
-        for w in site.weather
-    }
-    mounts: dict[str, Port[Mount]] = {
-        rig.name: Port(f"{rig.name} mount", "mount", rig.mount.address, session(rig.mount.address, "mount"), clock)  # type: ignore[arg-type]
-        for rig in site.rigs
-    }
-    roof: Port[Roof] | None = None
-    if site.roof is not None:
-        roof = Port("roof", "roof", site.roof.address, session(site.roof.address, "roof"), clock)  # type: ignore[arg-type]
+        weather[source.name] = Port(source.name, "weather", source.address, session, clock)
     return SafetyLoop(site, clock, page, weather, mounts, roof, Memory(words.memory))
 
 

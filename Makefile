@@ -1,0 +1,60 @@
+# astrod: `make` alone lists the verbs.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+SITE ?= pujalt
+DATE ?= 2026-12-14
+SEED ?= 7
+NIGHTS ?= 20
+
+# What Debian and Raspberry Pi OS must have: INDI's server and simulators, and what two libraries compile against.
+PACKAGES := indi-bin gcc python3-dev python3-venv pkg-config libdbus-1-dev libglib2.0-dev libsystemd-dev
+
+.PHONY: help run night test check bench soak models clean system
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/ready ## set up what is missing and observe tonight, where it is dark now
+	@$(BIN)/astrod demo
+
+night: $(VENV)/ready ## play a whole night on the simulated clock (SITE=, DATE=, SEED=)
+	@$(BIN)/astrod night --site $(SITE) --date $(DATE) --seed $(SEED)
+
+test: check ## pass every test (under ten minutes on two cores)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(VENV)/ready ## style, types, floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/ready ## measure speed and memory; prints, asserts nothing
+	$(BIN)/python -m tests.bench
+
+soak: $(VENV)/ready ## play many nights of random weather and sites (NIGHTS=, SEED=)
+	$(BIN)/python -m tests.soak --nights $(NIGHTS) --seed $(SEED)
+
+models: $(VENV)/ready ## train all models again from scratch
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
+	$(BIN)/python models/training/quality.py
+
+clean: ## remove what the other verbs made, the demonstration's frames too
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system:
+	@PACKAGES="$(PACKAGES)" bash systemd/packages
+
+$(VENV)/ready: pyproject.toml constraints.txt | system
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[indi,systemd,dev]' || { \
+	  echo "astrod: without the system's packages INDI and systemd are left out; the simulated rig runs all the same"; \
+	  $(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'; }
+	@touch $@

@@ -1,0 +1,80 @@
+"""`astrod run` and `astrod night`: a real night, and one on the simulated clock."""
+
+import argparse
+import re
+from pathlib import Path
+
+from astrod.cli.configuration import loaded
+from astrod.cli.verb import Verb
+from astrod.domain.identity import Night
+
+_SITE = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
+
+
+def _run(args: argparse.Namespace) -> int:
+    found = loaded(args)
+    from astrod.daemon import run
+
+    return run(found)
+
+
+def _night(args: argparse.Namespace) -> int:
+    from astrod.rehearsal.night import main
+
+    return main(args)
+
+
+def _date(text: str) -> str:
+    try:
+        return str(Night.parse(text))
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; write 2026-12-14") from fault
+
+
+def _site(text: str) -> str:
+    if not _SITE.match(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no site name; lower-case letters, digits and _ only")
+    return text
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; a whole number, 0..4294967295")
+    return int(text)
+
+
+def _night_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--site", type=_site, default="pujalt", metavar="NAME", help="where (default pujalt)")
+    parser.add_argument("--date", type=_date, default="2026-12-14", help="the evening's date (default 2026-12-14)")
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="same seed, same night (default 1)")
+    parser.add_argument("--weather", choices=("clear", "mixed", "cloudy"), default="clear", help="default clear")
+    parser.add_argument("--small", action="store_true", help="a small sensor, 484×274: quicker, same code")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep frames and archive there; else they go")
+
+
+VERBS = (
+    Verb(
+        name="run",
+        summary="run the observatory until told to stop",
+        text=(
+            "In the foreground, as systemd starts it. Stop it with SIGTERM or Ctrl-C: it aborts, parks and "
+            "closes first, which takes as long as the roof does; do not kill it harder. A configuration with "
+            "a fault starts nothing and exits with 78."
+        ),
+        example="astrod --config ~/observatory run",
+        run=_run,
+    ),
+    Verb(
+        name="night",
+        summary="play a whole night on the simulated clock and sum it up",
+        text=(
+            "The real daemon around the simulated observatory, minutes instead of hours, the same for the "
+            "same seed. It reads no configuration and moves no hardware. What it takes goes with it unless "
+            "--keep names a folder."
+        ),
+        example="astrod night --site pujalt --date 2026-12-14 --seed 7 --json",
+        run=_night,
+        options=_night_options,
+        reads=True,
+    ),
+)
