@@ -44,3 +44,16 @@ def test_a_plan_is_made_in_a_world_without_network() -> None:
     )
     assert run.returncode == 0, run.stderr[-2000:]
     assert int(run.stdout) > 10
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
+def test_a_service_without_a_home_sees_the_sky() -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "HOME"}
+    run = subprocess.run(
+        ["setpriv", "--reuid=54321", "--clear-groups", sys.executable, "-c", "import astrod.planning.sky"],
+        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]

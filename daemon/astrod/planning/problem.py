@@ -64,7 +64,7 @@ class Problem:
     min_altitude_deg: float = 25.0
     blocked: tuple[Interval, ...] = ()
     seed: int = 0
-    work: float = 0.5
+    work: float = 0.25
 
     def __post_init__(self) -> None:
         if not self.rigs:

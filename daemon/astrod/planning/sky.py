@@ -6,11 +6,17 @@ angle from Earth's rotation angle. That leaves out polar motion and diurnal aber
 Directions are geometric, without refraction, as astroplan's are.
 """
 
+# ruff: noqa: E402 - astropy must not be imported before go_offline()
+
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
+
+from astrod.runtime.offline import go_offline
+
+go_offline()  # before the first import of astropy, which wants a home directory then
 
 import astropy.units as u
 import numpy as np
@@ -28,7 +34,6 @@ from astrod.domain.site import Darkness, Place
 from astrod.domain.target import Target
 from astrod.planning import value
 from astrod.planning.problem import Interval, Outlook, Problem, TargetOutlook
-from astrod.runtime.offline import go_offline
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,8 +45,6 @@ GRID_US = 2 * MINUTE_US
 MOON_STEP_US = 10 * MINUTE_US
 SIDEREAL_DEG_PER_US = 360.98564736629 / DAY_US
 _CROSSING_US = 100_000
-
-go_offline()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from astrod.planning.timeline import (
 )
 
 BIN_S = (60, 120, 300, 600, 900)
-MOST_STARTS = 6000
+MOST_LITERALS = 4500
 WALL_GUARD_S = 20.0
 _SCALE = 1000.0
 
@@ -117,12 +117,20 @@ def _share(problem: Problem, outlook: Outlook) -> dict[str, list[Job]]:
 
 
 def _block_shape(bench: Workbench, job: Job, bin_us: int) -> tuple[int, int, int]:
-    """Bins, exposures and the microseconds of one exposure in a block of a job."""
+    """Bins, exposures and the microseconds of one exposure in a block of a job.
+
+    A block of one exposure is rounded up to bins and has its set-up in it. One of several is filled with as many
+    as its bins hold; its set-up is what taking the job up anew costs.
+    """
     longest = max(order.exposure_us for order in job.orders)
     wanted = sum(order.wanted for order in job.orders)
-    exposures = max(1, min(wanted, round(CHUNK_US / (longest + bench.readout_us))))
-    needed = exposures * (longest + bench.readout_us) + _typical_setup_us(bench) // 2
-    return -(-needed // bin_us), exposures, longest
+    step = longest + bench.readout_us
+    blocks = min(wanted, max(1, round(wanted * step / CHUNK_US)))
+    exposures = -(-wanted // blocks)
+    if exposures == 1:
+        return -(-(step + _typical_setup_us(bench) // 2) // bin_us), 1, longest
+    bins = max(1, round(exposures * step / bin_us), -(-step // bin_us))
+    return bins, bins * bin_us // step, longest
 
 
 def _typical_setup_us(bench: Workbench) -> int:
@@ -164,11 +172,15 @@ def _model(bench: Workbench, bin_us: int) -> Model:
     return Model(bench, bin_us, bins, tuple(blocks), tuple(quota), tuple(switch))
 
 
+def _literals(model: Model) -> int:
+    return sum(2 if model.quota[block.job] > 1 else 1 for block in model.blocks)
+
+
 def build(bench: Workbench) -> Model:
     """The night in the finest bins that keep the model small."""
     for bin_s in BIN_S:
         model = _model(bench, bin_s * SECOND_US)
-        if len(model.blocks) <= MOST_STARTS:
+        if _literals(model) <= MOST_LITERALS:
             return model
     return model
 
@@ -197,7 +209,7 @@ class Solution:
 
 
 def _switches(
-    model: Model, cp: cp_model.CpModel, taken: Sequence[cp_model.IntVar]
+    model: Model, cp: cp_model.CpModel, taken: Sequence[cp_model.IntVar], hinted: frozenset[tuple[int, int]]
 ) -> list[tuple[cp_model.IntVar, float]]:
     """For each block of a job of several, whether it takes the job up anew, and the price of that."""
     index = {(block.job, block.bin): taken[at] for at, block in enumerate(model.blocks)}
@@ -206,11 +218,12 @@ def _switches(
         if model.quota[block.job] < 2:
             continue
         anew = cp.new_bool_var("")
-        before = index.get((block.job, block.bin - block.bins))
-        if before is None:
-            cp.add_implication(taken[at], anew)
+        before = (block.job, block.bin - block.bins)
+        if before in index:
+            cp.add_bool_or([taken[at].negated(), index[before], anew])
         else:
-            cp.add_bool_or([taken[at].negated(), before, anew])
+            cp.add_implication(taken[at], anew)
+        cp.add_hint(anew, (block.job, block.bin) in hinted and before not in hinted)
         prices.append((anew, model.switch[block.job]))
     return prices
 
@@ -230,10 +243,10 @@ def improve(model: Model, hint: Sequence[Block], seed: int, work: float) -> Solu
     for literals, most in zip(of_job, model.quota, strict=True):
         if most < len(literals):
             cp.add(sum(literals) <= most)
-    hinted = {(block.job, block.bin) for block in hint}
+    hinted = frozenset((block.job, block.bin) for block in hint)
     for at, block in enumerate(model.blocks):
         cp.add_hint(taken[at], (block.job, block.bin) in hinted)
-    prices = _switches(model, cp, taken)
+    prices = _switches(model, cp, taken, hinted)
     cp.maximize(
         sum(round(block.value * _SCALE) * taken[at] for at, block in enumerate(model.blocks))
         - sum(round(price * _SCALE) * literal for literal, price in prices)
