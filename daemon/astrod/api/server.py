@@ -168,7 +168,6 @@ class ApiServer:
             return _error(
                 "bug", f"{verb} failed inside astrod ({type(fault).__name__}); see the log and report it"
             )
-        return answer
 
 
 def _encoded(answer: Mapping[str, Any]) -> bytes:
