@@ -95,7 +95,7 @@ def test_no_name_however_long_or_odd_breaks_the_screen(
     one: str, two: str, three: str, four: str, number: float, count: int
 ) -> None:
     status = samples.troubled()
-    status |= {"title": one, "phase": two, "night": "2026-12-14"}
+    status |= {"title": one, "phase": two, "night": three}
     status["safety"]["reasons"] = [three, four]
     status["exposing"] = [
         samples.quiet()["exposing"][0] | {"target": one, "filter": two, "exposure_s": number}
