@@ -1,7 +1,7 @@
 """Device addresses, as the configuration writes them.
 
-    indi://localhost:7624/Telescope Simulator     a device of an indiserver
-    sim://camera                                  a device of the simulated observatory
+indi://localhost:7624/Telescope Simulator     a device of an indiserver
+sim://camera                                  a device of the simulated observatory
 """
 
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ class Address:
     device: str
 
     def __str__(self) -> str:
-        return f"sim://{self.device}" if self.scheme == "sim" else f"{self.scheme}://{self.host}:{self.port}/{self.device}"
+        return (
+            f"sim://{self.device}" if self.scheme == "sim" else f"{self.scheme}://{self.host}:{self.port}/{self.device}"
+        )
 
 
 def parse(text: str) -> Address:
     """The parts of an address. Raises AddressInvalid, which says what an address looks like."""
     parts = urlsplit(text)
     if parts.scheme not in SCHEMES:
-        raise AddressInvalid(
-            f"{text!r} is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE"
-        )
+        raise AddressInvalid(f"{text!r} is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
     if parts.scheme == "sim":
         name = unquote(parts.netloc + parts.path)
         if not name:
@@ -45,6 +45,6 @@ def parse(text: str) -> Address:
         raise AddressInvalid(f"{text!r} has no valid port; INDI's own is {INDI_PORT}") from fault
     if not parts.hostname or not device:
         raise AddressInvalid(
-            f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write indi://localhost:7624/Telescope Simulator"
+            f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write indi://HOST:PORT/DEVICE NAME"
         )
     return Address("indi", parts.hostname, port, device)

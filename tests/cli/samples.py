@@ -114,9 +114,7 @@ def _slot(start: str, end: str, target: str, band: str, exposures: int, why: str
     }
 
 
-def _verdict(
-    at: str, decision: str, cause: str, quality: float, fwhm_px: float, stars: int
-) -> dict[str, Any]:
+def _verdict(at: str, decision: str, cause: str, quality: float, fwhm_px: float, stars: int) -> dict[str, Any]:
     return {
         "id": f"pujalt-20261214-000{at[3:]}",
         "at": f"2026-12-14T{at}:30Z",

@@ -39,3 +39,19 @@ def test_no_configuration_at_all_means_the_usual_socket(monkeypatch: pytest.Monk
 def test_a_root_that_was_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match=r"has no astrod\.toml"):
         socket_path(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_not_overlooked(tmp_path: Path) -> None:
+    lay(tmp_path)
+    (tmp_path / "conf.d").write_text("not a folder")
+    with pytest.raises(ConfigInvalid, match=r"conf\.d: cannot be read: Not a directory"):
+        load(tmp_path)
+    with pytest.raises(ConfigInvalid, match="cannot be read: File name too long"):
+        load(tmp_path / ("x" * 300))
+
+
+def test_hidden_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    lay(tmp_path, conf_a="[site]\nheight_m = 800\n")
+    for name in (".#a.toml", "a.toml~", "a.toml.bak", "README"):
+        (tmp_path / "conf.d" / name).write_text("[[[")
+    assert [path.name for path in load(tmp_path).files] == ["astrod.toml", "a.toml"]

@@ -24,9 +24,7 @@ class DaemonRefused(TellOperator):
         self.kind = kind
 
 
-def call(
-    path: Path, verb: str, args: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S
-) -> dict[str, Any]:
+def call(path: Path, verb: str, args: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
     """The daemon's answer to a verb.
 
     Raises DaemonNotRunning, DaemonRefused, and TellOperator where a daemon is there but does not answer.
@@ -86,9 +84,7 @@ def _answer(path: Path, line: bytes) -> dict[str, Any]:
     except ValueError as fault:
         raise TellOperator(f"what listens at {path} is no astrod") from fault
     if not isinstance(answer, dict) or not speaks(answer.get("schema")):
-        raise TellOperator(
-            f"the daemon at {path} is of another version; after an upgrade, `systemctl restart astrod`"
-        )
+        raise TellOperator(f"the daemon at {path} is of another version; after an upgrade, `systemctl restart astrod`")
     error = answer.get("error")
     if isinstance(error, dict):
         raise DaemonRefused(str(error.get("kind", "failed")), str(error.get("text", "no reason given")))

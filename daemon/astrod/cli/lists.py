@@ -44,9 +44,7 @@ def _frames_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--night", type=_night, metavar="DATE", help="the night that began on this date; else the last one"
     )
-    parser.add_argument(
-        "--limit", type=_count, default=20, metavar="N", help="the newest N only (default 20)"
-    )
+    parser.add_argument("--limit", type=_count, default=20, metavar="N", help="the newest N only (default 20)")
 
 
 VERBS = (

@@ -45,19 +45,11 @@ def _seed(text: str) -> int:
 
 def _night_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--site", type=_site, default="pujalt", metavar="NAME", help="where (default pujalt)")
-    parser.add_argument(
-        "--date", type=_date, default="2026-12-14", help="the evening's date (default 2026-12-14)"
-    )
-    parser.add_argument(
-        "--seed", type=_seed, default=1, metavar="N", help="same seed, same night (default 1)"
-    )
-    parser.add_argument(
-        "--weather", choices=("clear", "mixed", "cloudy"), default="clear", help="default clear"
-    )
+    parser.add_argument("--date", type=_date, default="2026-12-14", help="the evening's date (default 2026-12-14)")
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="same seed, same night (default 1)")
+    parser.add_argument("--weather", choices=("clear", "mixed", "cloudy"), default="clear", help="default clear")
     parser.add_argument("--small", action="store_true", help="a small sensor, 484×274: quicker, same code")
-    parser.add_argument(
-        "--keep", type=Path, metavar="DIR", help="keep frames and archive there; else they go"
-    )
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep frames and archive there; else they go")
 
 
 VERBS = (

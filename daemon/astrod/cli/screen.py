@@ -216,9 +216,7 @@ def _next(status: Status, slots: int) -> Iterator[Line]:
 
 
 def _slot_text(slot: Slot) -> str:
-    count = (
-        f"{slot['exposures']} × {slot['exposure_s']:g} s" if slot["exposure_s"] else f"{slot['exposures']} ×"
-    )
+    count = f"{slot['exposures']} × {slot['exposure_s']:g} s" if slot["exposure_s"] else f"{slot['exposures']} ×"
     words = [cut(slot["target"], 18), slot["filter"] or "", count]
     return cut(" ".join(word for word in words if word), 32)
 

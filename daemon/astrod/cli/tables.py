@@ -36,9 +36,7 @@ def plan_lines(answer: PlanAnswer) -> list[Line]:
                 f"  {exposures}  ({slot['rig']})",
             )
         )
-        lines += [
-            line(Span(f"              {row}", "dim")) for row in wrapped(slot["why"], COLUMNS - 15) if row
-        ]
+        lines += [line(Span(f"              {row}", "dim")) for row in wrapped(slot["why"], COLUMNS - 15) if row]
     if answer["refused"]:
         lines.append(line(Span(" Not tonight", "bold")))
     for request, why in sorted(answer["refused"].items()):
@@ -56,9 +54,7 @@ def targets_lines(answer: TargetsAnswer) -> list[Line]:
         for index, request in enumerate(target["requests"]):
             name, ra, dec, priority = _place_cells(target) if index == 0 else ("", "", "", "")
             what = f"{request['filter'] or '-'} {request['exposure_s']:g} s"
-            rows.append(
-                (name, ra, dec, priority, what, f"{request['kept']}/{request['count']}", request["progress"])
-            )
+            rows.append((name, ra, dec, priority, what, f"{request['kept']}/{request['count']}", request["progress"]))
             styles.append(_PROGRESS.get(request["progress"], ""))
     return columns(("target", "RA", "Dec", "prio", "request", "kept", ""), rows, styles)
 
@@ -85,9 +81,7 @@ def frames_lines(answer: FramesAnswer) -> list[Line]:
         return [line(Span(" no frame yet", "dim"))]
     rows = [_frame_cells(frame) for frame in answer["frames"]]
     styles: list[Style] = ["warn" if frame["decision"] == "reject" else "" for frame in answer["frames"]]
-    return columns(
-        ("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars"), rows, styles
-    )
+    return columns(("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars"), rows, styles)
 
 
 def _frame_cells(frame: FrameRow) -> tuple[str, ...]:

@@ -74,9 +74,7 @@ class Builder:
         self._check_addresses()
         self._check_horizon()
         darkness = self._darkness()
-        weather = tuple(
-            self._weather(("weather", i), section) for i, section in enumerate(self.document.weather)
-        )
+        weather = tuple(self._weather(("weather", i), section) for i, section in enumerate(self.document.weather))
         if self.faults or darkness is None:
             return None
         section, roof = self.document.site, self.document.roof
@@ -143,9 +141,7 @@ class Builder:
         before, after = self._moment(section, "not_before"), self._moment(section, "not_after")
         if before is not None and after is not None and before >= after:
             self.fault(("darkness", "not_after"), "is not after not_before")
-        return Darkness(
-            section.observe_below_deg, section.prepare_below_deg, section.roof_below_deg, before, after
-        )
+        return Darkness(section.observe_below_deg, section.prepare_below_deg, section.roof_below_deg, before, after)
 
     def _moment(self, section: DarknessSection, name: str) -> int | None:
         moment: datetime | None = getattr(section, name)
@@ -161,9 +157,7 @@ class Builder:
         if not section.limits:
             self.notes.append(f'weather source "{section.name}" has no limits: only its silence is unsafe')
         if section.stale_s <= section.poll_s:
-            self.fault(
-                (*path, "stale_s"), f"{section.stale_s} s must be longer than poll_s ({section.poll_s} s)"
-            )
+            self.fault((*path, "stale_s"), f"{section.stale_s} s must be longer than poll_s ({section.poll_s} s)")
         return WeatherSetup(
             name=section.name,
             address=section.address,
@@ -228,9 +222,7 @@ class Builder:
         ra_deg, dec_deg = section.ra_deg, section.dec_deg
         if section.coordinates is not None:
             if ra_deg is not None or dec_deg is not None:
-                self.fault(
-                    (*path, "coordinates"), "is given beside ra_deg or dec_deg; keep one of the two ways"
-                )
+                self.fault((*path, "coordinates"), "is given beside ra_deg or dec_deg; keep one of the two ways")
                 return None
             try:
                 return coordinates.parse(section.coordinates)
@@ -246,9 +238,7 @@ class Builder:
 
     def _resolved(self, path: KeyPath, name: str) -> tuple[float, float] | None:
         if self.resolve is None:
-            self.fault(
-                (*path, "name"), f'"{name}" has no coordinates, and there is no catalogue here; give them'
-            )
+            self.fault((*path, "name"), f'"{name}" has no coordinates, and there is no catalogue here; give them')
             return None
         try:
             return self.resolve(name)
@@ -273,18 +263,14 @@ class Builder:
             return
         able = [train for train in trains if exposure.train in (None, train.name)]
         if exposure.filter is not None and not any(train.wheel for train in able):
-            self.fault(
-                (*path, "filter"), f'"{exposure.filter}" is asked for, but no train has a wheel; leave it out'
-            )
+            self.fault((*path, "filter"), f'"{exposure.filter}" is asked for, but no train has a wheel; leave it out')
 
     def _note_if_never_up(self, section: TargetSection, dec_deg: float) -> None:
         site = self.document.site
         highest_deg = 90.0 - abs(site.latitude_deg - dec_deg)
         least_deg = max(site.min_altitude_deg, section.min_altitude_deg or 0.0)
         if highest_deg < least_deg:
-            self.notes.append(
-                f"{section.name} never rises above {least_deg:g}° here (at best {highest_deg:.0f}°)"
-            )
+            self.notes.append(f"{section.name} never rises above {least_deg:g}° here (at best {highest_deg:.0f}°)")
 
     # -- settings --------------------------------------------------------------------------------------------
 
@@ -293,9 +279,7 @@ class Builder:
         night, models, storage = self.document.night, self.document.models, self.document.storage
         return Settings(
             night=NightSettings(**night.model_dump()),
-            models=ModelSettings(
-                models.enabled, self._optional_path(models.quality_model), models.keep_at_least
-            ),
+            models=ModelSettings(models.enabled, self._optional_path(models.quality_model), models.keep_at_least),
             storage=StorageSettings(
                 data_dir=self.folder / storage.data_dir,
                 spool_dir=self.folder / storage.spool_dir,
@@ -350,9 +334,7 @@ class Builder:
 
 def _no_such(what: str, name: str, known: list[str]) -> str:
     close = nearest(name, known)
-    return f'"{name}" is no {what}; ' + (
-        f'did you mean "{close}"?' if close else f"there is {', '.join(known)}"
-    )
+    return f'"{name}" is no {what}; ' + (f'did you mean "{close}"?' if close else f"there is {', '.join(known)}")
 
 
 def _addresses(document: Document) -> Iterator[tuple[KeyPath, str]]:
@@ -378,9 +360,7 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
 
 
 def _rig(section: RigSection) -> Rig:
-    return Rig(
-        section.name, MountSetup(**section.mount.model_dump()), tuple(_train(t) for t in section.train)
-    )
+    return Rig(section.name, MountSetup(**section.mount.model_dump()), tuple(_train(t) for t in section.train))
 
 
 def _train(section: TrainSection) -> Train:

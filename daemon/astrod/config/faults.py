@@ -137,9 +137,7 @@ def _unknown(path: KeyPath) -> str:
 
 def _homes(name: str) -> list[str]:
     """The tables that do have a key of this name."""
-    return [
-        place_text((*path, "")).strip() for path, table in _tables((), Document) if name in table.model_fields
-    ]
+    return [place_text((*path, "")).strip() for path, table in _tables((), Document) if name in table.model_fields]
 
 
 def _tables(path: KeyPath, table: type[BaseModel]) -> Iterator[tuple[KeyPath, type[BaseModel]]]:

@@ -60,9 +60,7 @@ class _Addition:
     def note_all(self, path: KeyPath, own: KeyPath, value: Any) -> None:
         """Note a value and everything inside it."""
         self.note(path, own)
-        inside = (
-            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        )
+        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for part, inner in inside:
             self.note_all((*path, part), (*own, part), inner)
 
@@ -89,13 +87,9 @@ class _Addition:
         into[name] = value
         self.note_all(path, own, value)
 
-    def tables(
-        self, before: list[Any], new: list[Any], path: KeyPath, own: KeyPath, *, by_name: bool
-    ) -> None:
+    def tables(self, before: list[Any], new: list[Any], path: KeyPath, own: KeyPath, *, by_name: bool) -> None:
         """An earlier table takes one newcomer at most, so that a name used twice in a file still shows."""
-        free = {
-            _name(item): index for index, item in enumerate(before) if by_name and _name(item) is not None
-        }
+        free = {_name(item): index for index, item in enumerate(before) if by_name and _name(item) is not None}
         for index, item in enumerate(new):
             at = free.pop(_name(item), None)
             if at is None or not isinstance(item, dict):

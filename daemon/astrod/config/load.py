@@ -90,9 +90,7 @@ class _Reading:
         lines = key_lines(text)
         for name in [name for name in values if targets_only and name != "target"]:
             del values[name]
-            self.faults.append(
-                Fault(label, lines[(name,)], "", f"{name}: only [[target]] belongs in targets.d")
-            )
+            self.faults.append(Fault(label, lines[(name,)], "", f"{name}: only [[target]] belongs in targets.d"))
         self.joined.add(label, values, lines)
 
     def loaded(self, resolve: Resolve | None) -> Loaded:

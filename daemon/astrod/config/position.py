@@ -53,9 +53,7 @@ class _Scanner:
         while not self.text.startswith(quote, self.at):
             self.move(2 if quote[0] == '"' and self.peek() == "\\" else 1)
         self.move(len(quote))
-        while (
-            len(quote) == 3 and self.peek() == quote[0]
-        ):  # """a"""": a quote may stand before the closing ones
+        while len(quote) == 3 and self.peek() == quote[0]:  # """a"""": a quote may stand before the closing ones
             self.move(1)
         return self.text[start : self.at]
 

@@ -96,9 +96,7 @@ def commented_text() -> str:
     return "\n".join(rows) + "\n"
 
 
-def tables(
-    path: tuple[str, ...], table: type[BaseModel]
-) -> Iterator[tuple[tuple[str, ...], type[BaseModel], bool]]:
+def tables(path: tuple[str, ...], table: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], type[BaseModel], bool]]:
     """Every table of the schema below this one: its path, its class, and whether it is a list of tables."""
     for name, info in table.model_fields.items():
         inner = table_of(info)

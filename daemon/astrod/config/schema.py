@@ -50,9 +50,7 @@ def _address(text: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 
 
-def key(
-    default: Any, doc: str, *, when: When, example: Any = None, shown: bool = False, **bounds: Any
-) -> Any:
+def key(default: Any, doc: str, *, when: When, example: Any = None, shown: bool = False, **bounds: Any) -> Any:
     """A key of the configuration.
 
     `default` `...` makes it required. `example` is what `etc/astrod.toml` shows where there is no default.
@@ -95,12 +93,8 @@ class SiteSection(Section):
         pattern=NAME,
     )
     title: str = key("", "The name for people.", when="live", example="Home observatory")
-    latitude_deg: float = key(
-        ..., "Latitude, WGS84, north positive.", when="restart", example=41.7, ge=-90, le=90
-    )
-    longitude_deg: float = key(
-        ..., "Longitude, WGS84, east positive.", when="restart", example=1.4, ge=-180, le=180
-    )
+    latitude_deg: float = key(..., "Latitude, WGS84, north positive.", when="restart", example=41.7, ge=-90, le=90)
+    longitude_deg: float = key(..., "Longitude, WGS84, east positive.", when="restart", example=1.4, ge=-180, le=180)
     height_m: float = key(..., "Height above sea level.", when="restart", example=760.0, ge=-430, le=9000)
     min_altitude_deg: float = key(25.0, "Nothing is observed below this altitude.", when="live", ge=0, lt=90)
     horizon: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = key(
@@ -126,13 +120,9 @@ class SiteSection(Section):
 class DarknessSection(Section):
     """How dark it must be, as altitudes of the Sun."""
 
-    observe_below_deg: float = key(
-        -12.0, "Exposures of the sky begin and end here.", when="live", ge=-30, le=5
-    )
+    observe_below_deg: float = key(-12.0, "Exposures of the sky begin and end here.", when="live", ge=-30, le=5)
     prepare_below_deg: float = key(-6.0, "Cooling and opening begin here.", when="live", ge=-30, le=10)
-    roof_below_deg: float = key(
-        0.0, "With the Sun above this an open roof is unsafe.", when="live", ge=-18, le=90
-    )
+    roof_below_deg: float = key(0.0, "With the Sun above this an open roof is unsafe.", when="live", ge=-18, le=90)
     not_before: datetime | None = key(
         None,
         "No exposure before this moment (write the zone: Z is UTC).",
@@ -162,9 +152,7 @@ class LimitSection(Section):
     name: Quantity = key(..., "What is measured.", when="live", example="wind_m_s")
     low: float | None = key(None, "Unsafe below this.", when="live", example=0.0)
     high: float | None = key(None, "Unsafe above this.", when="live", example=12.0, shown=True)
-    margin: float = key(
-        0.0, "How far inside the bound a value must return to be safe again.", when="live", ge=0
-    )
+    margin: float = key(0.0, "How far inside the bound a value must return to be safe again.", when="live", ge=0)
 
 
 class WeatherSection(Section):
@@ -182,9 +170,7 @@ class WeatherSection(Section):
         le=86400,
     )
     unsafe_after: int = key(2, "Bad readings in a row that make it unsafe.", when="live", ge=1, le=100)
-    safe_after_s: float = key(
-        300.0, "Good readings for this long make it safe again.", when="live", ge=0, le=86400
-    )
+    safe_after_s: float = key(300.0, "Good readings for this long make it safe again.", when="live", ge=0, le=86400)
     limits: list[LimitSection] = sections("The limits of this source.", shown=True)
 
 
@@ -205,9 +191,7 @@ class CameraSection(Section):
     """The camera of a train: colour or mono, cooled or not, a DSLR too."""
 
     address: Address = key(..., "The camera's device.", when="session", example="sim://camera")
-    gain: float | None = key(
-        None, "Gain, in the camera's own unit; left alone without it.", when="live", example=100.0
-    )
+    gain: float | None = key(None, "Gain, in the camera's own unit; left alone without it.", when="live", example=100.0)
     offset: float | None = key(None, "Offset, in the camera's own unit.", when="live", example=30.0)
     binning: int = key(1, "Pixels joined along each side.", when="live", ge=1, le=8)
     bayer: Bayer | None = key(
@@ -224,9 +208,7 @@ class CameraSection(Section):
     egain_e_per_adu: float | None = key(
         None, "Electrons per ADU, where the driver has no figure.", when="live", example=0.25, gt=0, le=1000
     )
-    saturation_adu: int = key(
-        65535, "From here on a pixel tells nothing.", when="live", ge=255, le=4294967295
-    )
+    saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="live", ge=255, le=4294967295)
     readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="live", ge=0, le=600)
 
 
@@ -234,26 +216,18 @@ class FocuserSection(Section):
     """The focuser of a train. Leave it out where there is none."""
 
     address: Address = key(..., "The focuser's device.", when="session", example="sim://focuser")
-    start_position: int | None = key(
-        None, "Where to begin the night, steps.", when="live", example=10000, ge=0
-    )
+    start_position: int | None = key(None, "Where to begin the night, steps.", when="live", example=10000, ge=0)
     step: int = key(150, "Steps between two points of a focus run.", when="live", ge=1, le=100000)
-    backlash: int = key(
-        0, "Steps of overshoot against the direction of approach.", when="live", ge=0, le=100000
-    )
+    backlash: int = key(0, "Steps of overshoot against the direction of approach.", when="live", ge=0, le=100000)
 
 
 class TrainSection(Section):
     """What hangs on a mount behind one optic; several may share a mount. Name only the devices there are."""
 
     name: str = key(..., "What to call it.", when="session", example="main", pattern=NAME)
-    focal_length_mm: float = key(
-        ..., "Focal length, reducers counted.", when="session", example=400.0, gt=0, le=100000
-    )
+    focal_length_mm: float = key(..., "Focal length, reducers counted.", when="session", example=400.0, gt=0, le=100000)
     aperture_mm: float = key(..., "Clear aperture.", when="session", example=80.0, gt=0, le=40000)
-    wheel: Address | None = key(
-        None, "The filter wheel's device.", when="session", example="sim://wheel", shown=True
-    )
+    wheel: Address | None = key(None, "The filter wheel's device.", when="session", example="sim://wheel", shown=True)
     rotator: Address | None = key(
         None, "The rotator's device.", when="session", example="indi://localhost:7624/Rotator Simulator"
     )
@@ -283,9 +257,7 @@ class NightSection(Section):
         120.0, "Pause between test frames while clouds stand in the way.", when="live", ge=5, le=3600
     )
     test_exposure_s: float = key(10.0, "Length of such a test frame.", when="live", gt=0, le=300)
-    focus_at_start: bool = key(
-        True, "Focus before the first exposure, where there is a focuser.", when="live"
-    )
+    focus_at_start: bool = key(True, "Focus before the first exposure, where there is a focuser.", when="live")
     refocus_every_min: float = key(
         120.0, "Focus again after this long; 0 is only when frames ask for it.", when="live", ge=0, le=1440
     )
@@ -332,31 +304,21 @@ class StorageSection(Section):
     """Where data lie, and what may be deleted. Relative paths start at the configuration's folder."""
 
     data_dir: str = key("/var/lib/astrod", "Frames, archive, products.", when="restart", min_length=1)
-    spool_dir: str = key(
-        "/dev/shm/astrod", "Frames on their way, before they are kept.", when="restart", min_length=1
-    )
-    free_min_gb: float = key(
-        5.0, "With less free than this, `status` calls for help.", when="live", ge=0, le=100000
-    )
+    spool_dir: str = key("/dev/shm/astrod", "Frames on their way, before they are kept.", when="restart", min_length=1)
+    free_min_gb: float = key(5.0, "With less free than this, `status` calls for help.", when="live", ge=0, le=100000)
     raw_days: int = key(0, "Delete raw frames after so many days; 0 is never.", when="live", ge=0, le=36500)
-    preview_days: int = key(
-        30, "Delete previews after so many days; 0 is never.", when="live", ge=0, le=36500
-    )
+    preview_days: int = key(30, "Delete previews after so many days; 0 is never.", when="live", ge=0, le=36500)
     quarantine_days: int = key(
         90, "Delete quarantined frames after so many days; 0 is never.", when="live", ge=0, le=36500
     )
-    telemetry_days: int = key(
-        365, "Delete telemetry after so many days; 0 is never.", when="live", ge=0, le=36500
-    )
+    telemetry_days: int = key(365, "Delete telemetry after so many days; 0 is never.", when="live", ge=0, le=36500)
 
 
 class DaemonSection(Section):
     """The process itself."""
 
     run_dir: str = key("/run/astrod", "Sockets and other things of the moment.", when="restart", min_length=1)
-    socket: str = key(
-        "astrod.sock", "The command line's socket, within run_dir.", when="restart", min_length=1
-    )
+    socket: str = key("astrod.sock", "The command line's socket, within run_dir.", when="restart", min_length=1)
     log_level: LogLevel = key("info", "The least that is logged.", when="live")
     housekeeping_after_noon_min: float = key(
         30.0,
@@ -370,9 +332,7 @@ class DaemonSection(Section):
 class SimulatorSection(Section):
     """The simulated observatory behind `sim://` addresses; without any of them it is not started."""
 
-    seed: int = key(
-        1, "The same seed gives the same sky, weather and faults.", when="restart", ge=0, le=4294967295
-    )
+    seed: int = key(1, "The same seed gives the same sky, weather and faults.", when="restart", ge=0, le=4294967295)
     weather: Scenario = key("clear", "The weather of the night.", when="restart")
     width_px: int = key(1936, "Width of its sensor.", when="restart", ge=64, le=16384)
     height_px: int = key(1096, "Height of its sensor.", when="restart", ge=64, le=16384)
@@ -386,16 +346,12 @@ class ExposureSection(Section):
     """Exposures of one kind."""
 
     exposure_s: float = key(..., "Length of one exposure.", when="live", example=120.0, gt=0, le=3600)
-    count: int = key(
-        ..., "How many usable ones are wanted, over all nights.", when="live", example=40, ge=1, le=100000
-    )
+    count: int = key(..., "How many usable ones are wanted, over all nights.", when="live", example=40, ge=1, le=100000)
     filter: str | None = key(
         None, "Filter; leave it out where there is no wheel.", when="live", example="L", min_length=1
     )
     binning: int = key(1, "Pixels joined along each side.", when="live", ge=1, le=8)
-    train: str | None = key(
-        None, "The train to use, by name; any that can without it.", when="live", example="main"
-    )
+    train: str | None = key(None, "The train to use, by name; any that can without it.", when="live", example="main")
 
 
 class TargetSection(Section):
@@ -420,13 +376,9 @@ class TargetSection(Section):
     min_altitude_deg: float | None = key(
         None, "Higher than the site's own limit.", when="live", example=35.0, ge=0, lt=90
     )
-    max_airmass: float | None = key(
-        None, "Not through more air than this.", when="live", example=1.8, ge=1, le=40
-    )
+    max_airmass: float | None = key(None, "Not through more air than this.", when="live", example=1.8, ge=1, le=40)
     min_moon_deg: float = key(0.0, "Keep this far from the Moon.", when="live", ge=0, le=180)
-    rig: str | None = key(
-        None, "The rig to use, by name; any that can without it.", when="live", example="main"
-    )
+    rig: str | None = key(None, "The rig to use, by name; any that can without it.", when="live", example="main")
     exposures: list[ExposureSection] = sections("What is wanted of it.", shown=True, least=1)
 
 

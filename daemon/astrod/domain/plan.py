@@ -40,3 +40,19 @@ def progress(kept: int, count: int) -> Progress:
     if kept >= count:
         return "done"
     return "partial" if kept else "untouched"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The next exposure of a rig, decided now. Coordinates ICRS degrees; `why` is for people."""
+
+    rig: str
+    target: str
+    request: str
+    ra_deg: float
+    dec_deg: float
+    exposure_s: float
+    why: str
+    filter: str | None = None
+    binning: int = 1
+    train: str | None = None

@@ -67,4 +67,4 @@ def airmass(altitude_deg: float) -> float:
     """Relative air mass by Kasten & Young 1989 (Applied Optics 28, 4735); infinite below the horizon."""
     if altitude_deg <= 0.0:
         return math.inf
-    return 1.0 / (math.sin(_rad(altitude_deg)) + 0.50572 * (altitude_deg + 6.07995) ** -1.6364)
+    return 1.0 / (math.sin(_rad(altitude_deg)) + 0.50572 * math.pow(altitude_deg + 6.07995, -1.6364))

@@ -19,8 +19,8 @@ class RigState:
     """A rig as the planner sees it: its overheads, and where it stands now.
 
     `pointing` is ICRS degrees, None for parked or unknown (its first slew is not charged: it is prepared
-    before dusk). An equatorial mount with `flip_s` over 0 changes pier side at the meridian: it tracks a target
-    taken up in the east until `past_meridian_s` after its transit, and `flip_s` is what changing sides costs.
+    before dusk). An equatorial mount with `flip_s` over 0 changes pier side at the meridian: it tracks a
+    target taken up in the east until `past_meridian_s` after its transit; changing sides costs `flip_s`.
     """
 
     name: str

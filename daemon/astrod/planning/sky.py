@@ -6,8 +6,11 @@ angle from Earth's rotation angle. That leaves out polar motion and diurnal aber
 Directions are geometric, without refraction, as astroplan's are.
 """
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import astropy.units as u
 import numpy as np
@@ -15,6 +18,9 @@ import numpy.typing as npt
 from astroplan import Observer, moon_illumination, moon_phase_angle
 from astropy.coordinates import CIRS, AltAz, EarthLocation, SkyCoord, get_body
 from astropy.time import Time
+from astropy.utils import iers
+from astropy.utils.exceptions import AstropyWarning
+from erfa import ErfaWarning
 
 from astrod.domain.identity import Night, noon_us
 from astrod.domain.instant import DAY_US, MINUTE_US, clock_text
@@ -24,6 +30,8 @@ from astrod.planning import value
 from astrod.planning.problem import Interval, Outlook, Problem, TargetOutlook
 from astrod.runtime.offline import go_offline
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Array = npt.NDArray[np.float64]
 Instants = npt.NDArray[np.int64]
 
@@ -61,6 +69,25 @@ def _location(place: Place) -> EarthLocation:
     return EarthLocation.from_geodetic(place.longitude_deg, place.latitude_deg, place.height_m)
 
 
+def _ageless(compute: Callable[P, R]) -> Callable[P, R]:
+    """Let a computation go beyond astropy's tables of the Earth's rotation without a word.
+
+    Past their end (a year ahead) UT1 is taken from their last value and the pole's place from its mean of fifty
+    years: within a second of time and an arcsecond, which no window is cut to.
+    """
+
+    @wraps(compute)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Tried to get polar motions", category=AstropyWarning)
+            warnings.filterwarnings("ignore", message=".*dubious year", category=ErfaWarning)
+            warnings.simplefilter("ignore", iers.IERSDegradedAccuracyWarning)
+            return compute(*args, **kwargs)
+
+    return run
+
+
+@_ageless
 def sun_altitudes_deg(place: Place, instants_us: Instants) -> Array:
     """The Sun's geometric altitude at each instant."""
     altitudes = Observer(location=_location(place)).sun_altaz(_time(instants_us)).alt.deg
@@ -100,11 +127,11 @@ def _below(place: Place, grid_us: Instants, altitudes_deg: Array, limit_deg: flo
     return start, end
 
 
-def _narrowed(dark: Interval | None, darkness: Darkness) -> Interval | None:
-    """The dark time that the operator wants used."""
-    if dark is None:
+def _narrowed(interval: Interval | None, darkness: Darkness) -> Interval | None:
+    """What the operator wants used of an interval; None for nothing."""
+    if interval is None:
         return None
-    start, end = dark
+    start, end = interval
     if darkness.not_before_us is not None:
         start = max(start, darkness.not_before_us)
     if darkness.not_after_us is not None:
@@ -113,26 +140,15 @@ def _narrowed(dark: Interval | None, darkness: Darkness) -> Interval | None:
 
 
 def night_window(place: Place, night: Night, darkness: Darkness) -> NightWindow:
-    """The limits of a night at a place, to a second.
-
-    The operator's `not_before_us` and `not_after_us` narrow the dark time, and move preparing along with it.
-    """
+    """The limits of a night at a place, to a second, narrowed by the operator's `not_before_us`, `not_after_us`."""
     noon = noon_us(night, place.longitude_deg)
     grid = np.arange(noon, noon + DAY_US + 1, SUN_STEP_US, dtype=np.int64)
     altitudes = sun_altitudes_deg(place, grid)
-    prepare = _below(place, grid, altitudes, darkness.prepare_below_deg)
-    dark = _below(place, grid, altitudes, darkness.observe_below_deg)
-    used = _narrowed(dark, darkness)
-    if prepare is None or dark is None or used is None:
-        start, end = prepare or (None, None)
-        return NightWindow(noon, start, None, None, end)
-    return NightWindow(
-        noon_us=noon,
-        prepare_start_us=prepare[0] + used[0] - dark[0],
-        dusk_us=used[0],
-        dawn_us=used[1],
-        prepare_end_us=prepare[1] + used[1] - dark[1],
-    )
+    prepare = _narrowed(_below(place, grid, altitudes, darkness.prepare_below_deg), darkness)
+    dark = _narrowed(_below(place, grid, altitudes, darkness.observe_below_deg), darkness)
+    prepare_start, prepare_end = prepare or (None, None)
+    dusk, dawn = dark or (None, None)
+    return NightWindow(noon, prepare_start, dusk, dawn, prepare_end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +200,7 @@ def _horizontal(hour_angle: Array, dec: Array, latitude: float) -> tuple[Array, 
     return altitude, np.degrees(np.arctan2(east, north)) % 360.0
 
 
+@_ageless
 def moonlight(place: Place, grid_us: Instants) -> Moonlight:
     """The Moon at each instant of a grid, interpolated between samples ten minutes apart."""
     steps = max(2, int(-(-(int(grid_us[-1]) - int(grid_us[0])) // MOON_STEP_US)) + 1)
@@ -211,6 +228,7 @@ def moonlight(place: Place, grid_us: Instants) -> Moonlight:
     )
 
 
+@_ageless
 def visibility(place: Place, ra_deg: Array, dec_deg: Array, grid_us: Instants) -> Visibility:
     """Where many targets (ICRS degrees) stand at each instant of a grid that spans a day at most."""
     middle_us = int(grid_us[len(grid_us) // 2])

@@ -106,12 +106,8 @@ def _share(problem: Problem, outlook: Outlook) -> dict[str, list[Job]]:
     """Each target on one rig: its own, or the one least loaded of those that can serve most of it."""
     load = {rig.name: 0 for rig in problem.rigs}
     jobs: dict[str, list[Job]] = {rig.name: [] for rig in problem.rigs}
-    for target in sorted(
-        problem.targets, key=lambda target: (target.rig is None, -target.priority, target.name)
-    ):
-        offers = [
-            (rig, job) for rig in problem.rigs if (job := _job(problem, outlook, rig, target)) is not None
-        ]
+    for target in sorted(problem.targets, key=lambda target: (target.rig is None, -target.priority, target.name)):
+        offers = [(rig, job) for rig in problem.rigs if (job := _job(problem, outlook, rig, target)) is not None]
         if not offers:
             continue
         rig, job = min(offers, key=lambda offer: (-len(offer[1].orders), load[offer[0].name], offer[0].name))
@@ -145,9 +141,7 @@ def _blocks_of(bench: Workbench, at: int, bin_us: int, bins: int) -> list[Block]
         start = bench.start_us + number * bin_us
         for segment in job.segments:
             begin = max(start, segment.start_us)
-            fits = (
-                begin + content <= segment.end_us and begin + content - exposure_us <= segment.last_start_us
-            )
+            fits = begin + content <= segment.end_us and begin + content - exposure_us <= segment.last_start_us
             if fits and begin - start <= slack:
                 middle = begin + content // 2 - exposure_us // 2
                 value = bench.value(at, middle, exposure_us) * exposures
@@ -346,8 +340,7 @@ def _rank(laid: Laid, run: Sequence[Shot], outlook: Outlook) -> str:
     rivals = [
         job.weight * outlook.quality(job.target.name, first.start_us)
         for at, job in enumerate(bench.jobs)
-        if at != first.job
-        and any(s.start_us <= first.start_us and first.end_us <= s.end_us for s in job.segments)
+        if at != first.job and any(s.start_us <= first.start_us and first.end_us <= s.end_us for s in job.segments)
     ]
     if not rivals:
         return "the only one in reach now"

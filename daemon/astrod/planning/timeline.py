@@ -2,8 +2,8 @@
 
 All times are integer microseconds. A *stint* is advice: be on this target from about here to about there. To
 carry advice out is to expose from the night's start to its end, following the stints as far as windows,
-counts, set-ups and the meridian allow, and filling what they leave open with whatever is worth most then. What
-comes out is valid by construction.
+counts, set-ups and the meridian allow, and filling what they leave open with whatever is worth most then.
+What comes out is valid by construction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -222,12 +222,7 @@ class Workbench:
         that is furthest behind."""
         orders, left, taken = self.jobs[job].orders, stand.left[job], stand.taken[job]
         last = stand.shots[-1] if stand.shots else None
-        if (
-            last is not None
-            and last.job == job
-            and left[last.order]
-            and taken[last.order] % orders[last.order].chunk
-        ):
+        if last is not None and last.job == job and left[last.order] and taken[last.order] % orders[last.order].chunk:
             return last.order
         open_orders = [at for at in range(len(orders)) if left[at]]
         if not open_orders:
@@ -246,9 +241,7 @@ class Workbench:
         shots = [shot for at in others if (shot := self.ready(stand, job, at)) is not None]
         return min(shots, key=lambda shot: (shot.start_us, shot.order), default=None)
 
-    def filler(
-        self, stand: Stand, until_us: int, reserved: Sequence[int], stint: Stint | None
-    ) -> Shot | None:
+    def filler(self, stand: Stand, until_us: int, reserved: Sequence[int], stint: Stint | None) -> Shot | None:
         """The exposure worth most per unit of time now, that leaves the next stint its latest start.
 
         `reserved` exposures of each job are spoken for. Waiting for a window counts against a target.
@@ -337,9 +330,7 @@ class Workbench:
         self._fill(stand, self.end_us, self.end_us, reserved, None)
         return stand.shots
 
-    def _fill(
-        self, stand: Stand, wanted_us: int, latest_us: int, reserved: Sequence[int], stint: Stint | None
-    ) -> None:
+    def _fill(self, stand: Stand, wanted_us: int, latest_us: int, reserved: Sequence[int], stint: Stint | None) -> None:
         """Use the time before a stint; wait for it only when nothing else can be had and it is far off."""
         while stand.free_us < wanted_us:
             if stint is not None and wanted_us - stand.free_us < self._shortest_us(stint):
@@ -349,11 +340,12 @@ class Workbench:
                 break
             self.take(stand, shot)
         if stint is not None and wanted_us - stand.free_us > WAIT_US:
-            stand.free_us = max(stand.free_us, wanted_us - self._leave_now_us(stand, stint))
+            stand.free_us = max(stand.free_us, wanted_us - self._longest_setup_us(stand, stint.job))
 
-    def _leave_now_us(self, stand: Stand, stint: Stint) -> int:
-        order = self.next_order(stand, stint.job)
-        return 0 if order is None else self.setup_us(stand, stint.job, order, stand.side or 0)
+    def _longest_setup_us(self, stand: Stand, job: int) -> int:
+        """The set-up for a job from where the rig stands, on either side of the pier."""
+        order = self.next_order(stand, job)
+        return 0 if order is None else max(self.setup_us(stand, job, order, side) for side in (0, 1))
 
     def _shortest_us(self, stint: Stint) -> int:
         return min(order.exposure_us for order in self.jobs[stint.job].orders) // 2

@@ -7,7 +7,7 @@ sky that information is the squared signal-to-noise ratio per second, transmissi
 * transmission 10^(-0.4 k (X - 1)), k the extinction in magnitudes per air mass;
 * FWHM growing as X^0.6 (Kolmogorov turbulence; Fried 1966), so FWHM² as X^1.2;
 * the sky by Krisciunas & Schaefer 1991 (PASP 103, 1033): a dark sky, plus moonlight scattered by distance
-  from the Moon, its phase and its altitude. Narrow-band filters let so little of it in that it counts a quarter.
+  from the Moon, its phase and its altitude. Narrow-band filters let in so little that it counts a quarter.
 
 A night may end at any moment (cloud, wind, a fault), so what can be had now is worth more than the same
 later: each hour of waiting costs two per cent (`timeline.HAZARD_PER_US`).

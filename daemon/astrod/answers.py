@@ -1,0 +1,304 @@
+"""What the daemon answers at its socket: the read verbs from the core's state, the operator's verbs to it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from astrod import __version__
+from astrod.api.schema import (
+    SCHEMA,
+    Ack,
+    Device,
+    Exposing,
+    Finding,
+    FrameCounts,
+    FrameRow,
+    FramesAnswer,
+    Hold,
+    Next,
+    PlanAnswer,
+    RequestRow,
+    Slot,
+    Status,
+    TargetRow,
+    TargetsAnswer,
+    Verdict,
+)
+from astrod.archive.rows import FrameRow as Row
+from astrod.core import Core
+from astrod.domain.identity import Night
+from astrod.domain.instant import iso
+from astrod.domain.plan import progress
+from astrod.errors import InputInvalid
+from astrod.holds import Holds
+from astrod.rig.port import Port
+
+Handler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
+VERDICTS = 5
+SLOTS = 8
+
+
+class Answers:
+    """The verbs of one daemon."""
+
+    def __init__(self, core: Core, holds: Holds) -> None:
+        self._core, self._holds = core, holds
+
+    def handlers(self) -> dict[str, Handler]:
+        """By verb, for `api.server`."""
+        return {
+            "status": self.status,
+            "plan": self.plan,
+            "targets": self.targets,
+            "frames": self.frames,
+            "pause": self.pause,
+            "resume": self.resume,
+            "close": self.close,
+        }
+
+    # -- status ----------------------------------------------------------------------------------------------
+
+    async def status(self, args: dict[str, Any]) -> Status:
+        """One screen's worth of everything."""
+        core, conductor = self._core, self._core.conductor
+        rows = await core.recording(lambda archive: archive.frames(conductor.night))
+        lights = [row for row in rows if row.intent.kind == "light" and row.taken is not None]
+        safety = conductor.safety
+        return Status(
+            schema=SCHEMA,
+            version=__version__,
+            site=core.site.name,
+            title=core.site.title,
+            time=iso(core.clock.now_us()),
+            night=str(conductor.night),
+            phase=conductor.state.phase,
+            safety={
+                "safe": safety.safe,
+                "reasons": list(safety.reasons),
+                "epoch": safety.epoch,
+                "since": iso(safety.since_us),
+            },
+            devices=self._devices(),
+            exposing=self._exposing(),
+            plan=self._slots()[:SLOTS],
+            next=self._next(),
+            frames=FrameCounts(
+                taken=len(lights),
+                kept=sum(1 for row in lights if row.kept),
+                rejected=sum(1 for row in lights if row.judgement is not None and not row.kept),
+            ),
+            last_verdicts=[verdict for row in lights if (verdict := _verdict(row))][-VERDICTS:],
+            holds=self._hold_rows(),
+            health=[
+                Finding(code=f.code, severity=f.trouble.severity, text=f.text, remedy=f.trouble.remedy)
+                for f in core.health.findings
+            ],
+        )
+
+    def _devices(self) -> list[Device]:
+        rows = [_device(port) for port in self._core.ports()]
+        safety, site = self._core.conductor.safety, self._core.site
+        if site.roof is not None:
+            roof = safety.roof or "unknown"
+            rows.append(
+                Device(
+                    name="roof",
+                    kind="roof",
+                    address=site.roof.address,
+                    state="lost" if roof == "unknown" else "ready",
+                    detail=roof,
+                )
+            )
+        for source in site.weather:
+            lost = next((text for text in safety.reasons if text.startswith(f"{source.name}: no reading")), "")
+            state = "lost" if lost else "ready"
+            rows.append(Device(name=source.name, kind="weather", address=source.address, state=state, detail=lost))
+        return rows
+
+    def _exposing(self) -> list[Exposing]:
+        now_us = self._core.clock.now_us()
+        found: list[Exposing] = []
+        for observer in self._core.observers.values():
+            if observer.exposing.under_way is None:
+                continue
+            intent, started_us = observer.exposing.under_way
+            found.append(
+                Exposing(
+                    id=str(intent.id),
+                    rig=intent.rig,
+                    train=intent.train,
+                    kind=intent.kind,
+                    target=intent.target,
+                    request=intent.request,
+                    filter=intent.filter,
+                    started=iso(started_us),
+                    exposure_s=intent.exposure_s,
+                    elapsed_s=round(min(intent.exposure_s, (now_us - started_us) / 1e6), 1),
+                )
+            )
+        return found
+
+    def _slots(self) -> list[Slot]:
+        schedule, now_us = self._core.schedule, self._core.clock.now_us()
+        requests = {request.id: request for target in schedule.targets for request in target.requests}
+        return [
+            Slot(
+                start=iso(slot.start_us),
+                end=iso(slot.end_us),
+                rig=slot.rig,
+                target=slot.target,
+                request=slot.request,
+                filter=requests[slot.request].filter if slot.request in requests else None,
+                exposure_s=requests[slot.request].exposure_s if slot.request in requests else 0.0,
+                exposures=slot.exposures,
+                why=slot.why,
+            )
+            for slot in schedule.plan.slots
+            if slot.end_us > now_us
+        ]
+
+    def _next(self) -> Next:
+        conductor, now_us = self._core.conductor, self._core.clock.now_us()
+        state, dark = conductor.state, conductor.dark
+        if state.held:
+            return Next(at=None, what="held closed until `astrod resume`")
+        if state.paused:
+            return Next(at=None, what="paused until `astrod resume`")
+        if now_us < dark.dusk_us:
+            return Next(at=iso(dark.dusk_us), what="dark: exposures begin")
+        if now_us >= dark.dawn_us:
+            return Next(at=None, what="the night is over; the next one begins at dusk")
+        if not state.safe:
+            return Next(at=None, what="opens again when it is safe")
+        if state.phase == "observing" and not self._core.schedule.plan.slots:
+            return Next(at=iso(dark.dawn_us), what=self._core.schedule.idle_because)
+        return Next(at=iso(dark.dawn_us), what="dawn: close and park")
+
+    def _hold_rows(self) -> list[Hold]:
+        return [
+            Hold(name=hold.name, since=iso(hold.since_us), until=None, who=hold.who) for hold in self._holds.in_force
+        ]
+
+    # -- the other read verbs --------------------------------------------------------------------------------
+
+    async def plan(self, args: dict[str, Any]) -> PlanAnswer:
+        """The whole plan, and why the rest is not in it."""
+        plan = self._core.schedule.plan
+        return PlanAnswer(
+            schema=SCHEMA,
+            site=self._core.site.name,
+            night=str(self._core.conductor.night),
+            made=iso(plan.made_us),
+            by=plan.by,
+            plan=self._slots(),
+            refused=dict(plan.refused),
+        )
+
+    async def targets(self, args: dict[str, Any]) -> TargetsAnswer:
+        """What is wanted and how far it has come."""
+        kept = self._core.schedule.kept
+        rows = [
+            TargetRow(
+                name=target.name,
+                ra_deg=target.ra_deg,
+                dec_deg=target.dec_deg,
+                priority=target.priority,
+                rig=target.rig,
+                requests=[
+                    RequestRow(
+                        id=request.id,
+                        filter=request.filter,
+                        exposure_s=request.exposure_s,
+                        count=request.count,
+                        kept=kept.get(request.id, 0),
+                        progress=progress(kept.get(request.id, 0), request.count),
+                    )
+                    for request in target.requests
+                ],
+            )
+            for target in self._core.schedule.targets
+        ]
+        return TargetsAnswer(schema=SCHEMA, site=self._core.site.name, targets=rows)
+
+    async def frames(self, args: dict[str, Any]) -> FramesAnswer:
+        """Frames of a night (`night`), or the latest (`limit`)."""
+        night = _night(args.get("night"))
+        limit = args.get("limit")
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise InputInvalid(f"limit {limit!r} must be a number over 0")
+        rows = await self._core.recording(lambda archive: archive.frames(night, limit))
+        return FramesAnswer(
+            schema=SCHEMA,
+            site=self._core.site.name,
+            night=str(night) if night else None,
+            frames=[_frame(row) for row in rows],
+        )
+
+    # -- the operator ----------------------------------------------------------------------------------------
+
+    async def pause(self, args: dict[str, Any]) -> Ack:
+        """No new exposure; the roof stays as it is."""
+        await self._holds.pause(str(args.get("who", "")))
+        return Ack(schema=SCHEMA, text="paused: the exposure under way ends, no other begins; `astrod resume` goes on")
+
+    async def resume(self, args: dict[str, Any]) -> Ack:
+        """Lift pause and close."""
+        await self._holds.lift(str(args.get("who", "")))
+        return Ack(schema=SCHEMA, text="going on, as far as the night and safety allow")
+
+    async def close(self, args: dict[str, Any]) -> Ack:
+        """Park and close now, and stay so."""
+        await self._holds.close(str(args.get("who", "")))
+        return Ack(schema=SCHEMA, text="parking and closing; it stays closed until `astrod resume`")
+
+
+def _device(port: Port[Any]) -> Device:
+    state = "ready" if port.up else ("connecting" if port.detail == "not connected yet" else "lost")
+    return Device(
+        name=port.name, kind=port.kind, address=port.address, state=state, detail="" if port.up else port.detail
+    )
+
+
+def _night(text: object) -> Night | None:
+    if text is None:
+        return None
+    try:
+        return Night.parse(str(text))
+    except ValueError as fault:
+        raise InputInvalid(f"night {text!r} is no date; write for instance 2026-12-14") from fault
+
+
+def _verdict(row: Row) -> Verdict | None:
+    if row.judgement is None or row.measured is None:
+        return None
+    return Verdict(
+        id=str(row.id),
+        at=iso(row.judged_us or row.begun_us),
+        target=row.intent.target,
+        filter=row.intent.filter,
+        exposure_s=row.intent.exposure_s,
+        quality=row.judgement.quality,
+        decision=row.judgement.decision,
+        cause=row.judgement.cause,
+        stars=row.measured.stars,
+        fwhm_px=row.measured.fwhm_px,
+    )
+
+
+def _frame(row: Row) -> FrameRow:
+    intent, taken, judgement, measured = row.intent, row.taken, row.judgement, row.measured
+    return FrameRow(
+        id=str(row.id),
+        night=str(row.id.night),
+        kind=intent.kind,
+        target=intent.target,
+        request=intent.request,
+        filter=intent.filter,
+        exposure_s=intent.exposure_s,
+        started=iso(taken.started_us) if taken else None,
+        path=taken.path if taken else None,
+        quality=judgement.quality if judgement else None,
+        decision=judgement.decision if judgement else None,
+        cause=judgement.cause if judgement else None,
+        stars=measured.stars if measured else None,
+        fwhm_px=measured.fwhm_px if measured else None,
+    )

@@ -1,0 +1,176 @@
+"""What the archive gives back, and how the domain's words become rows and rows words again."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from astrod.archive.database import Row
+from astrod.domain.exposure import Cause, Decision, FrameKind, Intent, Judgement, Measured, Taken
+from astrod.domain.identity import ExposureId
+from astrod.domain.plan import Plan, Slot
+
+Outcome = Literal["taken", "seen", "failed", "aborted", "interrupted"]
+"""`seen` are test and focus frames: measured, judged and let go."""
+Severity = Literal["info", "warning", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRow:
+    """All the archive knows of one exposure. What has not happened (yet) is None."""
+
+    intent: Intent
+    begun_us: int
+    outcome: Outcome | None = None
+    reason: str | None = None
+    ended_us: int | None = None
+    taken: Taken | None = None
+    measured: Measured | None = None
+    judgement: Judgement | None = None
+    judged_us: int | None = None
+    quarantine_path: str | None = None
+    quarantine_reason: str | None = None
+
+    @property
+    def id(self) -> ExposureId:
+        """The exposure's id."""
+        return self.intent.id
+
+    @property
+    def kept(self) -> bool:
+        """Judged worth keeping."""
+        return self.judgement is not None and self.judgement.decision == "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for people; `number` grows by one with each and never repeats."""
+
+    number: int
+    at_us: int
+    kind: str
+    severity: Severity
+    text: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An operator's hold that is in force."""
+
+    name: str
+    who: str
+    since_us: int
+
+
+def exposure_row(intent: Intent, at_us: int) -> Row:
+    """The row of an exposure that begins."""
+    exposure = intent.id
+    row = {field.name: getattr(intent, field.name) for field in dataclasses.fields(intent)}
+    own = {
+        "id": str(exposure),
+        "site": exposure.site,
+        "night": str(exposure.night),
+        "counter": exposure.counter,
+    }
+    return {**row, **own, "begun_us": at_us}
+
+
+def taken_row(taken: Taken) -> Row:
+    """The row of a frame on disk, less when it was recorded."""
+    return {field.name: getattr(taken, field.name) for field in dataclasses.fields(taken)} | {"id": str(taken.id)}
+
+
+def judged_row(exposure: ExposureId, measured: Measured, judgement: Judgement) -> Row:
+    """The row of a verdict, less when it was recorded. What is not finite counts as not measured."""
+    values = {field.name: _finite(getattr(measured, field.name)) for field in dataclasses.fields(measured)}
+    return values | {
+        "id": str(exposure),
+        "quality": judgement.quality,
+        "decision": judgement.decision,
+        "cause": judgement.cause,
+        "issues": json.dumps(judgement.issues, sort_keys=True),
+        "model": judgement.model,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def intent_of(row: Row) -> Intent:
+    """The intent in a row of `exposures`."""
+    return Intent(
+        ExposureId.parse(row["id"]),
+        cast(FrameKind, row["kind"]),
+        row["rig"],
+        row["train"],
+        row["exposure_s"],
+        row["ra_deg"],
+        row["dec_deg"],
+        target=row["target"],
+        request=row["request"],
+        filter=row["filter"],
+        binning=row["binning"],
+        retake_of=row["retake_of"],
+    )
+
+
+def taken_of(row: Row) -> Taken:
+    """The frame in a row of `taken`."""
+    names = ("path", "sha256", "size_bytes", "started_us", "exposure_s")
+    return Taken(ExposureId.parse(row["id"]), *(row[name] for name in names))
+
+
+FRAME_SQL = """
+    SELECT e.*, t.path, t.sha256, t.size_bytes, t.started_us, t.exposure_s AS true_exposure_s,
+           j.stars, j.background, j.noise, j.fwhm_px, j.elongation, j.saturated, j.quality, j.decision,
+           j.cause, j.issues, j.model, j.recorded_us AS judged_us
+    FROM exposures AS e LEFT JOIN taken AS t USING (id) LEFT JOIN judged AS j USING (id)
+"""
+"""Exposures with what became of them; `frame_of` reads its rows."""
+
+
+def frame_of(row: Row) -> FrameRow:
+    """A row of FRAME_SQL."""
+    return FrameRow(
+        intent_of(row),
+        row["begun_us"],
+        row["outcome"],
+        row["reason"],
+        row["ended_us"],
+        taken_of({**row, "exposure_s": row["true_exposure_s"]}) if row["path"] is not None else None,
+        _measured_of(row) if row["stars"] is not None else None,
+        _judgement_of(row) if row["decision"] is not None else None,
+        row["judged_us"],
+        row["quarantine_path"],
+        row["quarantine_reason"],
+    )
+
+
+def _measured_of(row: Row) -> Measured:
+    names = ("stars", "background", "noise", "fwhm_px", "elongation", "saturated")
+    return Measured(*(row[name] for name in names))
+
+
+def _judgement_of(row: Row) -> Judgement:
+    return Judgement(
+        row["quality"],
+        cast(Decision, row["decision"]),
+        cast(Cause, row["cause"]),
+        json.loads(row["issues"]),
+        row["model"],
+    )
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan as JSON."""
+    return json.dumps(dataclasses.asdict(plan), sort_keys=True)
+
+
+def plan_of(text: str) -> Plan:
+    """A plan from its JSON."""
+    fields = json.loads(text)
+    fields["slots"] = tuple(Slot(**slot) for slot in fields["slots"])
+    return Plan(**fields)

@@ -1,0 +1,327 @@
+"""The conductor: carries out the effects of `domain.night.step`, and nothing else.
+
+Messages come in (the light, safety, the operator, finished work), the table says what to do, the conductor
+does it: cools, opens, lets the rigs observe, suspends them, closes, ends. Work runs as tasks of its own, so the
+next message is never kept waiting.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from astrod.domain.darkness import DarkTime, dark_time
+from astrod.domain.identity import Night, night_of
+from astrod.domain.minutes import DarkCause
+from astrod.domain.night import (
+    BarLifted,
+    Effect,
+    Finished,
+    Held,
+    LightChanged,
+    Message,
+    NightState,
+    Paused,
+    SafetyChanged,
+    Stopped,
+    Work,
+    step,
+)
+from astrod.domain.safety import SafetyReport
+from astrod.domain.site import Site
+from astrod.errors import AstrodError, GoSafe
+from astrod.health import Health
+from astrod.occupation import Occupation
+from astrod.rig.safety.guard import Guard
+from astrod.rig.telescope import Telescope
+from astrod.runtime.clock import Clock
+from astrod.runtime.supervise import Ready
+from astrod.runtime.trace import Trace
+from astrod_drivers.protocols import Permit
+
+log = logging.getLogger(__name__)
+
+LIGHT_S = 5.0
+BARRED_S = 300.0
+FINISH_S = 900.0
+BEAT_S = 1.0
+
+
+class Observer(Protocol):
+    """One rig's observing, as the conductor starts and stops it."""
+
+    occupation: Occupation
+
+    async def observe(self, permit: Permit) -> None:
+        """Observe until cancelled, or until `wind_up` was called and the exposure under way has ended."""
+
+    def wind_up(self) -> None:
+        """Begin nothing new."""
+
+    async def settle(self) -> None:
+        """Wait until all frames taken so far have been judged and recorded."""
+
+
+class Conductor:
+    """One site's night. `state` is where it is; `send` brings a message."""
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        guard: Guard,
+        telescopes: Mapping[str, Telescope],
+        observers: Mapping[str, Observer],
+        health: Health,
+        trace: Trace,
+        beat: Callable[[], None],
+        on_night: Callable[[Night, DarkTime], Awaitable[None]],
+        on_finish: Callable[[Night], Awaitable[None]],
+    ) -> None:
+        self._site, self._clock, self._guard = site, clock, guard
+        self._telescopes, self._observers = telescopes, observers
+        self._health, self._trace, self._beat = health, trace, beat
+        self._on_night, self._on_finish = on_night, on_finish
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._observing: dict[str, asyncio.Task[None]] = {}
+        self._work: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done = asyncio.Event()
+        self.state = NightState()
+        self.night = night_of(clock.now_us(), site.place.longitude_deg)
+        self.dark = dark_time(site.place, site.darkness, self.night)
+        self.safety = SafetyReport(0, False, ("safety has not spoken yet",), 0, clock.now_us())
+        self._effects: dict[Effect, Callable[[], None]] = {
+            "cool": self._cool,
+            "open": lambda: self._start("open", self._open()),
+            "observe": self._observe,
+            "suspend": self._suspend,
+            "close": lambda: self._start("close", self._close()),
+            "end": lambda: self._start("end", self._end()),
+            "finish": self._begin_finish,
+            "alarm_open": self._bar,
+            "alarm_close": self._alarm,
+        }
+
+    # -- messages --------------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Bring a message; it is handled in its turn."""
+        self._messages.put_nowait(message)
+
+    def pause(self, on: bool) -> None:
+        """The operator's pause: the roof stays as it is, no exposure begins."""
+        self.send(Paused(on))
+
+    def hold_closed(self, on: bool) -> None:
+        """The operator's close: everything parked and closed until it is lifted."""
+        self.send(Held(on))
+
+    async def stop(self) -> None:
+        """Close, park, and come back when the night is over."""
+        self.send(Stopped())
+        await self._done.wait()
+
+    async def run(self, ready: Ready) -> None:
+        """Conduct nights for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_light(), name="watch the light")
+            group.create_task(self._watch_safety(), name="watch safety")
+            group.create_task(self._keep_beating(), name="heartbeat")
+            await self._on_night(self.night, self.dark)
+            ready()
+            while True:
+                self._handle(await self._messages.get())
+
+    def _handle(self, message: Message) -> None:
+        before = self.state
+        self.state, effects = step(before, message)
+        if self.state.phase != before.phase or effects:
+            self._trace.note("night", phase=self.state.phase, message=str(message), effects=list(effects))
+        for effect in effects:
+            self._effects[effect]()
+        self._account()
+        if self.state.stopping and self.state.phase == "asleep" and "finish" not in effects:
+            self._done.set()
+
+    def _account(self) -> None:
+        """What the rigs' time counts as while they do not observe."""
+        if self.state.phase == "observing":
+            return
+        for observer in self._observers.values():
+            if self.state.paused or self.state.held:
+                observer.occupation.enter("idle", "the operator's pause")
+            elif self.state.barred:
+                observer.occupation.enter("fault", "the roof did not open")
+            elif not self.state.safe:
+                observer.occupation.enter(*self._unsafe_because())
+            elif self.state.phase in ("opening", "closing", "ending"):
+                observer.occupation.enter("overhead", self.state.phase)
+            else:
+                observer.occupation.enter("idle", "waiting for dark")
+
+    def _unsafe_because(self) -> tuple[DarkCause, str]:
+        text = "; ".join(self.safety.reasons) or "unsafe"
+        sensor_lost = any("no reading" in reason for reason in self.safety.reasons)
+        return ("fault" if sensor_lost else "weather"), text
+
+    # -- what is watched -------------------------------------------------------------------------------------
+
+    async def _watch_light(self) -> None:
+        light = self.state.light
+        while True:
+            now_us = self._clock.now_us()
+            night = night_of(now_us, self._site.place.longitude_deg)
+            if night != self.night:
+                self.night, self.dark = night, dark_time(self._site.place, self._site.darkness, night)
+                await self._on_night(night, self.dark)
+            if self.dark.light_at(now_us) != light:
+                light = self.dark.light_at(now_us)
+                self.send(LightChanged(light))
+            await self._clock.sleep(self._until_next_light(now_us))
+
+    def _until_next_light(self, now_us: int) -> float:
+        """Seconds to the next change, at most LIGHT_S, so that a stepped clock is noticed soon."""
+        dark = self.dark
+        ahead = [(at - now_us) / 1e6 for at in (dark.prepare_us, dark.dusk_us, dark.dawn_us)]
+        return min([LIGHT_S, *(wait + 0.001 for wait in ahead if wait > 0)])
+
+    async def _watch_safety(self) -> None:
+        while True:
+            try:
+                report = await self._guard.changed(self.safety.version)
+            except AstrodError as fault:
+                self.send(SafetyChanged(False))
+                self._health.found("AST-131", f"safety does not answer: {fault}")
+                await self._clock.sleep(1.0)
+                continue
+            was = self.safety
+            self.safety = report
+            if report.safe != was.safe or was.version == 0:
+                self._trace.note("safety", safe=report.safe, reasons=list(report.reasons), epoch=report.epoch)
+                self.send(SafetyChanged(report.safe))
+            elif report.epoch != was.epoch and report.safe:  # unsafe and safe again between two looks
+                self.send(SafetyChanged(False))
+                self.send(SafetyChanged(True))
+            self._note_troubles(report)
+
+    def _note_troubles(self, report: SafetyReport) -> None:
+        spoken = {text.split(" ", 1)[0]: text.split(" ", 1)[1] for text in report.troubles}
+        for code in ("AST-110", "AST-120"):
+            if code in spoken:
+                self._health.found(code, spoken[code])
+            else:
+                self._health.mended(code)
+        stale = [reason for reason in report.reasons if "no reading" in reason]
+        if stale and self.state.light != "day":
+            self._health.found("AST-101", "; ".join(stale))
+        else:
+            self._health.mended("AST-101")
+
+    async def _keep_beating(self) -> None:
+        while True:
+            self._beat()
+            await self._clock.sleep(BEAT_S)
+
+    # -- effects ---------------------------------------------------------------------------------------------
+
+    def _spawn(self, name: str, body: Awaitable[None]) -> asyncio.Task[None]:
+        async def guarded() -> None:
+            await body
+
+        task = asyncio.create_task(guarded(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _start(self, work: Work, body: Awaitable[None]) -> None:
+        """Begin work in place of whatever was under way, and report how it ended."""
+
+        async def reported() -> None:
+            try:
+                await body
+            except GoSafe as fault:  # the safety message that follows says what to do
+                log.info("%s given up: %s", work, fault)
+            except AstrodError as fault:
+                self._trace.note("work failed", work=work, why=str(fault))
+                if work == "open":
+                    self._health.found("AST-111", str(fault))
+                self.send(Finished(work, ok=False))
+            else:
+                self._trace.note("work done", work=work)
+                self.send(Finished(work, ok=True))
+
+        if self._work is not None:
+            self._work.cancel()
+        self._work = self._spawn(work, reported())
+
+    def _cool(self) -> None:
+        for telescope in self._telescopes.values():
+            self._spawn("cool", self._set_coolers(telescope, warm=False))
+
+    async def _set_coolers(self, telescope: Telescope, warm: bool) -> None:
+        try:
+            await telescope.cool(warm)
+        except AstrodError as fault:
+            self._health.found("AST-203", f"rig {telescope.setup.name}: {fault}", telescope.setup.name)
+
+    async def _open(self) -> None:
+        await self._guard.open_roof(Permit(self.safety.epoch))
+        self._health.mended("AST-111")
+
+    def _observe(self) -> None:
+        permit = Permit(self.safety.epoch)
+        for name, observer in self._observers.items():
+            self._observing[name] = self._spawn(f"observe with {name}", observer.observe(permit))
+
+    def _suspend(self) -> None:
+        gently = self.state.safe and self.state.paused and not self.state.stopping
+        for name, task in self._observing.items():
+            if gently:
+                self._observers[name].wind_up()
+            else:
+                task.cancel()
+
+    async def _rest(self) -> None:
+        """Wait until no rig observes any more."""
+        running = [task for task in self._observing.values() if not task.done()]
+        if running:
+            await asyncio.wait(running, timeout=60.0)
+        self._observing.clear()
+
+    async def _close(self) -> None:
+        await self._guard.close_site("; ".join(self.safety.reasons) or "the operator's wish")
+        await self._rest()
+        self._health.mended("AST-110")
+
+    async def _end(self) -> None:
+        await self._rest()
+        await self._guard.close_site("the night is over" if not self.state.stopping else "the daemon stops")
+        self._health.mended("AST-110")
+        for telescope in self._telescopes.values():
+            await self._set_coolers(telescope, warm=True)
+
+    async def _finish(self) -> None:
+        for name, observer in self._observers.items():
+            try:
+                async with asyncio.timeout(FINISH_S):
+                    await observer.settle()
+            except TimeoutError:
+                log.error("rig %s: some frames are still not judged; they will be at the next start", name)
+        await self._on_finish(self.night)
+        self._trace.note("night over", night=str(self.night))
+        if self.state.stopping:
+            self._done.set()
+
+    def _begin_finish(self) -> None:
+        self._spawn("finish the night", self._finish())
+
+    def _alarm(self) -> None:
+        self._health.found("AST-110", "the site is not closed and parked; trying again")
+
+    def _bar(self) -> None:
+        self._spawn("lift the bar", self._lift_bar())
+
+    async def _lift_bar(self) -> None:
+        await self._clock.sleep(BARRED_S)
+        self.send(BarLifted())

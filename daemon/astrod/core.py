@@ -1,0 +1,227 @@
+"""One site's daemon, assembled: every station tied to the others, whatever the clock and the hardware.
+
+`daemon` builds it around real sessions and processes, `rehearsal.night` around the simulated observatory on
+the simulated clock. Both run the same conductor, observing, journey, schedule, archive and safety.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from astrod.archive.archive import Archive
+from astrod.archive.rows import Outcome
+from astrod.conductor import Conductor
+from astrod.config.load import Loaded
+from astrod.config.settings import NightSettings
+from astrod.domain.darkness import DarkTime
+from astrod.domain.exposure import FrameKind, Intent, Taken
+from astrod.domain.identity import Night
+from astrod.domain.minutes import Interval, account
+from astrod.domain.plan import Choice
+from astrod.domain.site import Rig, Site, Train
+from astrod.headers import circumstances_of, facts_of
+from astrod.health import Health
+from astrod.journey import Journey
+from astrod.observing import Manners, Observing
+from astrod.occupation import Occupation
+from astrod.recording import Recording
+from astrod.rig.port import Port, Session
+from astrod.rig.safety.guard import Guard
+from astrod.rig.telescope import Telescope, TrainPorts
+from astrod.runtime.clock import Clock
+from astrod.runtime.offload import Offload
+from astrod.runtime.timekeeping import ClockQuality
+from astrod.runtime.trace import Trace
+from astrod.schedule import Schedule
+from astrod_drivers.protocols import Mount, SiteFix
+
+log = logging.getLogger(__name__)
+
+OpenSession = Callable[[str, str], Session[Any]]
+"""Opens a session to a device by its address and kind; it is started by its port."""
+
+
+@dataclass(slots=True)
+class Core:
+    """The parts, for whoever answers questions about them."""
+
+    site: Site
+    clock: Clock
+    trace: Trace
+    health: Health
+    recording: Recording
+    schedule: Schedule
+    journey: Journey
+    telescopes: dict[str, Telescope]
+    observers: dict[str, Observing]
+    conductor: Conductor
+    summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def ports(self) -> list[Port[Any]]:
+        """Every device of every rig, those of safety excepted."""
+        return [port for telescope in self.telescopes.values() for port in telescope.ports().values()]
+
+    async def summarise(self, night: Night) -> dict[str, Any]:
+        """What became of a night: frames, dark minutes, requests."""
+        dark = self.conductor.dark
+        await self.write_intervals()
+        rows = await self.recording(lambda archive: archive.frames(night))
+        intervals = await self.recording(lambda archive: archive.intervals(night))
+        lights = [row for row in rows if row.intent.kind == "light" and row.taken is not None]
+        return {
+            "frames": {
+                "taken": len(lights),
+                "kept": sum(1 for row in lights if row.kept),
+                "rejected": sum(1 for row in lights if row.judgement is not None and not row.kept),
+                "retaken": sum(1 for row in lights if row.intent.retake_of is not None),
+            },
+            "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
+            "requests": dict(self.schedule.tally()),
+        }
+
+    async def write_intervals(self) -> None:
+        """Bring the account of minutes into the archive."""
+        night = self.conductor.night
+        for observer in self.observers.values():
+            observer.occupation.cut()
+            await self.recording(partial(_record_intervals, night=night, intervals=observer.occupation.take()))
+
+
+def _record_intervals(archive: Archive, night: Night, intervals: Sequence[Interval]) -> None:
+    with archive.together():
+        for interval in intervals:
+            archive.record_interval(night, interval)
+
+
+class ArchiveIntents:
+    """Exposures recorded before they begin (`observing.Intents`), in the archive."""
+
+    def __init__(self, site: Site, recording: Recording, clock: Clock, night: Callable[[], Night]) -> None:
+        self._site, self._recording, self._clock, self._night = site, recording, clock, night
+
+    async def begin(
+        self, kind: FrameKind, rig: str, train: str, exposure_s: float, choice: Choice | None, retake_of: str | None
+    ) -> Intent:
+        """See `observing.Intents`."""
+        setup = next(t for r in self._site.rigs if r.name == rig for t in r.trains if t.name == train)
+        facts: dict[str, Any] = {
+            "kind": kind,
+            "rig": rig,
+            "train": train,
+            "exposure_s": exposure_s,
+            "ra_deg": choice.ra_deg if choice else None,
+            "dec_deg": choice.dec_deg if choice else None,
+            "target": choice.target if choice else None,
+            "request": choice.request if choice else None,
+            "filter": choice.filter if choice else None,
+            "binning": choice.binning if choice else setup.camera.binning,
+            "retake_of": retake_of,
+            "at_us": self._clock.now_us(),
+        }
+        night = self._night()
+        return await self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+
+    async def failed(self, intent: Intent, reason: str) -> None:
+        """See `observing.Intents`."""
+        outcome: Outcome = "aborted" if reason == "aborted" else "failed"
+        now_us = self._clock.now_us()
+        await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
+
+
+def manners_of(night: NightSettings) -> Manners:
+    """How a rig observes, from [night]."""
+    return Manners(
+        in_flight_max=night.frames_in_flight_max,
+        cloud_pause_s=night.cloud_pause_s,
+        test_exposure_s=night.test_exposure_s,
+        focus_at_start=night.focus_at_start,
+        refocus_every_min=night.refocus_every_min,
+        cool_deadline_s=night.cool_deadline_s,
+    )
+
+
+def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession) -> Telescope:
+    """A rig's ports. The mount is told its site and the time at each connection."""
+
+    def port(part: str, kind: str, address: str | None) -> Any:
+        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock) if address else None
+
+    def train_ports(train: Train) -> TrainPorts:
+        label = f"{train.name} " if len(rig.trains) > 1 else ""
+        return TrainPorts(
+            setup=train,
+            camera=port(f"{label}camera", "camera", train.camera.address),
+            focuser=port(f"{label}focuser", "focuser", train.focuser.address if train.focuser else None),
+            wheel=port(f"{label}wheel", "wheel", train.wheel),
+        )
+
+    mount: Port[Mount] = port("mount", "mount", rig.mount.address)
+    place = site.place
+    fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
+    mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
+    return Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock)
+
+
+def assemble(
+    loaded: Loaded,
+    clock: Clock,
+    offload: Offload,
+    archive: Archive,
+    guard: Guard,
+    open_session: OpenSession,
+    beat: Callable[[], None],
+    quality: Callable[[], ClockQuality],
+) -> Core:
+    """Tie the stations together. Nothing moves before `Core.conductor` runs."""
+    site, settings = loaded.site, loaded.settings
+    trace = Trace(clock)
+    health = Health(clock, trace)
+    recording = Recording(archive, offload)
+    schedule = Schedule(site, loaded.targets, offload, recording, health, trace, clock, work=settings.night.plan_work_s)
+    telescopes = {rig.name: telescope_of(rig, site, clock, open_session) for rig in site.rigs}
+    observers: dict[str, Observing] = {}
+    core: Core
+
+    async def begin_night(night: Night, dark: DarkTime) -> None:
+        await recording(lambda archive: archive.open_night(night, clock.now_us()))
+        await schedule.begin_night(dark)
+
+    async def finish_night(night: Night) -> None:
+        summary = core.summaries[str(night)] = await core.summarise(night)
+        await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
+
+    conductor = Conductor(site, clock, guard, telescopes, observers, health, trace, beat, begin_night, finish_night)
+    facts = partial(facts_of, site, lambda: conductor.safety, quality)
+    journey = Journey(
+        settings.storage.data_dir,
+        offload,
+        recording,
+        facts,
+        lambda exposed, recent: circumstances_of(site, conductor.safety, exposed, recent),
+        health,
+        trace,
+        clock,
+    )
+    intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
+    for name, telescope in telescopes.items():
+        occupation = Occupation(name, clock)
+        observers[name] = Observing(
+            site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
+        )
+    core = Core(site, clock, trace, health, recording, schedule, journey, telescopes, observers, conductor)
+    return core
+
+
+async def resume_frames(core: Core, frames: Sequence[tuple[Intent, Taken]]) -> None:
+    """Take up the frames that a crash left kept and unjudged, one after the other."""
+    for intent, taken in frames:
+        log.info("taking up %s where it was left", taken.id)
+        core.schedule.settled(await core.journey.resume(intent, taken))
+
+
+def data_paths(root: Path) -> dict[str, Path]:
+    """Where things lie under the data root."""
+    return {"archive": root / "archive.db", "telemetry": root / "telemetry.db", "site": root / "site.good.json"}

@@ -1,0 +1,351 @@
+"""The composition root: the daemon in real time, with its processes, from configuration to exit code.
+
+control (this process)   the spine: conductor, observing, journey, schedule, archive's lane, socket
+safety                   roof, sensors, parking; decides alone (`rig.safety.process`)
+one child per device     for native drivers (`astrod_drivers.host`)
+workers                  frames (keep, measure, judge) and plan; started when needed, let go when idle
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astrod.answers import Answers
+from astrod.api.server import ApiServer
+from astrod.archive.archive import Archive
+from astrod.archive.telemetry import Telemetry
+from astrod.config.load import Loaded, load
+from astrod.core import Core, assemble, data_paths
+from astrod.domain.instant import SECOND_US
+from astrod.domain.site import Site
+from astrod.errors import AstrodError, Bug, ConfigInvalid, TellOperator
+from astrod.holds import Holds
+from astrod.housekeeping import Housekeeping
+from astrod.reconcile import reconcile
+from astrod.rig.port import Port, Session
+from astrod.rig.safety.closing import make_safe
+from astrod.rig.safety.link import RemoteGuard, SafetyProcess, arguments
+from astrod.rig.safety.process import read_site, sessions_of
+from astrod.runtime import systemd
+from astrod.runtime.clock import WallClock
+from astrod.runtime.offload import Cost, WallOffload
+from astrod.runtime.supervise import Ready, Service, supervise
+from astrod.runtime.timekeeping import clock_quality
+from astrod_drivers.permit import EpochPage
+from astrod_drivers.session import open_session
+from astrod_drivers.wire import encode
+
+log = logging.getLogger("astrod")
+
+SAFETY_SILENT_US = 15 * SECOND_US
+STOP_MARGIN_S = 60.0
+CLOSER_S = 240.0
+TELEMETRY_S = 30.0
+_OPEN = Cost(modelled_s=0.05, deadline_s=60.0)
+
+Resolve = Callable[[str], tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How this run differs from a plain one: a shifted clock, a simulated observatory's socket."""
+
+    offset_us: int = 0
+    sim_socket: Path | None = None
+
+
+def moving_s(site: Site) -> tuple[float, float]:
+    """How long opening and how long making the site safe may take, seconds."""
+    park_s = max(rig.mount.park_s for rig in site.rigs)
+    roof = site.roof
+    return (roof.open_s if roof else 0.0) + 30.0, park_s + (roof.close_s if roof else 0.0) + 60.0
+
+
+def resolve_name(name: str) -> tuple[float, float]:
+    """ICRS degrees of a name in the catalogue that we ship. Raises InputInvalid with the nearest names."""
+    from astrod.planning.catalogue import resolve
+
+    entry = resolve(name)
+    return entry.ra_deg, entry.dec_deg
+
+
+class Daemon:
+    """One daemon's life. `run` returns when it was told to stop and everything is closed."""
+
+    def __init__(self, loaded: Loaded, run: Run) -> None:
+        self._loaded, self._run = loaded, run
+        settings = loaded.settings
+        self._data, self._run_dir = settings.storage.data_dir, settings.daemon.run_dir
+        self._spool = settings.storage.spool_dir
+        for folder in (self._data, self._run_dir, self._spool):
+            _make_folder(folder)
+        self._clock = WallClock(run.offset_us)
+        self._paths = data_paths(self._data)
+        self._page = EpochPage(self._run_dir / "epoch")
+        self._offload = WallOffload()
+        self._stop = asyncio.Event()
+        self._core: Core | None = None
+
+    def stop(self) -> None:
+        """Close the site and end."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until stopped. Raises what ended it."""
+        site = self._loaded.site
+        self._paths["site"].write_text(json.dumps(encode(site)))
+        self._page.beat_control(self._clock.boottime_us())
+        archive = await self._offload.run("archive", _OPEN, Archive.open, self._paths["archive"])
+        telemetry = await self._offload.run("archive", _OPEN, Telemetry.open, self._paths["telemetry"])
+        safety = await SafetyProcess.start(self._safety_arguments())
+        guard = RemoteGuard(safety.connection, *moving_s(site))
+        try:
+            core = self._core = assemble(
+                self._loaded, self._clock, self._offload, archive, guard, self._session, self._beat, clock_quality
+            )
+            await self._supervised(core, telemetry, safety)
+        finally:
+            await safety.stop()
+            self._offload.close()
+
+    # -- parts -----------------------------------------------------------------------------------------------
+
+    def _session(self, address: str, kind: str) -> Session[Any]:
+        return open_session(
+            address,
+            kind,
+            spool=self._spool,
+            gate_path=self._page.path,
+            offset_us=self._run.offset_us,
+            sim_socket=self._run.sim_socket,
+        )
+
+    def _beat(self) -> None:
+        self._page.beat_control(self._clock.boottime_us())
+
+    def _safety_arguments(self) -> list[str]:
+        return arguments(
+            site_file=self._paths["site"],
+            page=self._page.path,
+            memory=self._run_dir / "safety.json",
+            pid_file=self._run_dir / "safety.pid",
+            spool=self._spool,
+            sim_socket=self._run.sim_socket,
+            offset_us=self._run.offset_us,
+        )
+
+    # -- services --------------------------------------------------------------------------------------------
+
+    async def _supervised(self, core: Core, telemetry: Telemetry, safety: SafetyProcess) -> None:
+        holds = Holds(core.recording, core.conductor, self._clock)
+        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds).handlers())
+        housekeeping = Housekeeping(core, telemetry, self._offload, self._loaded.settings)
+
+        async def serve(ready: Ready) -> None:
+            await server.start()
+            ready()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await server.stop()
+
+        async def guard_safety(ready: Ready) -> None:
+            ready()
+            status = await safety.ended()
+            raise Bug(f"AST-131 the safety process ended with status {status}; stopping, so that the closer closes")
+
+        async def keep_devices(ready: Ready) -> None:
+            ready()
+            async with asyncio.TaskGroup() as group:
+                for port in core.ports():
+                    group.create_task(port.keep(), name=f"keep {port.name}")
+
+        async def conduct(ready: Ready) -> None:
+            await holds.restore()
+            await core.conductor.run(ready)
+
+        async def catch_up(ready: Ready) -> None:
+            ready()
+            await reconcile(core, self._loaded.settings.storage)
+            await asyncio.Event().wait()
+
+        services = [
+            Service("safety", guard_safety),
+            Service("devices", keep_devices),
+            Service("socket", serve),
+            Service("catch up", catch_up),
+            Service("conductor", conduct, ready_within_s=120.0),
+            Service("housekeeping", housekeeping.run),
+            Service("watchdog", self._feed),
+            Service("telemetry", lambda ready: self._measure(ready, core, telemetry)),
+        ]
+        running = asyncio.create_task(supervise(services, self._announce), name="daemon")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            stopping.cancel()
+            running.result()
+        await self._wind_down(core, running)
+
+    async def _wind_down(self, core: Core, running: asyncio.Task[None]) -> None:
+        """Told to stop: close and park first, with everything still running, then end."""
+        systemd.stopping()
+        log.info("stopping: closing and parking first")
+        _, close_s = moving_s(self._loaded.site)
+        try:
+            async with asyncio.timeout(close_s + STOP_MARGIN_S):
+                await core.conductor.stop()
+        except TimeoutError:
+            log.critical("the site could not be closed in time; safety and the closer go on trying")
+        running.cancel()
+        await asyncio.wait({running})
+        for port in core.ports():
+            await port.release()
+
+    def _announce(self) -> None:
+        systemd.ready()
+        log.info("ready: %s, %d targets", self._loaded.site.name, len(self._loaded.targets))
+
+    async def _feed(self, ready: Ready) -> None:
+        """Feed systemd's watchdog while both loops make progress, and keep its status line."""
+        ready()
+        pause_s = min(5.0, (systemd.watchdog_s() or 15.0) / 3.0)
+        while True:
+            silent_us = self._clock.boottime_us() - self._page.safety_beat_us
+            if silent_us < SAFETY_SILENT_US:
+                systemd.feed_watchdog()
+            else:
+                log.critical("AST-131 the safety loop has been silent for %.0f s", silent_us / 1e6)
+            if self._core is not None:
+                systemd.status(status_line(self._core))
+            await self._clock.sleep(pause_s)
+
+    async def _measure(self, ready: Ready, core: Core, telemetry: Telemetry) -> None:
+        ready()
+        while True:
+            weather, now_us = core.conductor.safety.weather, self._clock.now_us()
+            if weather:
+                await self._offload.run("archive", _OPEN, telemetry.record, now_us, "weather", dict(weather))
+            await self._clock.sleep(TELEMETRY_S)
+
+    def reload(self) -> None:
+        """SIGHUP: read the configuration again; targets change at once, the rest asks for a restart."""
+        systemd.reloading(round(self._clock.monotonic_s() * SECOND_US))
+        core = self._core
+        if core is None:
+            return
+        try:
+            fresh = load(self._loaded.folder, resolve_name)
+        except ConfigInvalid as fault:
+            core.health.found("AST-501", f"the old configuration stays: {fault.faults[0]}")
+            for line in fault.faults:
+                log.error("%s", line)
+        else:
+            core.health.mended("AST-501")
+            if fresh.site != self._loaded.site or fresh.settings != self._loaded.settings:
+                log.warning("only the targets were taken up; for the rest: systemctl restart astrod")
+            core.schedule.take_targets(fresh.targets)
+        systemd.ready()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise TellOperator(f"{folder} cannot be made: {fault.strerror}; see [storage] and [daemon]") from fault
+
+
+def status_line(core: Core) -> str:
+    """One line for `systemctl status`."""
+    conductor = core.conductor
+    safety = "safe" if conductor.safety.safe else "unsafe: " + "; ".join(conductor.safety.reasons)
+    return f"night {conductor.night}, {conductor.state.phase}, {safety}"
+
+
+async def _run(loaded: Loaded, run: Run) -> None:
+    daemon = Daemon(loaded, run)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+    await daemon.run()
+
+
+def run(loaded: Loaded, how: Run | None = None) -> int:
+    """Run the daemon until SIGTERM; returns the exit code. SIGHUP reloads the targets."""
+    systemd.start_log(loaded.settings.daemon.log_level)
+    try:
+        asyncio.run(_run(loaded, how or Run()))
+    except TellOperator as fault:
+        log.critical("%s", fault)
+        return 1
+    except AstrodError:
+        log.exception("astrod ends; its closer closes the site")
+        return 70
+    return 0
+
+
+# -- the closer ----------------------------------------------------------------------------------------------
+
+
+async def _close(site: Site, run_dir: Path, spool: Path, how: Run) -> None:
+    clock = WallClock(how.offset_us)
+    page = EpochPage(run_dir / "epoch")
+    page.become_unsafe()
+    mounts, roof = sessions_of(site, clock, spool, page.path, how.offset_us, how.sim_socket)
+    ports: list[Port[Any]] = [*mounts.values(), *([roof] if roof else [])]
+    keeping = [asyncio.create_task(port.keep()) for port in ports]
+    try:
+        async with asyncio.timeout(CLOSER_S):
+            for port in ports:
+                await port.found(60.0)
+            await make_safe(clock, site, mounts, roof)
+    finally:
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        for port in ports:
+            await port.release()
+
+
+def close_now(config_root: Path | None, how: Run | None = None) -> int:
+    """Park and close without a daemon, by the last configuration known to be good; the exit code.
+
+    systemd runs it after the service ends, however it ended (`ExecStopPost=`); so does `astrod close` when no
+    daemon answers. A configuration that was broken since does not stop it.
+    """
+    systemd.start_log("info")
+    try:
+        loaded = load(config_root, resolve_name)
+        data, run_dir, spool = (
+            loaded.settings.storage.data_dir,
+            loaded.settings.daemon.run_dir,
+            loaded.settings.storage.spool_dir,
+        )
+        site = loaded.site
+    except ConfigInvalid as fault:
+        data = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/astrod"))
+        run_dir = Path(os.environ.get("RUNTIME_DIRECTORY", "/run/astrod"))
+        spool = run_dir
+        log.error("the configuration is broken (%s); closing by the last good one", fault.faults[0])
+        try:
+            site = read_site(data_paths(data)["site"])
+        except AstrodError as worse:
+            log.critical("there is no last good configuration either: %s", worse)
+            return 78
+    try:
+        if (good := data_paths(data)["site"]).exists():
+            site = read_site(good)
+        _make_folder(run_dir)
+        asyncio.run(_close(site, run_dir, spool, how or Run()))
+    except (AstrodError, TimeoutError) as fault:
+        log.critical("the site is NOT closed: %s", str(fault) or f"not within {CLOSER_S:g} s")
+        return 1
+    log.info("closed and parked")
+    return 0

@@ -1,0 +1,71 @@
+"""A frame's entry: through the validity gate into the store, or into quarantine. One call for the worker."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from astrod.domain.exposure import Taken
+from astrod.frames.header import FrameFacts
+from astrod.frames.store import FrameStore, read_pixels
+from astrod_drivers.protocols import PixelFormat
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the gate must know besides the facts; see `gate.Asked`. Digests of the camera's `recent` frames."""
+
+    width_px: int
+    height_px: int
+    asked_us: int
+    arrived_us: int
+    roof_open: bool | None
+    off_target_arcmin: float | None
+    on_target_arcmin: float
+    recent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The frame is on disk, and the digest of its pixels."""
+
+    taken: Taken
+    pixels_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """The frame is not believed: where it lies (relative to the data root) and why."""
+
+    path: str
+    reason: str
+
+
+def admit(
+    root: Path, pixels_path: Path, fmt: PixelFormat, facts: FrameFacts, seen: Circumstances
+) -> Kept | Quarantined:
+    """Let a frame in, or put it aside. Raises TellOperator when the disk refuses; the pixels stay where they are.
+
+    The gate's numpy is imported here, so that the control process, which only names this function, stays small.
+    """
+    from astrod.frames.gate import Asked, digest, refusal
+
+    store = FrameStore(root)
+    pixels, _ = read_pixels(pixels_path, fmt)
+    asked = Asked(
+        width_px=seen.width_px,
+        height_px=seen.height_px,
+        exposure_s=facts.exposure_s,
+        asked_us=seen.asked_us,
+        arrived_us=seen.arrived_us,
+        started_us=facts.started_us,
+        light=facts.intent.kind not in ("dark", "bias"),
+        roof_open=seen.roof_open,
+        off_target_arcmin=seen.off_target_arcmin,
+        on_target_arcmin=seen.on_target_arcmin,
+        clock_error_us=facts.started_error_us,
+        saturation_adu=facts.saturation_adu or 65535,
+    )
+    fingerprint = digest(pixels)
+    reason = refusal(pixels, asked, seen.recent, fingerprint)
+    if reason is not None:
+        return Quarantined(store.quarantine(pixels_path, fmt, facts, reason), reason)
+    return Kept(store.keep(pixels_path, fmt, facts), fingerprint)

@@ -1,0 +1,77 @@
+"""One verdict out of the models' scores, with the cause that decides what happens next."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrod.domain.exposure import Cause, Judgement
+from astrod.judge.classical import TITLE, classical
+from astrod_models.card import WeightsRefusedError
+from astrod_models.quality import Answer, Quality, View
+
+KEEP_FROM = 0.5
+"""Probability of being usable from which a frame is kept, where the model's card names no other."""
+
+_NAMED_FROM = 0.4
+_FAULTS: tuple[Cause, ...] = ("clouds", "trailing", "defocus")
+
+
+class Evidence(Protocol):
+    """What judging needs of a measured frame; `astrod.measure.Features` is one."""
+
+    @property
+    def above(self) -> NDArray[np.float32]:
+        """The plane above its sky, in units of the noise."""
+
+    @property
+    def sky(self) -> NDArray[np.float64]:
+        """The background map, same units."""
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """Columns of the sources worth a look, best first."""
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """Their rows."""
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """The measurements by name."""
+
+
+def judge(evidence: Evidence, weights: Path | None = None) -> Judgement:
+    """The verdict on a measured frame.
+
+    By the quality model of the folder `weights` (default: the one shipped), loaded once in a process; by the
+    classical stand-in where the model is missing or refused, and then `model` says why.
+    """
+    model = _model(weights)
+    if isinstance(model, str):
+        return verdict(classical(evidence.values), f"{TITLE} ({model})", KEEP_FROM)
+    view = View(evidence.above, evidence.sky, evidence.x, evidence.y, evidence.values)
+    return verdict(model(view), model.title, model.thresholds.get("usable", KEEP_FROM))
+
+
+@cache
+def _model(weights: Path | None) -> Quality | str:
+    """The model, or the reason why there is none."""
+    try:
+        return Quality(weights)
+    except WeightsRefusedError as refused:
+        return str(refused)
+
+
+def verdict(answer: Answer, model: str, keep_from: float) -> Judgement:
+    """Keep or reject, and why. A streak alone never rejects: stacking takes it out."""
+    issues = {name: float(value) for name, value in answer.issues.items()}
+    if answer.usable >= keep_from:
+        cause: Cause = "streak" if issues["streak"] >= 0.5 else "none"
+        return Judgement(answer.score, "keep", cause, issues, model)
+    worst = max(_FAULTS, key=lambda fault: issues[fault])
+    cause = worst if issues[worst] >= _NAMED_FROM else "unknown"
+    return Judgement(answer.score, "reject", cause, issues, model)

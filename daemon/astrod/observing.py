@@ -1,0 +1,306 @@
+"""One rig's observing: choose, point, expose, hand the frame on, choose again.
+
+The next exposure starts while the last frame is still being judged; what a verdict leads to is attended to
+between exposures. Every stretch of time is entered in the rig's `Occupation`.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from astrod.domain.exposure import FrameKind, Intent
+from astrod.domain.plan import Choice
+from astrod.domain.site import Site
+from astrod.domain.sphere import separation_deg, sidereal_deg
+from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
+from astrod.health import Health
+from astrod.journey import Journey, Outcome
+from astrod.occupation import Occupation
+from astrod.rig.exposing import Exposed, Exposing
+from astrod.rig.focusing import Focusing
+from astrod.rig.telescope import Telescope
+from astrod.runtime.clock import Clock
+from astrod.runtime.trace import Trace
+from astrod.schedule import Schedule
+from astrod_drivers.protocols import Permit
+
+log = logging.getLogger(__name__)
+
+FOUND_S = 30.0
+IDLE_S = 30.0
+AFTER_FAULT_S = 5.0
+CLEAR_TESTS = 2
+FOCUS_EXPOSURE_S = 4.0
+FOCUS_STARS = 5
+
+
+class Intents(Protocol):
+    """Where an exposure is recorded before its shutter opens, and how it ended without a frame."""
+
+    async def begin(
+        self, kind: FrameKind, rig: str, train: str, exposure_s: float, choice: Choice | None, retake_of: str | None
+    ) -> Intent: ...
+
+    async def failed(self, intent: Intent, reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a rig observes; see the configuration's [night]."""
+
+    in_flight_max: int = 3
+    cloud_pause_s: float = 60.0
+    test_exposure_s: float = 10.0
+    focus_at_start: bool = True
+    refocus_every_min: float = 90.0
+    cool_deadline_s: float = 600.0
+
+
+class Observing:
+    """One rig, one train in use at a time. Implements `conductor.Observer`."""
+
+    def __init__(
+        self,
+        site: Site,
+        telescope: Telescope,
+        schedule: Schedule,
+        journey: Journey,
+        intents: Intents,
+        manners: Manners,
+        health: Health,
+        trace: Trace,
+        clock: Clock,
+        occupation: Occupation,
+    ) -> None:
+        self._site, self._telescope, self._schedule = site, telescope, schedule
+        self._journey, self._intents, self._manners = journey, intents, manners
+        self._health, self._trace, self._clock = health, trace, clock
+        self.occupation = occupation
+        self.exposing = Exposing(telescope, clock)
+        self._train = telescope.setup.trains[0].name
+        self._flights: set[asyncio.Task[None]] = set()
+        self._to_attend: deque[Outcome] = deque()
+        self._winding_up = False
+        self._focused_us: int | None = None
+        self._pointed: tuple[str, bool] | None = None
+
+    # -- what the conductor asks -----------------------------------------------------------------------------
+
+    async def observe(self, permit: Permit) -> None:
+        """See `conductor.Observer`."""
+        self._winding_up, self._pointed = False, None
+        self._to_attend.clear()
+        prepared = False
+        while not self._winding_up:
+            try:
+                prepared = prepared or await self._prepare(permit)
+                await self._one(permit)
+            except GoSafe as fault:
+                self.occupation.enter("weather", str(fault))
+                return  # the conductor hears of it from safety itself
+            except Replan as fault:
+                self._trace.note("replan", rig=self._telescope.setup.name, why=str(fault))
+                await self._clock.sleep(1.0)
+            except RecoverDevice as fault:
+                await self._recover(fault)
+            except (Retry, TellOperator) as fault:
+                self.occupation.enter("fault", str(fault))
+                self._health.found("AST-303", str(fault))
+                await self._clock.sleep(AFTER_FAULT_S)
+
+    def wind_up(self) -> None:
+        """See `conductor.Observer`."""
+        self._winding_up = True
+
+    async def settle(self) -> None:
+        """See `conductor.Observer`."""
+        while self._flights:
+            await asyncio.wait(set(self._flights))
+
+    @property
+    def in_flight(self) -> int:
+        """Frames taken and not yet judged."""
+        return len(self._flights)
+
+    # -- getting ready ---------------------------------------------------------------------------------------
+
+    async def _prepare(self, permit: Permit) -> bool:
+        self.occupation.enter("overhead", "unparking")
+        await self._telescope.unpark(permit)
+        await self._await_cold()
+        return True
+
+    async def _await_cold(self) -> None:
+        camera = self._telescope.trains[self._train].camera.name
+        deadline_s = self._clock.monotonic_s() + self._manners.cool_deadline_s
+        while not await self._telescope.is_cold(self._train):
+            self.occupation.enter("overhead", "cooling")
+            if self._clock.monotonic_s() > deadline_s:
+                self._health.found("AST-203", f"{camera} is still not at its temperature; going on", camera)
+                return
+            await self._clock.sleep(5.0)
+        self._health.mended("AST-203", camera)
+
+    async def _recover(self, fault: RecoverDevice) -> None:
+        """A device is lost: say so, wait for its port to bring it back, point anew."""
+        self.occupation.enter("fault", str(fault))
+        self._pointed = None
+        self._health.found("AST-201", str(fault), fault.device)
+        port = self._telescope.ports().get(fault.device)
+        if port is not None and await port.found(FOUND_S):
+            self._health.mended("AST-201", fault.device)
+        await self._clock.sleep(AFTER_FAULT_S)
+
+    # -- one exposure ----------------------------------------------------------------------------------------
+
+    async def _one(self, permit: Permit) -> None:
+        await self._attend(permit)
+        choice = self._schedule.choose(self._telescope.setup.name)
+        if choice is None:
+            self.occupation.enter("idle", self._schedule.idle_because)
+            await self._clock.sleep(IDLE_S)
+            return
+        try:
+            await self._point(choice, permit)
+            if self._focus_is_due():
+                await self._focus(permit)
+                await self._point(choice, permit)
+            await self._telescope.select_filter(self._train_of(choice), choice.filter)
+        except Replan as fault:
+            self._schedule.refuse(choice.target, str(fault))
+            raise
+        self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
+        exposed = await self._expose("light", choice, choice.exposure_s, permit)
+        await self._hand_on(exposed)
+
+    def _train_of(self, choice: Choice) -> str:
+        return choice.train or self._train
+
+    async def _point(self, choice: Choice, permit: Permit) -> None:
+        """Slew unless the mount already tracks the target on its right side of the meridian."""
+        west = self._is_west(choice.ra_deg)
+        if self._pointed == (choice.target, west):
+            state = await self._telescope.read_mount()
+            off_deg = separation_deg(choice.ra_deg, choice.dec_deg, state.ra_deg, state.dec_deg)
+            if state.tracking and off_deg * 60.0 <= self._telescope.setup.mount.on_target_arcmin:
+                return
+        self.occupation.enter("overhead", f"slewing to {choice.target}")
+        self._trace.note("slew", rig=self._telescope.setup.name, target=choice.target)
+        state = await self._telescope.slew(choice.ra_deg, choice.dec_deg, permit)
+        self._trace.note("on target", target=choice.target, pier_side=state.pier_side)
+        self._pointed = (choice.target, west)
+
+    def _is_west(self, ra_deg: float) -> bool:
+        """Past the meridian: an equatorial mount is then sent to its target anew, and changes side."""
+        if self._telescope.setup.mount.kind != "equatorial":
+            return False
+        here = sidereal_deg(self._clock.now_us(), self._site.place.longitude_deg)
+        return (here - ra_deg) % 360.0 < 180.0
+
+    async def _expose(self, kind: FrameKind, choice: Choice | None, exposure_s: float, permit: Permit) -> Exposed:
+        train = self._train_of(choice) if choice else self._train
+        retake_of = self._schedule.retake_of(choice.request) if choice and kind == "light" else None
+        intent = await self._intents.begin(kind, self._telescope.setup.name, train, exposure_s, choice, retake_of)
+        if kind == "light":
+            self.occupation.enter("observed", f"{intent.target} {intent.filter or ''}".strip())
+            self._schedule.begun(intent)
+        self._trace.note("expose", id=str(intent.id), kind=kind, target=intent.target, exposure_s=exposure_s)
+        try:
+            exposed = await self.exposing.expose(intent, permit)
+        except asyncio.CancelledError:
+            self._lost(intent, "aborted")
+            raise
+        except AstrodError as fault:
+            self._lost(intent, str(fault))
+            if not isinstance(fault, GoSafe):
+                self._health.found("AST-202", f"{intent.id}: {fault}", train)
+            raise
+        self._health.mended("AST-202", train)
+        self.occupation.enter("overhead", "readout and choice")
+        return exposed
+
+    def _lost(self, intent: Intent, reason: str) -> None:
+        """The exposure brought no frame; its time was not observed after all."""
+        if intent.kind == "light":
+            self.occupation.rename("weather" if reason == "aborted" else "fault", f"exposure lost: {reason}")
+            self._schedule.lost(intent)
+        self._trace.note("lost", id=str(intent.id), why=reason)
+        self._fly(self._intents.failed(intent, reason))
+
+    # -- frames in flight ------------------------------------------------------------------------------------
+
+    def _fly(self, body: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.create_task(body)
+        self._flights.add(task)
+        task.add_done_callback(self._flights.discard)
+
+    async def _hand_on(self, exposed: Exposed) -> None:
+        """Start the frame on its way; with too many in flight, wait for one to land."""
+        self._fly(self._follow(exposed))
+        while len(self._flights) >= self._manners.in_flight_max:
+            self.occupation.enter("overhead", "waiting for frames to be judged")
+            await asyncio.wait(set(self._flights), return_when=asyncio.FIRST_COMPLETED)
+
+    async def _follow(self, exposed: Exposed) -> None:
+        outcome = await self._journey.walk(exposed)
+        self._schedule.settled(outcome)
+        if outcome.consequence != "none":
+            self._to_attend.append(outcome)
+
+    # -- what verdicts lead to -------------------------------------------------------------------------------
+
+    async def _attend(self, permit: Permit) -> None:
+        """Do what the verdicts since the last exposure ask for; each kind once."""
+        asked = {outcome.consequence for outcome in self._to_attend}
+        self._to_attend.clear()
+        if "pause_for_cloud" in asked:
+            await self._sit_out_clouds(permit)
+        if "check_tracking_and_retake" in asked:
+            self.occupation.enter("overhead", "checking the tracking")
+            self._pointed = None
+            await self._telescope.check_tracking()
+        if "refocus_and_retake" in asked:
+            await self._focus(permit)
+
+    async def _sit_out_clouds(self, permit: Permit) -> None:
+        """Short test frames until the sky is clear again, twice in a row."""
+        clear = 0
+        while clear < CLEAR_TESTS and not self._winding_up:
+            self.occupation.enter("weather", "clouds in the frames; looking with short exposures")
+            await self._clock.sleep(self._manners.cloud_pause_s)
+            exposed = await self._expose("test", None, self._manners.test_exposure_s, permit)
+            seen = await self._journey.look(exposed)
+            clear = clear + 1 if seen.judgement.cause != "clouds" else 0
+            self._trace.note("test frame", id=str(exposed.intent.id), cause=seen.judgement.cause)
+        self._to_attend = deque(o for o in self._to_attend if o.consequence != "pause_for_cloud")
+
+    def _focus_is_due(self) -> bool:
+        if self._telescope.trains[self._train].focuser is None:
+            return False
+        if self._focused_us is None:
+            return self._manners.focus_at_start
+        waited_min = (self._clock.now_us() - self._focused_us) / 60e6
+        return 0.0 < self._manners.refocus_every_min <= waited_min
+
+    async def _focus(self, permit: Permit) -> None:
+        """Focus where the mount points now. A run that fails is told and not repeated before it is due again."""
+        if self._telescope.trains[self._train].focuser is None:
+            return
+        self.occupation.enter("overhead", "focusing")
+
+        async def measure() -> float | None:
+            exposed = await self._expose("focus", None, FOCUS_EXPOSURE_S, permit)
+            self.occupation.enter("overhead", "focusing")
+            measured = (await self._journey.look(exposed)).measured
+            return measured.fwhm_px if measured.stars >= FOCUS_STARS else None
+
+        self._focused_us = self._clock.now_us()
+        try:
+            run = await Focusing(self._telescope, self._train, measure).run()
+        except Replan as fault:
+            self._health.found("AST-204", str(fault), self._train)
+            return
+        self._health.mended("AST-204", self._train)
+        self._trace.note("focused", train=self._train, position=run.position, fwhm_px=run.fwhm_px)

@@ -1,0 +1,251 @@
+"""A whole night on the simulated clock: `astrod night`. The real daemon's code around the simulated observatory."""
+
+import argparse
+import asyncio
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from astrod.archive.archive import Archive
+from astrod.config.load import Loaded, load
+from astrod.core import Core, assemble, data_paths
+from astrod.daemon import resolve_name
+from astrod.domain.darkness import dark_time
+from astrod.domain.identity import Night
+from astrod.domain.instant import MINUTE_US
+from astrod.errors import InputInvalid
+from astrod.rehearsal.observatory import Play, write_simulated
+from astrod.rehearsal.referee import Claim, Referee
+from astrod.rehearsal.simulator import setup_of
+from astrod.rehearsal.sites import known
+from astrod.rig.port import DirectSession, Port
+from astrod.rig.safety.loop import SafetyLoop
+from astrod.rig.safety.memory import Memory
+from astrod.runtime import systemd
+from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
+from astrod.runtime.offload import VirtualOffload
+from astrod.runtime.timekeeping import ClockQuality
+from astrod_drivers.address import parse
+from astrod_drivers.permit import EpochCell
+from astrod_drivers.sim.observatory import Observatory
+from astrod_drivers.sim.render import save
+from astrod_drivers.sim.scene import Scene
+
+log = logging.getLogger(__name__)
+
+BEFORE_US = 45 * MINUTE_US
+AFTER_S = 3 * 3600.0
+SMALL = (484, 274, 11.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What night to play."""
+
+    site: str
+    night: Night
+    play: Play
+
+
+class Renderings:
+    """Renders scenes in a process beside the one that judges, so that two cores share a night's work."""
+
+    def __init__(self) -> None:
+        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+
+    async def __call__(self, scene: Scene, path: Path) -> None:
+        """See `astrod_drivers.sim.camera.Renderer`; blocks simulated time until the pixels are there."""
+        self._pool.submit(save, scene, path).result()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@asynccontextmanager
+async def _running(*bodies: Any) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """Run these beside the block; the first failure of any ends the block with it."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(body) for body in bodies]
+        yield tasks
+        for task in tasks:
+            task.cancel()
+
+
+class PlayedNight:
+    """One night: the parts, tied together as the daemon ties them."""
+
+    def __init__(self, loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float) -> None:
+        site = loaded.site
+        self.night = night
+        self.loaded = loaded
+        self.dark = dark_time(site.place, site.darkness, night)
+        self.clock = SimClock(loop, self.dark.prepare_us - BEFORE_US)
+        self.gate = EpochCell()
+        self.render = Renderings()
+        setup = setup_of(loaded, seeing_arcsec)
+        self.observatory = Observatory(setup, self.clock, self.gate, spool, self.render)
+        self.offload = VirtualOffload(self.clock, setup.seed, processes=("frames", "plan"))
+        self.archive = Archive.open(data_paths(loaded.settings.storage.data_dir)["archive"])
+        self.safety = self._safety()
+        self.core: Core = assemble(
+            loaded,
+            self.clock,
+            self.offload,
+            self.archive,
+            self.safety,
+            self._session,
+            lambda: self.gate.beat_control(self.clock.boottime_us()),
+            lambda: ClockQuality("simulated", 0),
+        )
+        self.referee = Referee(site, self.observatory, self.clock)
+
+    def _session(self, address: str, kind: str) -> DirectSession[Any]:
+        return DirectSession(self.observatory.device(parse(address).device))
+
+    def _safety(self) -> SafetyLoop:
+        site = self.loaded.site
+
+        def port(name: str, kind: str, address: str) -> Port[Any]:
+            return Port(name, kind, address, self._session(address, kind), self.clock)
+
+        return SafetyLoop(
+            site,
+            self.clock,
+            self.gate,
+            {source.name: port(source.name, "weather", source.address) for source in site.weather},
+            {rig.name: port(f"{rig.name} mount", "mount", rig.mount.address) for rig in site.rigs},
+            port("roof", "roof", site.roof.address) if site.roof else None,
+            Memory(None),
+        )
+
+    async def run(self) -> dict[str, Any]:
+        """Play it; returns the summary that `astrod night --json` prints."""
+        began_s = elapsed_s()
+        keeping = [port.keep() for port in self.core.ports()]
+        async with _running(
+            self.safety.run(lambda: None), self.core.conductor.run(lambda: None), self.referee.watch(), *keeping
+        ):
+            await self._until_over()
+        return await self._summary(began_s)
+
+    async def _until_over(self) -> None:
+        """Wait for the night's own end; a night that does not end by itself is over three hours after dawn."""
+        last_s = (self.dark.dawn_us - self.clock.now_us()) / 1e6 + AFTER_S
+        key = str(self.night)
+        while key not in self.core.summaries and self.clock.monotonic_s() < last_s:
+            await self.clock.sleep(30.0)
+        await self.clock.sleep(30.0)
+
+    async def _summary(self, began_s: float) -> dict[str, Any]:
+        summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
+        rows = self.archive.frames(self.night)
+        claims = [
+            Claim(str(row.id), row.taken.path, row.taken.sha256, row.taken.started_us, row.taken.exposure_s, row.kept)
+            for row in rows
+            if row.taken is not None
+        ]
+        root = self.loaded.settings.storage.data_dir
+        broken = self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        if str(self.night) not in self.core.summaries:
+            broken.append("the night did not end by itself")
+        return {
+            "site": self.loaded.site.name,
+            "night": str(self.night),
+            "seed": self.observatory.setup.seed,
+            "weather": self.observatory.setup.scenario,
+            **summary,
+            "closures": self._closures(),
+            "trace_sha256": self.core.trace.sha256,
+            "wall_s": round(elapsed_s() - began_s, 1),
+            "invariants_broken": broken,
+        }
+
+    def _closures(self) -> list[str]:
+        """Why the site closed before dawn, as often as it did."""
+        notes = self.core.trace.notes
+        return [
+            "; ".join(note["reasons"])
+            for note in notes
+            if note["what"] == "safety" and not note["safe"] and self.dark.dusk_us < note["at_us"] < self.dark.dawn_us
+        ]
+
+    def close(self) -> None:
+        """End the workers."""
+        self.offload.close()
+        self.render.close()
+
+
+def play(script: Script, folder: Path) -> dict[str, Any]:
+    """Play a night with all its files under `folder`; returns its summary."""
+    site = known(script.site)
+    spool = Path(tempfile.mkdtemp(prefix="astrod-night-", dir=_memory()))
+    try:
+        write_simulated(folder, site, script.play, spool)
+        loaded = load(folder, resolve_name)
+        for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
+            path.mkdir(parents=True, exist_ok=True)
+        return run_virtual(lambda loop: _play(loaded, loop, script.night, spool, site.seeing_arcsec))  # type: ignore[no-any-return]
+    finally:
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+async def _play(loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float) -> dict[str, Any]:
+    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec)
+    try:
+        return await played.run()
+    finally:
+        played.close()
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def _script(words: argparse.Namespace) -> Script:
+    try:
+        night = Night.parse(words.date)
+    except ValueError as fault:
+        raise InputInvalid(f"--date {words.date!r} is no date; write for instance 2026-12-14") from fault
+    size = SMALL if words.small else (1936, 1096, 2.9)
+    return Script(words.site, night, Play(words.seed, words.weather, *size))
+
+
+def main(words: argparse.Namespace) -> int:
+    """The verb `astrod night`; returns the exit code: 1 when an invariant was broken."""
+    systemd.start_log("info" if getattr(words, "verbose", False) else "error")
+    script = _script(words)
+    keep = Path(words.keep).resolve() if words.keep else None
+    folder = keep or Path(tempfile.mkdtemp(prefix="astrod-night-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        summary = play(script, folder)
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps(summary) if words.json else _told(summary))
+    return 1 if summary["invariants_broken"] else 0
+
+
+def _told(summary: dict[str, Any]) -> str:
+    frames, minutes, requests = summary["frames"], summary["dark_minutes"], summary["requests"]
+    dark = sum(minutes.values()) or 1.0
+    causes = ", ".join(f"{cause} {value:.0f} min ({100 * value / dark:.0f} %)" for cause, value in minutes.items())
+    lines = [
+        f"Night of {summary['night']} at {summary['site']}, {summary['weather']}, seed {summary['seed']}",
+        "  frames    {taken} taken, {kept} kept, {rejected} rejected, {retaken} taken again".format(**frames),
+        f"  dark      {causes}",
+        "  requests  {done} done, {partial} begun, {untouched} untouched".format(**requests),
+        f"  closed    {len(summary['closures'])} times",
+        *(f"            {why}" for why in summary["closures"]),
+        f"  played in {summary['wall_s']} s; trace {summary['trace_sha256'][:16]}",
+    ]
+    lines += [f"  BROKEN    {what}" for what in summary["invariants_broken"]]
+    return "\n".join(lines)

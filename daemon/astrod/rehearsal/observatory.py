@@ -1,0 +1,168 @@
+"""The rehearsal's observatory, written as a configuration that an owner could have written."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from astrod.rehearsal.sites import KnownSite
+
+Weather = Literal["clear", "mixed", "cloudy"]
+
+_SITE = """\
+# A rehearsal of astrod at {title}.
+
+[site]
+name = "{name}"
+title = "{title}"
+latitude_deg = {latitude}
+longitude_deg = {longitude}
+height_m = {height}
+
+[roof]
+address = "{roof}"
+
+[[weather]]
+name = "station"
+address = "{weather}"
+poll_s = {poll}
+stale_s = {stale}
+safe_after_s = {safe_after}
+limits = [
+  {{ name = "wind_m_s", high = 15.0, margin = 2.0 }},
+  {{ name = "rain_mm_h", high = 0.0 }},{more_limits}
+]
+
+[[rig]]
+name = "main"
+
+[rig.mount]
+address = "{mount}"
+settle_s = {settle}
+
+[[rig.train]]
+name = "main"
+focal_length_mm = {focal_length}
+aperture_mm = {aperture}
+wheel = "{wheel}"
+
+[rig.train.camera]
+address = "{camera}"
+readout_s = 1.0{cooling}
+
+[rig.train.focuser]
+address = "{focuser}"
+step = {focus_step}
+
+[night]
+focus_at_start = {focus_at_start}
+refocus_every_min = {refocus}
+{night}
+[storage]
+data_dir = "data"
+spool_dir = "{spool}"
+
+[daemon]
+run_dir = "run"
+"""
+
+_SIMULATOR = """
+[simulator]
+seed = {seed}
+weather = "{scenario}"
+width_px = {width}
+height_px = {height}
+pixel_um = {pixel}
+"""
+
+_SIM_LIMITS = """
+  { name = "gust_m_s", high = 20.0, margin = 2.0 },
+  { name = "humidity_percent", high = 92.0, margin = 3.0 },
+  { name = "cloud_percent", high = 85.0, margin = 10.0 },"""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What to rehearse: the seed and the weather of the simulated sky, and the camera's size."""
+
+    seed: int = 1
+    weather: Weather = "clear"
+    width_px: int = 1936
+    height_px: int = 1096
+    pixel_um: float = 2.9
+
+
+def write_simulated(folder: Path, site: KnownSite, play: Play, spool: Path, hurry: bool = False) -> None:
+    """A simulated observatory's configuration at `folder`. `hurry` trusts a clear sky within seconds (demo)."""
+    place = site.place
+    text = _SITE.format(
+        title=f"{site.title} (simulated)",
+        name=site.name,
+        latitude=place.latitude_deg,
+        longitude=place.longitude_deg,
+        height=place.height_m,
+        roof="sim://roof",
+        weather="sim://weather",
+        poll=1.0 if hurry else 10.0,
+        stale=60.0,
+        safe_after=5.0 if hurry else 300.0,
+        more_limits=_SIM_LIMITS,
+        mount="sim://mount",
+        settle=2.0,
+        focal_length=400.0,
+        aperture=80.0,
+        wheel="sim://wheel",
+        camera="sim://camera",
+        cooling="\ncool_to_c = -10.0",
+        focuser="sim://focuser",
+        focus_step=60,
+        focus_at_start="false" if hurry else "true",
+        refocus=90.0,
+        night="",
+        spool=spool,
+    )
+    text += _SIMULATOR.format(
+        seed=play.seed, scenario=play.weather, width=play.width_px, height=play.height_px, pixel=play.pixel_um
+    )
+    _write(folder, text)
+
+
+def write_indi(
+    folder: Path, site: KnownSite, port: int, spool: Path, night: str = "", safe_after_s: float = 5.0
+) -> None:
+    """The same at Debian's INDI simulators behind an indiserver at `port`. `night` adds lines to [night]."""
+    place, server = site.place, f"indi://localhost:{port}"
+    text = _SITE.format(
+        title=f"{site.title} (INDI simulators)",
+        name=site.name,
+        latitude=place.latitude_deg,
+        longitude=place.longitude_deg,
+        height=place.height_m,
+        roof=f"{server}/Dome Simulator",
+        weather=f"{server}/Weather Simulator",
+        poll=1.0,
+        stale=150.0,
+        safe_after=safe_after_s,
+        more_limits="",
+        mount=f"{server}/Telescope Simulator",
+        settle=1.0,
+        focal_length=900.0,
+        aperture=120.0,
+        wheel=f"{server}/Filter Simulator",
+        camera=f"{server}/CCD Simulator",
+        cooling="",
+        focuser=f"{server}/Focuser Simulator",
+        focus_step=2000,
+        focus_at_start="false",
+        refocus=0.0,
+        night=night,
+        spool=spool,
+    )
+    _write(folder, text)
+
+
+def _write(folder: Path, text: str) -> None:
+    targets = folder / "targets.d"
+    targets.mkdir(parents=True, exist_ok=True)
+    (folder / "astrod.toml").write_text(text)
+    shutil.copy(Path(__file__).with_name("targets.toml"), targets / "rehearsal.toml")

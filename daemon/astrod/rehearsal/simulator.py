@@ -1,0 +1,135 @@
+"""The simulated observatory for a configuration: what stands behind its `sim://` addresses."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from astrod.config.load import Loaded
+from astrod.config.settings import SimulatorSettings
+from astrod.domain.site import Rig, Site, Train
+from astrod.errors import TellOperator
+from astrod.runtime.clock import Clock, WallClock
+from astrod_drivers.address import parse
+from astrod_drivers.sim.scene import Optics, Sensor
+from astrod_drivers.sim.setup import (
+    CameraSetup,
+    CoolerSetup,
+    FocuserSetup,
+    MountSetup,
+    ObservatorySetup,
+    RoofSetup,
+    TrainSetup,
+    WheelSetup,
+)
+
+log = logging.getLogger(__name__)
+
+SERVE_S = 20.0
+
+
+def _simulated(address: str | None) -> str | None:
+    """The device's name in the observatory; None for no device, or a real one."""
+    if address is None:
+        return None
+    parsed = parse(address)
+    return parsed.device if parsed.scheme == "sim" else None
+
+
+def simulated_addresses(site: Site) -> list[str]:
+    """All `sim://` addresses of a site."""
+    addresses = [site.roof.address if site.roof else None, *(source.address for source in site.weather)]
+    for rig in site.rigs:
+        addresses.append(rig.mount.address)
+        for train in rig.trains:
+            addresses += [train.camera.address, train.focuser.address if train.focuser else None, train.wheel]
+    return [address for address in addresses if _simulated(address) and address]
+
+
+def _train(train: Train, settings: SimulatorSettings, start_error: int) -> TrainSetup | None:
+    camera = _simulated(train.camera.address)
+    if camera is None:
+        return None
+    focuser = _simulated(train.focuser.address) if train.focuser else None
+    wheel = _simulated(train.wheel)
+    bayer = None if train.camera.bayer in (None, "mono") else train.camera.bayer
+    sensor = Sensor(settings.width_px, settings.height_px, settings.pixel_um, bayer=bayer)
+    shifts = WheelSetup().focus_shift_um
+    return TrainSetup(
+        optics=Optics(train.focal_length_mm, train.aperture_mm),
+        camera=CameraSetup(
+            name=camera, sensor=sensor, cooler=CoolerSetup() if train.camera.cool_to_c is not None else None
+        ),
+        focuser=FocuserSetup(name=focuser, start_error=start_error) if focuser else None,
+        wheel=WheelSetup(wheel, settings.filters, focus_shift_um=(shifts * 3)[: len(settings.filters)])
+        if wheel
+        else None,
+    )
+
+
+def _mount(rig: Rig, settings: SimulatorSettings, start_error: int) -> MountSetup | None:
+    name = _simulated(rig.mount.address)
+    if name is None:
+        return None
+    trains = [_train(train, settings, start_error) for train in rig.trains]
+    return MountSetup(name=name, kind=rig.mount.kind, trains=tuple(train for train in trains if train))
+
+
+def setup_of(loaded: Loaded, seeing_arcsec: float = 2.0, start_error: int = 60) -> ObservatorySetup:
+    """The observatory behind a configuration's `sim://` addresses; `start_error` is how far from focus it starts."""
+    site, settings = loaded.site, loaded.settings.simulator
+    roof = _simulated(site.roof.address) if site.roof else None
+    sources = [name for source in site.weather if (name := _simulated(source.address))]
+    mounts = [_mount(rig, settings, start_error) for rig in site.rigs]
+    return ObservatorySetup(
+        seed=settings.seed,
+        latitude_deg=site.place.latitude_deg,
+        longitude_deg=site.place.longitude_deg,
+        height_m=site.place.height_m,
+        scenario=settings.weather,
+        seeing_arcsec=seeing_arcsec,
+        roof=RoofSetup(roof) if roof else None,
+        weather=sources[0] if sources else None,
+        safety_monitor=None,
+        mounts=tuple(mount for mount in mounts if mount),
+    )
+
+
+@asynccontextmanager
+async def served(loaded: Loaded, socket: Path, offset_us: int = 0) -> AsyncIterator[None]:
+    """The observatory as a process of its own while the block lasts. It outlives a killed daemon, as hardware does."""
+    clock = WallClock(offset_us)
+    if not await _answers(socket):
+        await _start(loaded, socket, offset_us, clock)
+    yield
+
+
+async def _answers(socket: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _start(loaded: Loaded, socket: Path, offset_us: int, clock: Clock) -> None:
+    settings = loaded.settings
+    for folder in (settings.daemon.run_dir, settings.storage.spool_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    setup = settings.daemon.run_dir / "simulator.json"
+    setup.write_text(setup_of(loaded).to_json())
+    gate = settings.daemon.run_dir / "epoch"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "astrod_drivers.sim.serve", "--socket", str(socket), "--setup", str(setup)),
+        *("--spool", str(settings.storage.spool_dir), "--gate", str(gate), "--offset-s", str(offset_us / 1e6)),
+        start_new_session=True,
+    )
+    deadline_s = clock.monotonic_s() + SERVE_S
+    while not await _answers(socket):
+        if process.returncode is not None or clock.monotonic_s() > deadline_s:
+            raise TellOperator("the simulated observatory did not start; its own message stands above")
+        await clock.sleep(0.1)

@@ -1,0 +1,155 @@
+"""One device as the rig sees it: its session, whether it is there, and calls that cannot hang.
+
+The one place where a driver's errors become the daemon's.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
+
+from astrod.errors import AstrodError, GoSafe, OutcomeUnknown, RecoverDevice, Replan
+from astrod.runtime.clock import Clock
+from astrod_drivers.errors import CommandRefused, DeadlineMissed, DriverError, PermitRefused
+from astrod_drivers.protocols import Device
+
+log = logging.getLogger(__name__)
+
+D = TypeVar("D", bound=Device)
+D_co = TypeVar("D_co", bound=Device, covariant=True)
+T = TypeVar("T")
+
+RETRY_S = (1.0, 2.0, 5.0, 10.0, 20.0)
+"""Waits between attempts to reach a device that is gone; the last one is repeated."""
+CONNECT_S = 20.0
+
+
+class Session(Protocol[D_co]):
+    """A killable path to one device (`astrod_drivers.session`, or the simulator in this process)."""
+
+    @property
+    def device(self) -> D_co: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def start(self, deadline_s: float) -> None: ...
+
+    async def kill(self) -> None: ...
+
+
+class DirectSession(Generic[D]):
+    """A device in this very process, for nights on the simulated clock."""
+
+    def __init__(self, device: D) -> None:
+        self._device = device
+
+    @property
+    def device(self) -> D:
+        return self._device
+
+    @property
+    def alive(self) -> bool:
+        return True
+
+    async def start(self, deadline_s: float) -> None:
+        """Nothing to start."""
+
+    async def kill(self) -> None:
+        """Nothing to kill."""
+
+
+class Port(Generic[D]):
+    """A configured device. `up` says whether the last word from it was a good one; `detail` says why not."""
+
+    def __init__(self, name: str, kind: str, address: str, session: Session[D], clock: Clock) -> None:
+        self.name = name
+        self.kind = kind
+        self.address = address
+        self.up = False
+        self.detail = "not connected yet"
+        self.since_us = clock.now_us()
+        self._session = session
+        self._clock = clock
+        self._lost = asyncio.Event()
+        self._lost.set()
+        self._found = asyncio.Event()
+        self._restore: list[Callable[[D], Awaitable[None]]] = []
+
+    def on_connect(self, restore: Callable[[D], Awaitable[None]]) -> None:
+        """Run `restore` after each connection, to put back what a device forgets (site, cooler…)."""
+        self._restore.append(restore)
+
+    def _mark(self, up: bool, detail: str) -> None:
+        if up != self.up:
+            log.log(logging.INFO if up else logging.WARNING, "%s (%s): %s", self.name, self.address, detail)
+            self.since_us = self._clock.now_us()
+        self.up, self.detail = up, detail
+        (self._found if up else self._lost).set()
+        (self._lost if up else self._found).clear()
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(CONNECT_S):
+            if not self._session.alive:
+                await self._session.start(CONNECT_S)
+            await self._session.device.connect()
+            for restore in self._restore:
+                await restore(self._session.device)
+
+    async def keep(self) -> None:
+        """Connect, and reconnect whenever the device is lost, for ever. Run as a task of its own."""
+        attempt = 0
+        while True:
+            await self._lost.wait()
+            try:
+                await self._connect()
+            except (DriverError, AstrodError, TimeoutError, OSError) as fault:
+                self._mark(False, str(fault) or f"no connection within {CONNECT_S:g} s")
+                await self._session.kill()
+                await self._clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                attempt += 1
+            else:
+                self._mark(True, "connected")
+                attempt = 0
+
+    async def found(self, within_s: float) -> bool:
+        """Wait until the device is there; False when it is not within that time."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._found.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def call(self, what: str, action: Callable[[D], Awaitable[T]], deadline_s: float = 10.0) -> T:
+        """`action(device)`, with a deadline. `what` names it in errors ("slew to M31").
+
+        Raises RecoverDevice when the device is gone (it is reconnected meanwhile), OutcomeUnknown when the
+        deadline passed, Replan when the device refused, GoSafe when the permit is over.
+        """
+        if not self.up:
+            raise RecoverDevice(self.name, f"cannot {what}: {self.detail}")
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await action(self._session.device)
+        except (TimeoutError, DeadlineMissed) as fault:
+            self._mark(False, f"{what} took over {deadline_s:g} s")
+            await self._session.kill()
+            raise OutcomeUnknown(self.name, f"{what}: no answer within {deadline_s:g} s") from fault
+        except PermitRefused as fault:
+            raise GoSafe(f"{self.name}: {what} refused: the site is no longer safe") from fault
+        except CommandRefused as fault:
+            raise Replan(f"{self.name}: {what} refused: {fault}") from fault
+        except DriverError as fault:
+            self._mark(False, str(fault))
+            raise RecoverDevice(self.name, f"{what}: {fault}") from fault
+
+    async def release(self) -> None:
+        """Let go of the device; it stays as it is."""
+        if self.up:
+            try:
+                async with asyncio.timeout(5.0):
+                    await self._session.device.disconnect()
+            except (TimeoutError, DriverError) as fault:
+                log.warning("%s: did not disconnect in order: %s", self.name, fault)
+        await self._session.kill()

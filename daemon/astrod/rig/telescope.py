@@ -1,0 +1,160 @@
+"""A rig: one mount and its trains, as the activities use them. Pointing, filters, temperatures.
+
+Each method is one thing an observer would say; each raises the daemon's errors (`Port.call`).
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from astrod.domain.site import Rig, Train
+from astrod.domain.sphere import separation_deg
+from astrod.errors import OutcomeUnknown, RecoverDevice, Replan
+from astrod.rig.leases import Leases
+from astrod.rig.port import Port
+from astrod.rig.waiting import until
+from astrod.runtime.clock import Clock
+from astrod_drivers.protocols import Camera, FilterWheel, Focuser, Mount, MountState, Permit
+
+log = logging.getLogger(__name__)
+
+AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel]
+
+FILTER_S = 60.0
+FOCUS_MOVE_S = 120.0
+COOL_WITHIN_C = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainPorts:
+    """The devices of a train; None where none is configured."""
+
+    setup: Train
+    camera: Port[Camera]
+    focuser: Port[Focuser] | None = None
+    wheel: Port[FilterWheel] | None = None
+
+
+class Telescope:
+    """One rig's devices, and who holds them."""
+
+    def __init__(self, setup: Rig, mount: Port[Mount], trains: Mapping[str, TrainPorts], clock: Clock) -> None:
+        self.setup = setup
+        self.mount = mount
+        self.trains = trains
+        self.leases = Leases()
+        self._clock = clock
+
+    def device_names(self) -> tuple[str, ...]:
+        """Everything on this rig, for activities that need all of it."""
+        return (self.mount.name, *(train.camera.name for train in self.trains.values()))
+
+    def ports(self) -> dict[str, AnyPort]:
+        """Every device of this rig by its name."""
+        found: list[AnyPort] = [self.mount]
+        for train in self.trains.values():
+            found += [port for port in (train.camera, train.focuser, train.wheel) if port is not None]
+        return {port.name: port for port in found}
+
+    async def read_mount(self) -> MountState:
+        """Where the mount points now, ICRS."""
+        return await self.mount.call("read the mount", lambda mount: mount.read())
+
+    async def unpark(self, permit: Permit) -> None:
+        """Unpark the mount if it is parked."""
+        if (await self.read_mount()).parked:
+            await self.mount.call("unpark", lambda mount: mount.unpark(permit))
+            await until(
+                self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, self.setup.mount.park_s
+            )
+
+    async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> MountState:
+        """Slew, wait, settle, and check by reading back that the mount tracks where it was sent.
+
+        Raises Replan when it reports another place or does not track: another target may do better.
+        """
+        await self.mount.call("slew", lambda mount: mount.slew(ra_deg, dec_deg, permit), deadline_s=20.0)
+        state = await until(
+            self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
+        )
+        if not state.tracking:
+            await self.mount.call("track", lambda mount: mount.set_tracking(True))
+        await self._clock.sleep(self.setup.mount.settle_s)
+        state = await self.read_mount()
+        off_arcmin = 60.0 * separation_deg(ra_deg, dec_deg, state.ra_deg, state.dec_deg)
+        if off_arcmin > self.setup.mount.on_target_arcmin or not state.tracking:
+            said = f"{off_arcmin:.0f}' from where it was sent" if state.tracking else "not tracking"
+            raise Replan(f"{self.mount.name}: after the slew it is {said}")
+        return state
+
+    async def check_tracking(self) -> None:
+        """Make sure that the mount tracks. Raises Replan when it cannot be made to."""
+        if (await self.read_mount()).tracking:
+            return
+        log.warning("%s was not tracking; switched on again", self.mount.name)
+        await self.mount.call("track", lambda mount: mount.set_tracking(True))
+        if not (await self.read_mount()).tracking:
+            raise Replan(f"{self.mount.name} does not track")
+
+    async def select_filter(self, train: str, name: str | None) -> None:
+        """Turn the wheel to `name`; nothing to do without a wheel or a wish. Raises Replan for unknown names."""
+        wheel = self.trains[train].wheel
+        if wheel is None or name is None:
+            return
+        if (await wheel.call("read the wheel", lambda device: device.read())).filter == name:
+            return
+        await wheel.call(f"select filter {name}", lambda device: device.select(name))
+        await until(
+            self._clock,
+            wheel.name,
+            f"select filter {name}",
+            lambda: wheel.call("read the wheel", lambda device: device.read()),
+            lambda state: not state.moving and state.filter == name,
+            FILTER_S,
+        )
+
+    async def move_focus(self, train: str, position: int) -> None:
+        """Move the focuser, always ending from the same side so that backlash does not matter."""
+        focuser, setup = self.trains[train].focuser, self.trains[train].setup.focuser
+        if focuser is None or setup is None:
+            raise Replan(f"train {train} has no focuser")
+        current = (await focuser.call("read the focuser", lambda device: device.read())).position
+        if setup.backlash and position < current:
+            await self._move_focuser(focuser, max(0, position - setup.backlash))
+        await self._move_focuser(focuser, position)
+
+    async def _move_focuser(self, focuser: Port[Focuser], position: int) -> None:
+        await focuser.call(f"move to {position}", lambda device: device.move(position))
+        await until(
+            self._clock,
+            focuser.name,
+            f"move to {position}",
+            lambda: focuser.call("read the focuser", lambda device: device.read()),
+            lambda state: not state.moving and abs(state.position - position) <= 1,
+            FOCUS_MOVE_S,
+        )
+
+    async def cool(self, warm: bool) -> None:
+        """Set each camera's cooler to its configured temperature, or off at the end of the night (`warm`)."""
+        for train in self.trains.values():
+            target_c = train.setup.camera.cool_to_c
+            if target_c is not None:
+                wanted = None if warm else target_c
+                await train.camera.call("cool", lambda camera, wanted=wanted: camera.cool(wanted))  # type: ignore[misc]
+
+    async def is_cold(self, train: str) -> bool:
+        """Whether the camera is at its temperature; True where none is configured or it does not tell."""
+        target_c = self.trains[train].setup.camera.cool_to_c
+        if target_c is None:
+            return True
+        state = await self.trains[train].camera.call("read the camera", lambda camera: camera.read())
+        return state.temperature_c is None or math.fabs(state.temperature_c - target_c) <= COOL_WITHIN_C
+
+    async def abort(self) -> None:
+        """Abort exposures on all trains; devices that are gone are left to their reconnection."""
+        for train in self.trains.values():
+            try:
+                await train.camera.call("abort", lambda camera: camera.abort())
+            except (RecoverDevice, OutcomeUnknown, Replan) as fault:
+                log.warning("abort: %s", fault)

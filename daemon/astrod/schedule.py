@@ -1,0 +1,241 @@
+"""What comes next: keeps the plan fresh, and decides at each exposure.
+
+The plan is made in a worker and is advice; `choose` takes it or leaves it (`planning.current`). What a verdict
+changes (a frame to be re-taken, a target refused) is told here, and a new plan is then made in the background
+while the rig goes on with the old one.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from astrod.domain.darkness import DarkTime
+from astrod.domain.exposure import Intent
+from astrod.domain.instant import MINUTE_US, SECOND_US
+from astrod.domain.plan import Choice, Plan, Progress, progress
+from astrod.domain.site import Rig, Site
+from astrod.domain.target import Target
+from astrod.errors import AstrodError
+from astrod.health import Health
+from astrod.journey import Outcome
+from astrod.planning.current import Situation, needs_replan, next_exposure
+from astrod.planning.problem import Outlook, Problem, RigState
+from astrod.recording import Recording
+from astrod.runtime.clock import Clock
+from astrod.runtime.offload import Cost, Offload
+from astrod.runtime.trace import Trace
+
+log = logging.getLogger(__name__)
+
+LANE = "plan"
+COST = Cost(modelled_s=1.5, deadline_s=60.0)
+BAN_US = 20 * MINUTE_US
+REPLAN_US = 2 * MINUTE_US
+SOON_US = 30 * SECOND_US
+DAWN_MARGIN_US = 10 * SECOND_US
+FLIP_S = 30.0
+
+
+def plan_night(problem: Problem, outlook: Outlook | None) -> tuple[Plan, Outlook]:
+    """In the worker: the plan and what it was made under. Imported there, so that this process stays small."""
+    from astrod.planning.sky import foresee
+    from astrod.planning.solve import make_plan
+
+    seen = foresee(problem) if outlook is None else outlook
+    return make_plan(problem, seen), seen
+
+
+def rig_state(rig: Rig) -> RigState:
+    """A rig's overheads, as the planner wants them, from its configuration."""
+    return RigState(
+        name=rig.name,
+        trains=tuple(train.name for train in rig.trains),
+        mount=rig.mount.kind,
+        readout_s=max(train.camera.readout_s for train in rig.trains),
+        settle_s=rig.mount.settle_s,
+        flip_s=FLIP_S if rig.mount.kind == "equatorial" else 0.0,
+    )
+
+
+class Schedule:
+    """The plan of one site's night and the state of its requests."""
+
+    def __init__(
+        self,
+        site: Site,
+        targets: Sequence[Target],
+        offload: Offload,
+        recording: Recording,
+        health: Health,
+        trace: Trace,
+        clock: Clock,
+        work: float = 0.5,
+    ) -> None:
+        self._site, self._offload, self._recording = site, offload, recording
+        self._health, self._trace, self._clock, self._work = health, trace, clock, work
+        self.targets = tuple(targets)
+        self._rigs = {rig.name: rig_state(rig) for rig in site.rigs}
+        self._kept: dict[str, int] = {}
+        self._pending: dict[str, int] = {}
+        self._given_up: dict[str, int] = {}
+        self._retakes: dict[str, deque[str]] = {}
+        self._banned: dict[str, tuple[int, str]] = {}
+        self._kept_since_plan: dict[str, int] = {}
+        self._dark = DarkTime(0, 0, 0)
+        self._replanning: asyncio.Task[None] | None = None
+        self._refreshed_us = 0
+        self.plan = Plan(clock.now_us(), "dispatch", ())
+        self.outlook: Outlook | None = None
+        self.idle_because = "no plan yet"
+
+    # -- the plan --------------------------------------------------------------------------------------------
+
+    async def begin_night(self, dark: DarkTime) -> None:
+        """Take up a night: what was kept before counts, and a first plan is made."""
+        self._dark, self.outlook = dark, None
+        self._banned.clear()
+        self._given_up.clear()
+        self._kept = dict(await self._recording(lambda archive: archive.kept_counts()))
+        if dark.dawn_us > self._clock.now_us():
+            await self.replan("the night begins")
+
+    def take_targets(self, targets: Sequence[Target]) -> None:
+        """The configuration was reloaded; the plan is made anew."""
+        self.targets, self.outlook = tuple(targets), None
+        self.refresh("the targets changed")
+
+    def refresh(self, reason: str) -> None:
+        """Make a new plan in the background, unless one is being made."""
+        if self._replanning is None or self._replanning.done():
+            self._replanning = asyncio.create_task(self.replan(reason), name="replan")
+
+    async def replan(self, reason: str) -> None:
+        """Make a new plan now. A failure leaves the old plan, and dispatch, in force."""
+        problem, self._refreshed_us = self._problem(), self._clock.now_us()
+        try:
+            plan, outlook = await self._offload.run(LANE, COST, plan_night, problem, self.outlook)
+            await self._recording(lambda archive: archive.save_plan(plan))
+        except (AstrodError, ValueError) as fault:
+            self._health.found("AST-403", f"no new plan ({reason}): {fault}")
+            return
+        self._health.mended("AST-403")
+        self.plan, self.outlook = plan, outlook
+        self._kept_since_plan = {}
+        self._trace.note("plan", why=reason, by=plan.by, slots=len(plan.slots), capped=plan.capped)
+
+    def _problem(self) -> Problem:
+        return Problem(
+            place=self._site.place,
+            rigs=tuple(self._rigs.values()),
+            targets=self.targets,
+            now_us=self._clock.now_us(),
+            end_us=self._dark.dawn_us - DAWN_MARGIN_US,
+            dusk_us=self._dark.dusk_us,
+            remaining=self.remaining(),
+            horizon=self._site.horizon,
+            min_altitude_deg=self._site.min_altitude_deg,
+            work=self._work,
+        )
+
+    # -- the decision ----------------------------------------------------------------------------------------
+
+    def choose(self, rig: str) -> Choice | None:
+        """What a rig should expose now; None, and `idle_because`, when there is nothing."""
+        now_us = self._clock.now_us()
+        if self.outlook is None:
+            self.idle_because = "no plan yet"
+            if now_us - self._refreshed_us > REPLAN_US:
+                self.refresh("there is none")
+            return None
+        situation = Situation(self._problem(), self.outlook, self._bans(now_us))
+        reason = needs_replan(self.plan, situation, self._kept_since_plan, now_us)
+        if reason is not None and now_us - self._refreshed_us > REPLAN_US:
+            self.refresh(reason)
+        turn = next_exposure(self.plan, situation, rig, now_us)
+        if turn is None:
+            self.idle_because = "no request can be observed now"
+            return None
+        if turn.leave_us - now_us > SOON_US:
+            self.idle_because = f"waiting for {turn.choice.target}"
+            return None
+        return turn.choice
+
+    def _bans(self, now_us: int) -> dict[str, str]:
+        self._banned = {name: ban for name, ban in self._banned.items() if ban[0] > now_us}
+        return {name: why for name, (_, why) in self._banned.items()}
+
+    # -- what happened ---------------------------------------------------------------------------------------
+
+    def stands(self, rig: str, pointing: tuple[float, float] | None, filter_name: str | None) -> None:
+        """Where a rig points now and its filter."""
+        self._rigs[rig] = replace(self._rigs[rig], pointing=pointing, filter=filter_name)
+
+    def refuse(self, target: str, why: str) -> None:
+        """Leave a target alone for a while."""
+        self._banned[target] = (self._clock.now_us() + BAN_US, why)
+        self.refresh(f"{target} refused")
+
+    def begun(self, intent: Intent) -> None:
+        """An exposure of a request is under way."""
+        if intent.request is not None:
+            self._pending[intent.request] = self._pending.get(intent.request, 0) + 1
+            if intent.retake_of is not None:
+                self._retakes[intent.request].popleft()
+
+    def lost(self, intent: Intent) -> None:
+        """It brought no frame."""
+        self._settle(intent)
+
+    def settled(self, outcome: Outcome) -> None:
+        """Its frame was judged."""
+        intent = outcome.intent
+        self._settle(intent)
+        if intent.request is None:
+            return
+        if outcome.kept:
+            self._kept[intent.request] = self._kept.get(intent.request, 0) + 1
+            self._kept_since_plan[intent.request] = self._kept_since_plan.get(intent.request, 0) + 1
+        elif outcome.consequence == "retake_once" and intent.retake_of is not None:
+            self._given_up[intent.request] = self._given_up.get(intent.request, 0) + 1
+        else:
+            self._retakes.setdefault(intent.request, deque()).append(str(intent.id))
+            if self._clock.now_us() - self._refreshed_us > REPLAN_US:
+                self.refresh(f"{intent.id} must be taken again")
+
+    def _settle(self, intent: Intent) -> None:
+        if intent.request is not None:
+            self._pending[intent.request] = max(0, self._pending.get(intent.request, 0) - 1)
+
+    def retake_of(self, request: str) -> str | None:
+        """The rejected exposure that the next one of this request makes up for."""
+        waiting = self._retakes.get(request)
+        return waiting[0] if waiting else None
+
+    def remaining(self) -> dict[str, int]:
+        """Frames still to be begun for each request: what is kept, under way or given up is not wanted."""
+        return {
+            request.id: max(
+                0,
+                request.count
+                - self._kept.get(request.id, 0)
+                - self._pending.get(request.id, 0)
+                - self._given_up.get(request.id, 0),
+            )
+            for target in self.targets
+            for request in target.requests
+        }
+
+    @property
+    def kept(self) -> Mapping[str, int]:
+        """Frames kept of each request, over all nights."""
+        return self._kept
+
+    def tally(self) -> dict[Progress, int]:
+        """How many requests are done, partial, untouched."""
+        counts: dict[Progress, int] = {"done": 0, "partial": 0, "untouched": 0}
+        for target in self.targets:
+            for request in target.requests:
+                counts[progress(self._kept.get(request.id, 0), request.count)] += 1
+        return counts

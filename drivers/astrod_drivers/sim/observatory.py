@@ -1,0 +1,247 @@
+"""A simulated observatory: one sky, one weather, and the devices that live under them.
+
+    observatory = Observatory(ObservatorySetup(), clock, gate, spool, renderer)
+    mount = observatory.device("mount")
+
+All time comes from the clock it is given, and nothing moves by itself: each device's state is a function of
+time, so a whole night on a simulated clock repeats exactly.
+"""
+
+import difflib
+import math
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from astrod_drivers.errors import DeviceMissing
+from astrod_drivers.protocols import Aperture, Clock, Device, Gate, Shot
+from astrod_drivers.sim import ephemeris, light
+from astrod_drivers.sim.camera import Renderer, SimCamera
+from astrod_drivers.sim.focuser import SimFocuser
+from astrod_drivers.sim.mount import MountTruth, SimMount
+from astrod_drivers.sim.roof import SimRoof
+from astrod_drivers.sim.scene import Event, Pointing, Scene, Sensor, Streak, filter_named
+from astrod_drivers.sim.setup import ObservatorySetup, PlantedTransient, TrainSetup
+from astrod_drivers.sim.station import SimSafetyMonitor, SimWeather, lights
+from astrod_drivers.sim.weather import Climate, Conditions
+from astrod_drivers.sim.wheel import SimWheel
+
+_STEADY_SAMPLES, _UNSTEADY_SAMPLES = 9, 97
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is really so at an instant, for a referee. Names are the devices'; `exposing` says whose shutter
+    is open.
+
+    Without a roof `aperture` is open.
+    """
+
+    utc_us: int
+    sun_altitude_deg: float
+    aperture: Aperture
+    roof_open: float
+    weather: Conditions
+    mounts: dict[str, MountTruth]
+    exposing: dict[str, bool]
+    focus_error_um: dict[str, float]
+
+
+class Train:
+    """A camera with what is in front of it, and what they see together."""
+
+    def __init__(self, observatory: "Observatory", mount: SimMount, setup: TrainSetup) -> None:
+        self._observatory = observatory
+        self._mount = mount
+        self._setup = setup
+        self._seed = observatory.setup.seed
+        clock, climate = observatory.clock, observatory.climate
+        self.focuser = SimFocuser(setup.focuser, climate, clock) if setup.focuser else None
+        self.wheel = SimWheel(setup.wheel, clock) if setup.wheel else None
+        camera = replace(setup.camera, sensor=self._own(setup.camera.sensor))
+        self.camera = SimCamera(
+            camera, climate, self.look, observatory.render, clock, observatory.gate, observatory.spool
+        )
+
+    def _own(self, sensor: Sensor) -> Sensor:
+        """Two cameras of one model have different hot pixels."""
+        return replace(sensor, seed=sensor.seed * 65_537 + zlib.crc32(self._setup.camera.name.encode()) % 65_537)
+
+    def defocus_um(self, instant_us: int) -> float:
+        """Distance from best focus through the filter in the beam."""
+        if self.focuser is None:
+            return 0.0
+        return self.focuser.defocus_um(instant_us, self._filter(instant_us)[1])
+
+    def _filter(self, instant_us: int) -> tuple[str, float]:
+        return self.wheel.filter_at(instant_us) if self.wheel else (self._setup.fixed_filter, 0.0)
+
+    def look(self, start_us: int, shot: Shot, sensor: Sensor, temperature_c: float) -> Scene:
+        """The scene of an exposure, as far as is known now. See `camera.Look`."""
+        observatory, setup = self._observatory, self._observatory.setup
+        end_us = start_us + round(shot.exposure_s * 1e6)
+        middle_us = (start_us + end_us) // 2
+        aim = self._mount.truth(middle_us)
+        sky = observatory.climate.at(middle_us)
+        name, _ = self._filter(middle_us)
+        glass = filter_named(name)
+        sun_deg, moon = lights(setup.site, middle_us, aim.altitude_deg, aim.azimuth_deg)
+        return Scene(
+            seed=self._frame_seed(start_us),
+            exposure_s=shot.exposure_s,
+            pointings=self._path(start_us, end_us),
+            altitude_deg=aim.altitude_deg,
+            azimuth_deg=aim.azimuth_deg,
+            filter=glass,
+            optics=self._setup.optics,
+            sensor=sensor,
+            seeing_arcsec=sky.seeing_arcsec * ephemeris.airmass(aim.altitude_deg) ** 0.6,
+            jitter_arcsec=self._mount.setup.shake_arcsec * (1.0 + (sky.gust_m_s / 8.0) ** 2),
+            defocus_um=self.defocus_um(middle_us),
+            sky_mag_arcsec2=light.sky_mag_arcsec2(
+                setup.dark_sky_mag, aim.altitude_deg, sun_deg, moon, glass.extinction
+            ),
+            cloud=observatory.climate.cloud(start_us),
+            town_light=setup.town_light,
+            temperature_c=temperature_c,
+            binning=shot.binning,
+            light=shot.light,
+            roof_open=observatory.opening(middle_us) if aim.altitude_deg > 0.0 else 0.0,
+            events=self._events(start_us, end_us, sun_deg),
+        )
+
+    def _frame_seed(self, start_us: int) -> int:
+        return (self._seed * 1_000_003 + zlib.crc32(self._setup.camera.name.encode())) * 2**50 + start_us
+
+    def _path(self, start_us: int, end_us: int) -> tuple[Pointing, ...]:
+        """Where the axis pointed: a few samples of a steady mount, many of one that moved."""
+        count = _UNSTEADY_SAMPLES if self._mount.unsteady(start_us, end_us) else _STEADY_SAMPLES
+        count = count if end_us > start_us else 1
+        path = []
+        for k in range(count):
+            at = k / max(1, count - 1)
+            aim = self._mount.truth(start_us + round((end_us - start_us) * at))
+            turn_deg = (aim.rotation_deg + self._setup.rotation_deg) % 360.0
+            path.append(Pointing(at, aim.ra_deg, aim.dec_deg, turn_deg))
+        return tuple(path)
+
+    def _events(self, start_us: int, end_us: int, sun_deg: float) -> tuple[Event, ...]:
+        setup = self._observatory.setup
+        planted: list[Event] = [e.streak for e in setup.streaks if start_us <= e.at_us < max(end_us, start_us + 1)]
+        planted += [_moved(e, start_us) for e in setup.transients if e.from_us <= start_us]
+        return *planted, *self._satellites(start_us, end_us, sun_deg)
+
+    def _satellites(self, start_us: int, end_us: int, sun_deg: float) -> tuple[Streak, ...]:
+        """Satellites by chance: many while the Sun still lights them, few in the middle of the night."""
+        lit = 4.0 if sun_deg > -18.0 else 0.4 if sun_deg < -35.0 else 1.0
+        sequence = np.random.SeedSequence((abs(self._frame_seed(start_us)), 0x5A7))
+        random = np.random.Generator(np.random.PCG64(sequence))
+        hours = (end_us - start_us) / 3.6e9
+        number = int(random.poisson(self._observatory.setup.satellites_per_hour * lit * hours))
+        return tuple(_satellite(random) for _ in range(number))
+
+
+def _moved(planted: PlantedTransient, start_us: int) -> Event:
+    """A planted transient at its place when the exposure starts."""
+    star = planted.transient
+    hours = (start_us - planted.from_us) / 3.6e9
+    east_deg = star.ra_rate_arcsec_h * hours / 3600.0 / max(0.01, math.cos(math.radians(star.dec_deg)))
+    north_deg = star.dec_rate_arcsec_h * hours / 3600.0
+    return replace(star, ra_deg=(star.ra_deg + east_deg) % 360.0, dec_deg=star.dec_deg + north_deg)
+
+
+def _satellite(random: np.random.Generator) -> Streak:
+    """A line through a random point of the frame, in a random direction."""
+    angle, x, y = random.uniform(0.0, math.tau), random.uniform(0.1, 0.9), random.uniform(0.1, 0.9)
+    dx, dy = 1.6 * math.cos(angle), 1.6 * math.sin(angle)
+    flashing = bool(random.random() < 0.2)
+    return Streak(
+        float(x - dx),
+        float(y - dy),
+        float(x + dx),
+        float(y + dy),
+        mag=float(random.uniform(3.5, 7.5)),
+        rate_arcsec_s=float(random.uniform(500.0, 2500.0)),
+        tumble=float(random.uniform(0.5, 1.0)) if flashing else 0.1,
+        flashes=float(random.uniform(3.0, 20.0)),
+    )
+
+
+class Observatory:
+    """The devices of a setup, under one sky. `render` is awaited for each frame: it must leave the scene's
+    pixels at the path, as `render.save` does, and may do so in another process. Frames land in `spool`.
+    """
+
+    def __init__(self, setup: ObservatorySetup, clock: Clock, gate: Gate, spool: Path, render: Renderer) -> None:
+        self.setup = setup
+        self.clock = clock
+        self.gate = gate
+        self.spool = spool
+        self.render = render
+        self.climate = Climate(setup)
+        self._roof = SimRoof(setup.roof, clock, gate) if setup.roof else None
+        self._mounts: dict[str, SimMount] = {}
+        self._trains: list[Train] = []
+        self._devices: dict[str, Device] = {}
+        self._build()
+
+    def _build(self) -> None:
+        setup, site = self.setup, self.setup.site
+        for mount_setup in setup.mounts:
+            seed = setup.seed * 65_537 + zlib.crc32(mount_setup.name.encode()) % 65_537
+            mount = SimMount(mount_setup, site, seed, self.clock, self.gate)
+            self._mounts[mount_setup.name] = mount
+            self._devices[mount_setup.name] = mount
+            for train_setup in mount_setup.trains:
+                self._add_train(Train(self, mount, train_setup), train_setup)
+        if setup.roof and self._roof:
+            self._devices[setup.roof.name] = self._roof
+        if setup.weather:
+            self._devices[setup.weather] = SimWeather(self.climate, site, setup.dark_sky_mag, setup.seed, self.clock)
+        if setup.safety_monitor:
+            self._devices[setup.safety_monitor] = SimSafetyMonitor(self.climate, self.clock)
+
+    def _add_train(self, train: Train, setup: TrainSetup) -> None:
+        self._trains.append(train)
+        self._devices[setup.camera.name] = train.camera
+        if setup.focuser and train.focuser:
+            self._devices[setup.focuser.name] = train.focuser
+        if setup.wheel and train.wheel:
+            self._devices[setup.wheel.name] = train.wheel
+
+    def device(self, name: str) -> Device:
+        """The device of that name; it implements its kind's protocol. Raises DeviceMissing."""
+        found = self._devices.get(name)
+        if found is None:
+            near = difflib.get_close_matches(name, self._devices, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self._devices)}"
+            raise DeviceMissing(f"the simulated observatory has no device {name[:80]!r}; {hint}")
+        return found
+
+    def opening(self, instant_us: int) -> float:
+        """The share of the sky that the roof leaves free."""
+        return self._roof.opening(instant_us) if self._roof else 1.0
+
+    def truth(self) -> Truth:
+        """What is really so now."""
+        now_us = self.clock.now_us()
+        site = self.setup.site
+        sun_deg = ephemeris.altitude_deg(ephemeris.sun_radec_deg(now_us), now_us, site.latitude_deg, site.longitude_deg)
+        names = [(train.camera.setup.name, train) for train in self._trains]
+        return Truth(
+            now_us,
+            sun_deg,
+            self._roof.aperture(now_us) if self._roof else "open",
+            self.opening(now_us),
+            self.climate.at(now_us),
+            {name: mount.truth(now_us) for name, mount in self._mounts.items()},
+            {name: train.camera.shutter_open(now_us) for name, train in names},
+            {name: train.defocus_um(now_us) for name, train in names},
+        )
+
+    async def close(self) -> None:
+        """Drop what is being exposed and wait for renderings under way. Frames in the spool stay."""
+        for train in self._trains:
+            await train.camera.close()

@@ -1,0 +1,168 @@
+"""The quality model: is an exposure usable, and which fault does it show?
+
+The network sees the frame three ways: native tiles around its clearest sources (shape of the stars), the
+whole frame binned to 128 pixels (clouds, streaks), and classical measurements (numbers). All brightness is
+in units of the sky's own noise, so camera, gain and depth do not matter. Outputs are calibrated
+probabilities.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astrod_models.session import Session, open_session
+
+NAME = "quality"
+
+ISSUES = ("clouds", "trailing", "defocus", "streak")
+OUTPUTS = (*ISSUES, "usable")
+
+FEATURES = (
+    "log_stars",
+    "log_density",
+    "log_bright",
+    "log_top_signal",
+    "log_median_signal",
+    "shaped",
+    "log_fwhm",
+    "fwhm_spread",
+    "log_elongation",
+    "coherence",
+    "scatter",
+    "hollow",
+    "wings",
+    "sky_spread",
+    "sky_slope",
+    "sky_fine",
+    "noise_spread",
+    "patchy",
+    "empty",
+    "log_longest",
+    "log_long_count",
+    "log_hot",
+    "log_saturated",
+    "log_area",
+    "log_size",
+    "superpixel",
+)
+"""Names of the measurements that the model takes, in order; `astrod.measure` fills them."""
+
+TILES = 10
+TILE_PX = 48
+WHOLE_PX = 128
+WHOLE_CHANNELS = 3
+
+_CEILING = 1.0e6
+_FILLING = ((0.5, 0.5), (0.25, 0.25), (0.75, 0.75), (0.25, 0.75), (0.75, 0.25))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What the model is shown of a frame.
+
+    `above` is the sky-subtracted plane in units of its noise, float32 (height, width); `sky` the background
+    map less its median, same units, any coarser shape; `x`, `y` the sources worth a tile, best first, pixels
+    of the plane; `features` holds FEATURES by name.
+    """
+
+    above: NDArray[np.float32]
+    sky: NDArray[np.float64]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    features: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Calibrated probabilities: of each issue, and that an owner would keep the frame."""
+
+    issues: Mapping[str, float]
+    usable: float
+
+    @property
+    def score(self) -> float:
+        """0 to 100: the chance in percent that the frame is usable."""
+        return 100.0 * self.usable
+
+
+class Quality:
+    """The quality model in force; raises card.WeightsRefusedError when there is none to trust."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Load from `folder`, or from astrod's own weights."""
+        self._session: Session = open_session(NAME, folder)
+        self.title = self._session.card.title
+        self.thresholds = self._session.card.thresholds
+
+    def __call__(self, view: View) -> Answer:
+        """Judge one frame."""
+        tiles, whole, features = prepare(view)
+        feeds = {"tiles": tiles[None], "whole": whole[None], "features": features[None]}
+        answers = self._session.run(feeds)["probabilities"][0]
+        named = dict(zip(OUTPUTS, (float(value) for value in answers), strict=True))
+        return Answer({issue: named[issue] for issue in ISSUES}, named["usable"])
+
+
+def prepare(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """The network's inputs: tiles (TILES, 48, 48), whole (3, 128, 128), features (len(FEATURES),)."""
+    features = np.array([view.features[name] for name in FEATURES], dtype=np.float32)
+    return tiles_of(view), whole_of(view), np.nan_to_num(features, posinf=20.0, neginf=-20.0)
+
+
+def tiles_of(view: View) -> NDArray[np.float32]:
+    """Native cut-outs around the clearest sources; where there are too few, of the frame's middle and
+    quarters.
+    """
+    height, width = view.above.shape
+    half = TILE_PX // 2
+    padded = np.pad(view.above, half)
+    tiles = np.empty((TILES, TILE_PX, TILE_PX), dtype=np.float32)
+    for index, (x, y) in enumerate(_tile_centres(view, width, height)):
+        tiles[index] = padded[y : y + TILE_PX, x : x + TILE_PX]
+    return _compressed(tiles)
+
+
+def _tile_centres(view: View, width: int, height: int) -> list[tuple[int, int]]:
+    """Whole-pixel centres, sources first, no two within half a tile of each other; then the fixed filling."""
+    chosen: list[tuple[int, int]] = []
+    apart = TILE_PX // 2
+    for x, y in zip(np.rint(view.x).astype(int).tolist(), np.rint(view.y).astype(int).tolist(), strict=True):
+        if len(chosen) == TILES:
+            break
+        if all(max(abs(x - u), abs(y - v)) >= apart for u, v in chosen):
+            chosen.append((min(max(x, 0), width - 1), min(max(y, 0), height - 1)))
+    filling = [(int(width * u), int(height * v)) for u, v in _FILLING]
+    while len(chosen) < TILES:
+        chosen.append(filling[len(chosen) % len(filling)])
+    return chosen
+
+
+def whole_of(view: View) -> NDArray[np.float32]:
+    """The frame binned by a whole factor to 128 pixels at most: mean, maximum, and the sky's own level."""
+    factor = max(1, -(-max(view.above.shape) // WHOLE_PX))
+    rows, columns = (max(1, axis // factor) for axis in view.above.shape)
+    cut = view.above[: rows * factor, : columns * factor]
+    if cut.size == 0:
+        cut, factor, rows, columns = view.above, 1, *view.above.shape
+    blocks = cut.reshape(rows, factor, columns, factor)
+    whole = np.zeros((WHOLE_CHANNELS, WHOLE_PX, WHOLE_PX), dtype=np.float32)
+    along_rows = blocks.mean(axis=3)
+    whole[0, :rows, :columns] = _compressed(along_rows.mean(axis=1) * np.float32(factor))
+    whole[1, :rows, :columns] = _compressed(blocks.max(axis=3).max(axis=1))
+    whole[2, :rows, :columns] = _compressed(_resized(view.sky, rows, columns))
+    return whole
+
+
+def _resized(grid: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float32]:
+    """The nearest entries of `grid` on a raster of rows × columns."""
+    row = np.minimum(((np.arange(rows) + 0.5) / rows * grid.shape[0]).astype(int), grid.shape[0] - 1)
+    column = np.minimum(((np.arange(columns) + 0.5) / columns * grid.shape[1]).astype(int), grid.shape[1] - 1)
+    return grid[np.ix_(row, column)].astype(np.float32)
+
+
+def _compressed(sigmas: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Noise units to the network's range: linear near 0, logarithmic far from it."""
+    return np.arcsinh(np.clip(sigmas, -_CEILING, _CEILING)) * np.float32(0.25)
