@@ -50,9 +50,7 @@ def test_what_is_new_is_left_out_at_every_depth() -> None:
 
 
 def test_a_value_of_another_kind_counts_as_missing() -> None:
-    status = read(
-        Status, {"safety": {"safe": "yes", "epoch": True}, "frames": {"taken": "many"}, "devices": {}}
-    )
+    status = read(Status, {"safety": {"safe": "yes", "epoch": True}, "frames": {"taken": "many"}, "devices": {}})
     assert status["safety"]["safe"] is False
     assert status["safety"]["epoch"] == 0
     assert status["frames"]["taken"] == 0

@@ -66,9 +66,7 @@ HANDLERS = {
 
 @pytest_asyncio.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
-    made = ApiServer(
-        tmp_path / "run" / "astrod.sock", HANDLERS, clients_max=3, idle_s=5.0, answer_s=0.3, write_s=0.5
-    )
+    made = ApiServer(tmp_path / "run" / "astrod.sock", HANDLERS, clients_max=3, idle_s=5.0, answer_s=0.3, write_s=0.5)
     await made.start()
     yield made
     await made.stop()
@@ -116,9 +114,7 @@ async def test_several_requests_on_one_connection(server: ApiServer) -> None:
         ("dance", "unknown_verb", "no verb 'dance'; there is blunder, bug, echo"),
     ],
 )
-async def test_what_a_handler_cannot_do_is_an_error_answer(
-    server: ApiServer, verb: str, kind: str, text: str
-) -> None:
+async def test_what_a_handler_cannot_do_is_an_error_answer(server: ApiServer, verb: str, kind: str, text: str) -> None:
     with pytest.raises(DaemonRefused, match=text) as caught:
         await ask(server, verb)
     assert caught.value.kind == kind

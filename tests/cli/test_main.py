@@ -153,9 +153,7 @@ def test_reading_verbs_speak_to_people_and_to_scripts(
     assert json.loads(capsys.readouterr().out) == sample
 
 
-def test_wishes_reach_the_daemon_with_their_moment_and_who(
-    daemon: _Daemon, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wishes_reach_the_daemon_with_their_moment_and_who(daemon: _Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     for args in (["pause", "--until", "02:30"], ["resume"], ["close"]):
         assert main(["--config", str(daemon.folder), *args]) == exits.DONE
     assert capsys.readouterr().out == "pause it is\nresume it is\nclose it is\n"
@@ -168,10 +166,7 @@ def test_wishes_reach_the_daemon_with_their_moment_and_who(
 
 
 def test_frames_asks_for_what_was_asked(daemon: _Daemon) -> None:
-    assert (
-        main(["--config", str(daemon.folder), "frames", "--night", "2026-12-13", "--limit", "5"])
-        == exits.DONE
-    )
+    assert main(["--config", str(daemon.folder), "frames", "--night", "2026-12-13", "--limit", "5"]) == exits.DONE
     assert daemon.asked == [("frames", {"night": "2026-12-13", "limit": 5})]
 
 
@@ -217,9 +212,7 @@ def test_a_reader_that_leaves_early_is_no_error(daemon: _Daemon) -> None:
 def test_config_check_says_ok_with_a_summary(site: Path) -> None:
     done = astrod("--config", str(site), "config", "check", "-v")
     assert done.returncode == exits.DONE
-    assert done.stdout.startswith(
-        "ok: home (home): 1 rig, 1 train, a roof, 1 weather source, 1 target, 1 request\n"
-    )
+    assert done.stdout.startswith("ok: home (home): 1 rig, 1 train, a roof, 1 weather source, 1 target, 1 request\n")
     assert f"read {site}/targets.d/sky.toml" in done.stdout
 
 

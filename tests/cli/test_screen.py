@@ -97,9 +97,7 @@ def test_no_name_however_long_or_odd_breaks_the_screen(
     status = samples.troubled()
     status |= {"title": one, "phase": two, "night": three}
     status["safety"]["reasons"] = [three, four]
-    status["exposing"] = [
-        samples.quiet()["exposing"][0] | {"target": one, "filter": two, "exposure_s": number}
-    ]
+    status["exposing"] = [samples.quiet()["exposing"][0] | {"target": one, "filter": two, "exposure_s": number}]
     status["devices"][0] |= {"name": one, "detail": two}
     status["devices"][1] |= {"name": three, "state": four, "detail": one}
     status["last_verdicts"][0] |= {"target": one, "cause": four, "stars": count, "fwhm_px": number}
@@ -159,9 +157,7 @@ def test_the_plan_with_its_reasons() -> None:
     text = plain(plan_lines(read(PlanAnswer, samples.plan())))
     assert "made 21:58 UTC by cp-sat" in text
     assert " 23:10–00:30  NGC 891  L 38 × 120 s  (main)\n              highest value now" in text
-    assert text.endswith(
-        " Not tonight\n M 33/2: no time left beside worthier requests\n M 8/1: only in daylight"
-    )
+    assert text.endswith(" Not tonight\n M 33/2: no time left beside worthier requests\n M 8/1: only in daylight")
 
 
 def test_targets_and_frames_are_tables() -> None:

@@ -145,9 +145,7 @@ def test_faults_between_keys_show_beside_faults_in_them(tmp_path: Path) -> None:
 
 
 def test_what_is_mended_to_look_further_raises_no_fault_of_its_own(tmp_path: Path) -> None:
-    text = changed('name = "rain_mm_h"', 'name = "rain"').replace(
-        '[[rig]]\nname = "main"', '[[rig]]\nname = "Main"'
-    )
+    text = changed('name = "rain_mm_h"', 'name = "rain"').replace('[[rig]]\nname = "main"', '[[rig]]\nname = "Main"')
     found = faults(tmp_path, text, targets_a=TARGETS + 'rig = "Main"\n')
     assert [fault.split(": ")[1] for fault in found] == ["[[weather.limits]] 2 name", "[[rig]] name"]
 

@@ -84,9 +84,7 @@ def test_the_environment_names_the_root(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_empty_variable_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASTROD_CONFIG", "")
     monkeypatch.setattr("astrod.config.roots.DEFAULT_ROOT", Path("/nowhere/astrod"))
-    with pytest.raises(
-        ConfigInvalid, match="/nowhere/astrod: is not there; name a file or folder with --config"
-    ):
+    with pytest.raises(ConfigInvalid, match="/nowhere/astrod: is not there; name a file or folder with --config"):
         load()
 
 

@@ -73,9 +73,7 @@ def test_a_tricky_text() -> None:
 
 
 def paths(value: Any, path: KeyPath = ()) -> set[KeyPath]:
-    inside = list(
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    inside = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
     return {(*path, part) for part, _ in inside} | {p for part, v in inside for p in paths(v, (*path, part))}
 
 

@@ -63,9 +63,7 @@ class ApiServer:
             link = _bound(self.path)
         except OSError as fault:
             self._unlock()
-            raise TellOperator(
-                f"cannot listen on {self.path}: {fault.strerror}; see [daemon] run_dir"
-            ) from fault
+            raise TellOperator(f"cannot listen on {self.path}: {fault.strerror}; see [daemon] run_dir") from fault
         except TellOperator:
             self._unlock()
             raise
@@ -105,9 +103,7 @@ class ApiServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) > self._clients_max:
-            await self._write(
-                writer, _error("busy", f"{self._clients_max} clients are served already; try again")
-            )
+            await self._write(writer, _error("busy", f"{self._clients_max} clients are served already; try again"))
             return
         while True:
             try:
@@ -133,20 +129,14 @@ class ApiServer:
         except (ValueError, RecursionError):
             return _error("bad_request", "a request is one line of JSON")
         if not isinstance(request, dict):
-            return _error(
-                "bad_request", 'a request is an object: {"schema": 1, "verb": "status", "args": {}}'
-            )
+            return _error("bad_request", 'a request is an object: {"schema": 1, "verb": "status", "args": {}}')
         verb, args = request.get("verb"), request.get("args", {})
         if not speaks(request.get("schema")):
-            return _error(
-                "schema", f"this daemon speaks schema {SCHEMA}; use the astrod that it was installed with"
-            )
+            return _error("schema", f"this daemon speaks schema {SCHEMA}; use the astrod that it was installed with")
         if not isinstance(verb, str) or not isinstance(args, dict):
             return _error("bad_request", "verb is a text, args an object")
         if verb not in self._handlers:
-            return _error(
-                "unknown_verb", f"no verb {verb[:40]!r}; there is {', '.join(sorted(self._handlers))}"
-            )
+            return _error("unknown_verb", f"no verb {verb[:40]!r}; there is {', '.join(sorted(self._handlers))}")
         return await self._handled(verb, args)
 
     async def _handled(self, verb: str, args: dict[str, Any]) -> bytes:
@@ -165,9 +155,7 @@ class ApiServer:
             return _error("failed", str(fault))
         except Exception as fault:  # noqa: BLE001  a handler's fault must not end the daemon; it is logged whole
             _log.exception("handler of %s", verb)
-            return _error(
-                "bug", f"{verb} failed inside astrod ({type(fault).__name__}); see the log and report it"
-            )
+            return _error("bug", f"{verb} failed inside astrod ({type(fault).__name__}); see the log and report it")
 
 
 def _encoded(answer: Mapping[str, Any]) -> bytes:
