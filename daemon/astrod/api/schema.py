@@ -243,7 +243,7 @@ def read(kind: type[Answer], raw: object) -> Answer:
 
 def speaks(other: object) -> bool:
     """Whether the two sides understand each other: at most one version apart."""
-    return isinstance(other, int) and abs(other - SCHEMA) <= 1
+    return type(other) is int and abs(other - SCHEMA) <= 1
 
 
 def _fit(hint: Any, raw: object) -> object:

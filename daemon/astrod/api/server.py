@@ -94,6 +94,9 @@ class ApiServer:
             await self._serve(reader, writer)
         except (OSError, TimeoutError):
             _log.debug("a client of %s went away or was too slow", self.path)
+        except asyncio.CancelledError:
+            # Only `stop` cancels, and it waits for the end; asyncio's streams would log a cancelled handler.
+            _log.debug("hung up on a client of %s", self.path)
         finally:
             self._clients.discard(task)
             writer.transport.abort()
@@ -113,14 +116,14 @@ class ApiServer:
                 return
             await self._write(writer, await self._answered(line))
 
-    async def _write(self, writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
+    async def _write(self, writer: asyncio.StreamWriter, answer: bytes) -> None:
         # `drain` then waits until all is written: a client that does not read its answer loses its line.
         writer.transport.set_write_buffer_limits(high=0)
-        writer.write(json.dumps(answer, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        writer.write(answer)
         async with asyncio.timeout(self._write_s):
             await writer.drain()
 
-    async def _answered(self, line: bytes) -> Mapping[str, Any]:
+    async def _answered(self, line: bytes) -> bytes:
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):
@@ -136,11 +139,11 @@ class ApiServer:
             return _error("unknown_verb", f"no verb {verb[:40]!r}; there is {', '.join(sorted(self._handlers))}")
         return await self._handled(verb, args)
 
-    async def _handled(self, verb: str, args: dict[str, Any]) -> Mapping[str, Any]:
+    async def _handled(self, verb: str, args: dict[str, Any]) -> bytes:
         try:
             async with asyncio.timeout(self._answer_s):
-                answer = {"schema": SCHEMA, "ok": dict(await self._handlers[verb](args))}
-            json.dumps(answer, allow_nan=False)
+                answer = await self._handlers[verb](args)
+            return _encoded({"schema": SCHEMA, "ok": dict(answer)})
         except TimeoutError:
             return _error("failed", f"{verb} took longer than {self._answer_s:g} s; its outcome is not known")
         except Bug as fault:
@@ -153,11 +156,15 @@ class ApiServer:
         except Exception as fault:  # noqa: BLE001  a handler's fault must not end the daemon; it is logged whole
             _log.exception("handler of %s", verb)
             return _error("bug", f"{verb} failed inside astrod ({type(fault).__name__}); see the log and report it")
-        return answer
 
 
-def _error(kind: ErrorKind, text: str) -> dict[str, Any]:
-    return {"schema": SCHEMA, "error": Error(kind=kind, text=text)}
+def _encoded(answer: Mapping[str, Any]) -> bytes:
+    """An answer as its line. Raises ValueError or TypeError for what JSON cannot say."""
+    return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _error(kind: ErrorKind, text: str) -> bytes:
+    return _encoded({"schema": SCHEMA, "error": Error(kind=kind, text=text)})
 
 
 def _locked(path: Path) -> int:

@@ -6,6 +6,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
@@ -53,15 +55,27 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: Verb) -> None:
-    added = verbs.add_parser(
-        name,
-        help=verb.summary,
-        description=f"{verb.summary[0].upper()}{verb.summary[1:]}.\n\n{_filled(verb.text)}",
-        epilog=f"example:\n  {verb.example}",
-        formatter_class=_Formatter,
-        allow_abbrev=False,
-    )
-    _add_config(added, argparse.SUPPRESS)  # else it would undo a --config that stands before the verb
+    _fill(verbs.add_parser(name, help=verb.summary, **_manual(verb)), verb)
+
+
+def parser_of(verb: Verb) -> argparse.ArgumentParser:
+    """The parser of one verb alone, for its manual."""
+    alone = argparse.ArgumentParser(prog=f"astrod {verb.name}", **_manual(verb))
+    _fill(alone, verb)
+    return alone
+
+
+def _manual(verb: Verb) -> dict[str, Any]:
+    return {
+        "description": f"{verb.summary[0].upper()}{verb.summary[1:]}.\n\n{fill(verb.text, 80)}",
+        "epilog": f"example:\n  {verb.example}",
+        "formatter_class": _Formatter,
+        "allow_abbrev": False,
+    }
+
+
+def _fill(added: argparse.ArgumentParser, verb: Verb) -> None:
+    _add_config(added, argparse.SUPPRESS)  # a default here would undo a --config that stands before the verb
     if verb.reads:
         added.add_argument("--json", action="store_true", help="print JSON instead of text")
     verb.options(added)
@@ -71,12 +85,6 @@ def _add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str
 def _add_config(to: argparse.ArgumentParser, default: object) -> None:
     text = "the configuration, a file or a folder (else $ASTROD_CONFIG, else /etc/astrod)"
     to.add_argument("--config", type=Path, metavar="PATH", default=default, help=text)
-
-
-def _filled(text: str) -> str:
-    from textwrap import fill
-
-    return fill(text, 80)
 
 
 def _exit_codes() -> str:

@@ -56,9 +56,13 @@ def clock(text: str | None) -> str:
 def _header(status: Status) -> Line:
     title = status["title"] or status["site"] or "astrod"
     right = f"{status['time'][11:19]} UTC" if len(status["time"]) >= 19 else ""
-    left = [Span(" "), Span(cut(title, 34), "bold"), Span(f" · night {status['night'] or 'unknown'}")]
+    left = [
+        Span(" "),
+        Span(cut(title, 24), "bold"),
+        Span(f" · night {cut(status['night'] or 'unknown', 10)}"),
+    ]
     if status["phase"]:
-        left += [Span(" · "), Span(cut(status["phase"], 16), "bold")]
+        left += [Span(" · "), Span(cut(status["phase"], 20), "bold")]
     gap = COLUMNS - width(tuple(left)) - len(right) - 1
     return line(*left, " " * max(gap, 1), Span(right, "dim"))
 

@@ -15,6 +15,7 @@ from astrod.cli.ink import Line, Span, line, show
 from astrod.cli.screen import render
 from astrod.cli.verb import Verb, answer, config_root
 from astrod.config.roots import socket_path
+from astrod.errors import TellOperator
 
 REFRESH_S = 1.0
 
@@ -32,7 +33,7 @@ def _watch(path: Path) -> int:
     with _whole_screen():
         try:
             while True:
-                _draw(_screen(path))
+                show(_screen(path), sys.stdout, over=sys.stdout.isatty())
                 if _pressed_q(REFRESH_S):
                     return exits.DONE
         except KeyboardInterrupt:
@@ -40,23 +41,25 @@ def _watch(path: Path) -> int:
 
 
 def _screen(path: Path) -> list[Line]:
+    foot = line(Span(" q, Enter: leave", "dim"))
+    rows = _rows(spare=2)
     try:
-        return [*render(read(Status, call(path, "status")), _rows()), line(Span(" q, Enter: leave", "dim"))]
+        lines = render(read(Status, call(path, "status")), rows)
     except DaemonNotRunning as fault:
-        return [
-            line(Span(" NO DAEMON", "bad")),
-            line(f" {fault}"),
-            line(Span(" waiting for it; q, Enter: leave", "dim")),
+        lines = [line(Span(" NO DAEMON", "bad")), line(f" {fault}"), line(Span(" waiting for it", "dim"))]
+    except TellOperator as fault:
+        lines = [line(Span(" NO ANSWER", "bad")), line(f" {fault}"), line(Span(" trying again", "dim"))]
+    if rows is not None and len(lines) > rows:  # more trouble than screen: what is cut off is said to be
+        lines = [
+            *lines[: rows - 1],
+            line(Span(" … more; make the window taller, or `astrod status`", "warn")),
         ]
+    return [*lines, foot]
 
 
-def _rows() -> int | None:
-    """What the terminal can show, less the line of the prompt; None where nobody looks."""
-    return shutil.get_terminal_size().lines - 1 if sys.stdout.isatty() else None
-
-
-def _draw(lines: list[Line]) -> None:
-    show(lines, sys.stdout, over=sys.stdout.isatty())
+def _rows(spare: int = 1) -> int | None:
+    """What the terminal can show, less lines to spare (the prompt's); None where nobody looks."""
+    return shutil.get_terminal_size().lines - spare if sys.stdout.isatty() else None
 
 
 @contextmanager

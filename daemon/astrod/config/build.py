@@ -243,7 +243,7 @@ class Builder:
         try:
             return self.resolve(name)
         except InputInvalid as fault:
-            self.fault((*path, "name"), f"{fault} (or give coordinates)")
+            self.fault((*path, "name"), str(fault))
             return None
 
     def _check_rig_and_trains(self, path: KeyPath, section: TargetSection) -> None:

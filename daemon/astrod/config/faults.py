@@ -41,8 +41,18 @@ class Fault:
 def fault_at(joined: Joined, path: KeyPath, text: str, main: str) -> Fault:
     """A fault of the key at `path`; `main` is the file to name where no file has anything of it."""
     origin = joined.origin(path)
-    place = place_text(path)
+    place = _place(path)
     return Fault(origin.file, origin.line, place, text) if origin else Fault(main, 0, place, text)
+
+
+def _place(path: KeyPath) -> str:
+    """The key with its table; of an entry in a list that holds no tables, the list's key and its number."""
+    named = len(path)
+    while named and isinstance(path[named - 1], int):
+        named -= 1
+    if named == len(path) or table_at(path[:named]) is not None:
+        return place_text(path)
+    return place_text(path[:named]) + "".join(f" {int(part) + 1}" for part in path[named:])
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:

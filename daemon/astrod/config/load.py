@@ -3,8 +3,9 @@
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -28,7 +29,8 @@ class Loaded:
     """A configuration without a fault.
 
     `digest` (sha256) changes when any file does. `notes` say what is right but perhaps not meant, `overrides`
-    which keys a later file replaced; both are for people.
+    which keys a later file replaced; both are for people. `values` is every key with its value, defaults filled
+    in, for `changes`. To read the same configuration again, load `files[0]`: its name may not be astrod.toml.
     """
 
     site: Site
@@ -38,6 +40,7 @@ class Loaded:
     digest: str
     notes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -114,6 +117,7 @@ class _Reading:
             digest=self.hash.hexdigest(),
             notes=tuple(builder.notes),
             overrides=tuple(self.joined.overrides),
+            values=document.model_dump(),
         )
 
     @property

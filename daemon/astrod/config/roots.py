@@ -47,15 +47,24 @@ def find(root: Path | None = None) -> ConfigFiles:
     None: what the environment variable ASTROD_CONFIG names, else /etc/astrod. Raises ConfigInvalid.
     """
     given = root if root is not None else Path(os.environ.get(VARIABLE) or DEFAULT_ROOT)
-    main = (given / MAIN_FILE if given.is_dir() else given).absolute()
-    if not main.is_file():
-        what = "has no astrod.toml" if given.is_dir() else "is not there"
-        raise ConfigInvalid([f"{given}: {what}; name a file or folder with --config or {VARIABLE}, or make {DEFAULT}"])
-    return ConfigFiles(main, _sorted(main.parent / "conf.d"), _sorted(main.parent / "targets.d"))
+    try:
+        main = (given / MAIN_FILE if given.is_dir() else given).absolute()
+        if not main.is_file():
+            what = "has no astrod.toml" if given.is_dir() else "is not there"
+            remedy = f"name a file or folder with --config or {VARIABLE}, or make {DEFAULT}"
+            raise ConfigInvalid([f"{given}: {what}; {remedy}"])
+        return ConfigFiles(main, _files_in(main.parent / "conf.d"), _files_in(main.parent / "targets.d"))
+    except OSError as fault:
+        raise ConfigInvalid([f"{fault.filename or given}: cannot be read: {fault.strerror}"]) from fault
 
 
-def _sorted(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(path for path in folder.glob("*.toml") if not path.name.startswith(".")))
+def _files_in(folder: Path) -> tuple[Path, ...]:
+    """Raises OSError for a folder that cannot be read: limits in it must not be overlooked in silence."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  Path.iterdir would be the same with the folder in each item
+    except FileNotFoundError:
+        return ()
+    return tuple(folder / name for name in sorted(names) if name.endswith(".toml") and not name.startswith("."))
 
 
 def socket_path(root: Path | None = None) -> Path:

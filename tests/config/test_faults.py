@@ -1,0 +1,243 @@
+"""Faults: each with file, line, place and remedy, all at once."""
+
+# ruff: noqa: E501  (a fault is one line, here as on the screen)
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astrod.config.load import load
+from astrod.errors import ConfigInvalid, InputInvalid
+from tests.config.observatory import GOOD, TARGETS, lay
+
+
+def faults(folder: Path, main: str = GOOD, **others: str) -> list[str]:
+    with pytest.raises(ConfigInvalid) as caught:
+        load(lay(folder, main, **others))
+    return caught.value.faults
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            'address = "sim://mount"',
+            'address = "sim://mount"\nslew = 3',
+            'astrod.toml:23: [rig.mount] slew: no such key; did you mean "slew_s"?',
+        ),
+        (
+            "latitude_deg = 41.7",
+            "latitude_deg = 141.7",
+            "astrod.toml:3: [site] latitude_deg: 141.7 is outside -90..90",
+        ),
+        (
+            "latitude_deg = 41.7",
+            'latitude_deg = "41.7"',
+            'astrod.toml:3: [site] latitude_deg: "41.7" is a text; a number is wanted',
+        ),
+        (
+            "latitude_deg = 41.7",
+            "",
+            "astrod.toml:1: [site] latitude_deg: is missing: Latitude, WGS84, north positive.",
+        ),
+        ("height_m = 760", "height_m = nan", "astrod.toml:5: [site] height_m: nan is outside -430..9000"),
+        (
+            "height_m = 760",
+            "height_m = true",
+            "astrod.toml:5: [site] height_m: true is true or false; a number is wanted",
+        ),
+        (
+            'name = "home"',
+            'name = "Home!"',
+            'astrod.toml:2: [site] name: "Home!" is no name here; use lower-case letters, digits and _, a letter first',
+        ),
+        (
+            "height_m = 760",
+            "height_m = 760\nneeds_parked = true",
+            "astrod.toml:6: [site] needs_parked: no such key here; it belongs in [roof]",
+        ),
+        (
+            'address = "sim://camera"',
+            'address = "usb:camera"',
+            'astrod.toml:31: [rig.train.camera] address: "usb:camera" is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE',
+        ),
+        (
+            'address = "sim://camera"',
+            'address = "sim://mount"',
+            'astrod.toml:31: [rig.train.camera] address: "sim://mount" is used already; each device has one place',
+        ),
+        (
+            'address = "sim://camera"',
+            'address = "sim://camera"\nbinning = 1.5',
+            "astrod.toml:32: [rig.train.camera] binning: 1.5 is a number; a whole number is wanted",
+        ),
+        (
+            'name = "rain_mm_h", high = 0.0',
+            'name = "rain_mm_h"',
+            "astrod.toml:15: [[weather.limits]] 2: rain_mm_h has neither low nor high",
+        ),
+        (
+            "high = 12, margin",
+            "high = 12, low = 11, margin",
+            "astrod.toml:14: [[weather.limits]] high: nothing between low 11.0 and high 12.0 is safe with margin 2.0",
+        ),
+        (
+            "aperture_mm = 80",
+            "aperture_mm = 0",
+            "astrod.toml:27: [[rig.train]] aperture_mm: 0 is outside over 0, up to 40000",
+        ),
+        (
+            '[roof]\naddress = "sim://roof"\n',
+            "",
+            'astrod.toml: roof: is missing; give it an address, or write roof = "none" under [site]',
+        ),
+        (
+            "height_m = 760",
+            'height_m = 760\nroof = "none"',
+            'astrod.toml:6: [site] roof: says "none", yet there is a [roof]; remove one of the two',
+        ),
+        (
+            "height_m = 760",
+            "height_m = 760\nhorizon = [[0, 10], [360.0, 91]]",
+            "astrod.toml:6: [site] horizon 2: azimuth 360.0 is outside 0..360 (360 is 0)",
+        ),
+    ],
+)
+def test_a_fault_is_named_with_its_line_and_remedy(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert faults(tmp_path, changed(old, new))[0] == fault
+
+
+def test_all_faults_come_at_once_over_all_files_and_kinds(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        changed("height_m = 760", "heigth_m = 760").replace('[roof]\naddress = "sim://roof"', ""),
+        conf_a="[night]\nretakes_max = -1\n",
+        conf_b="[site\n",
+        targets_a=TARGETS + TARGETS,
+        targets_b="[site]\nname = 'x'\n",
+    )
+    assert found == [
+        'astrod.toml:5: [site] heigth_m: no such key; did you mean "height_m"?',
+        "conf.d/a.toml:2: [night] retakes_max: -1 is outside 0..10",
+        "conf.d/b.toml:1: is not TOML: Expected ']' at the end of a table declaration; nothing else of this file was read",
+        "targets.d/b.toml:1: site: only [[target]] belongs in targets.d",
+    ]
+
+
+def test_faults_between_keys_show_beside_faults_in_them(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        changed("height_m = 760", "heigth_m = 760").replace('[roof]\naddress = "sim://roof"', ""),
+        targets_a=TARGETS + TARGETS,
+    )
+    assert found == [
+        'astrod.toml: roof: is missing; give it an address, or write roof = "none" under [site]',
+        'astrod.toml:5: [site] heigth_m: no such key; did you mean "height_m"?',
+        'targets.d/a.toml:6: [[target]] 2 name: "M 31" is a target already; each name is used once',
+    ]
+
+
+def test_what_is_mended_to_look_further_raises_no_fault_of_its_own(tmp_path: Path) -> None:
+    text = changed('name = "rain_mm_h"', 'name = "rain"').replace('[[rig]]\nname = "main"', '[[rig]]\nname = "Main"')
+    found = faults(tmp_path, text, targets_a=TARGETS + 'rig = "Main"\n')
+    assert [fault.split(": ")[1] for fault in found] == ["[[weather.limits]] 2 name", "[[rig]] name"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("+41d16m08s", "+91d16m08s", 'coordinates: "00h42m44s +91d16m08s" is not on the sky'),
+        ("+41d16m08s", "", 'coordinates: "00h42m44s " is no pair of coordinates; write'),
+        ('filter = "L"', 'filter = "L", train = "maim"', '"maim" is no train; did you mean "main"?'),
+        ("exposures = [", 'rig = "other"\nexposures = [', 'rig: "other" is no rig; there is main'),
+        (
+            "coordinates = ",
+            "ra_deg = 10.0\ncoordinates = ",
+            "is given beside ra_deg or dec_deg; keep one of the two ways",
+        ),
+        (
+            'coordinates = "00h42m44s +41d16m08s"',
+            "ra_deg = 10.0",
+            "[[target]]: dec_deg is missing beside the other",
+        ),
+        (
+            'coordinates = "00h42m44s +41d16m08s"',
+            "",
+            '"M 31" has no coordinates, and there is no catalogue here; give them',
+        ),
+        ("count = 40", "count = 0", "[[target.exposures]] count: 0 is outside 1..100000"),
+        (
+            'exposures = [{ filter = "L", exposure_s = 120, count = 40 }]',
+            "exposures = []",
+            "at least 1 wanted",
+        ),
+    ],
+)
+def test_faults_of_targets(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    assert old in TARGETS
+    (found,) = faults(tmp_path, targets_a=TARGETS.replace(old, new))
+    assert found.startswith("targets.d/a.toml:")
+    assert fault in found
+
+
+def test_a_filter_without_a_wheel(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, changed('wheel = "sim://wheel"', ""), targets_a=TARGETS)
+    assert found.endswith('filter: "L" is asked for, but no train has a wheel; leave it out')
+
+
+def test_an_unknown_name_passes_on_what_the_catalogue_says(tmp_path: Path) -> None:
+    def resolve(name: str) -> tuple[float, float]:
+        raise InputInvalid(f"{name}: no such object; near are M 31, M 32")
+
+    text = TARGETS.replace('coordinates = "00h42m44s +41d16m08s"', "").replace("M 31", "M 311")
+    with pytest.raises(ConfigInvalid) as caught:
+        load(lay(tmp_path, targets_a=text), resolve)
+    (found,) = caught.value.faults
+    assert found == ("targets.d/a.toml:2: [[target]] name: M 311: no such object; near are M 31, M 32")
+
+
+def test_a_socket_that_cannot_be_is_refused_before_the_night(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, GOOD + f'[daemon]\nrun_dir = "{"x" * 120}"\n')
+    assert "107 is the most; shorten it" in found
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    lay(tmp_path)
+    (tmp_path / "astrod.toml").write_bytes(b"[site]\nname = 'caf\xe9'\n")
+    with pytest.raises(ConfigInvalid, match=r"astrod\.toml:2: is not UTF-8 text"):
+        load(tmp_path)
+
+
+def test_an_empty_file_says_what_is_missing(tmp_path: Path) -> None:
+    assert faults(tmp_path, "")[:2] == [
+        "astrod.toml: rig: is missing: The rigs.",
+        'astrod.toml: roof: is missing; give it an address, or write roof = "none" under [site]',
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(GOOD) - 1), st.sampled_from("[]{}=\"'.#\n ax19-")),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_spoilt_file_is_read_or_refused_but_never_breaks_the_reader(
+    tmp_path_factory: pytest.TempPathFactory, spoils: list[tuple[int, str]]
+) -> None:
+    text = GOOD
+    for at, sign in spoils:
+        text = text[:at] + sign + text[at + 1 :]
+    folder = lay(tmp_path_factory.mktemp("spoilt"), text)
+    try:
+        load(folder)
+    except ConfigInvalid as caught:
+        assert caught.faults
+        assert all(fault.startswith("astrod.toml") for fault in caught.faults)
