@@ -101,6 +101,7 @@ class Daemon:
         site = self._loaded.site
         self._paths["site"].write_text(json.dumps(encode(site)))
         self._page.beat_control(self._clock.boottime_us())
+        self._page.beat_safety(self._clock.boottime_us())  # its first beat is due now, not since the last run
         archive = await self._offload.run("archive", _OPEN, Archive.open, self._paths["archive"])
         telemetry = await self._offload.run("archive", _OPEN, Telemetry.open, self._paths["telemetry"])
         safety = await SafetyProcess.start(self._safety_arguments())
@@ -241,7 +242,7 @@ class Daemon:
         if core is None:
             return
         try:
-            fresh = load(self._loaded.folder, resolve_name)
+            fresh = load(self._loaded.files[0], resolve_name)
         except ConfigInvalid as fault:
             core.health.found("AST-501", f"the old configuration stays: {fault.faults[0]}")
             for line in fault.faults:

@@ -13,7 +13,7 @@ _SITE = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
 
 def _run(args: argparse.Namespace) -> int:
     found = loaded(args)
-    from astrod.daemon import run
+    from astrod.rehearsal.simulator import run
 
     return run(found)
 

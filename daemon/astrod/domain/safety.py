@@ -88,7 +88,9 @@ def poll(setup: WeatherSetup, state: SourceState, reading: Observation | None, n
     since = now_us if state.good_since_us is None else state.good_since_us
     waited_s = (now_us - since) / SECOND_US
     trusted = state.trusted or waited_s >= setup.safe_after_s
-    reasons = () if trusted else (f"{setup.name}: good since {clock_text(since)}, for {setup.safe_after_s:.0f} s at least",)
+    reasons = (
+        () if trusted else (f"{setup.name}: good since {clock_text(since)}, for {setup.safe_after_s:.0f} s at least",)
+    )
     return replace(state, trusted=trusted, bad_polls=0, good_since_us=since, reasons=reasons)
 
 

@@ -113,7 +113,7 @@ def write_simulated(folder: Path, site: KnownSite, play: Play, spool: Path, hurr
         aperture=80.0,
         wheel="sim://wheel",
         camera="sim://camera",
-        cooling="\ncool_to_c = -10.0",
+        cooling="" if hurry else "\ncool_to_c = -10.0",
         focuser="sim://focuser",
         focus_step=60,
         focus_at_start="false" if hurry else "true",

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
+from astrod import daemon
 from astrod.config.load import Loaded
 from astrod.config.settings import SimulatorSettings
 from astrod.domain.site import Rig, Site, Train
@@ -97,13 +96,28 @@ def setup_of(loaded: Loaded, seeing_arcsec: float = 2.0, start_error: int = 60) 
     )
 
 
-@asynccontextmanager
-async def served(loaded: Loaded, socket: Path, offset_us: int = 0) -> AsyncIterator[None]:
-    """The observatory as a process of its own while the block lasts. It outlives a killed daemon, as hardware does."""
+def run(loaded: Loaded, offset_us: int = 0) -> int:
+    """Run the daemon, with the simulated observatory up where the configuration has `sim://` addresses.
+
+    The observatory is a process of its own and outlives the daemon, as hardware does: a daemon that was killed
+    finds it as it left it. It ends by itself a quarter of an hour after its last client.
+    """
+    if not simulated_addresses(loaded.site):
+        return daemon.run(loaded, daemon.Run(offset_us))
+    socket = loaded.settings.daemon.run_dir / "sim.sock"
+    try:
+        asyncio.run(serve(loaded, socket, offset_us))
+    except TellOperator as fault:
+        log.critical("%s", fault)
+        return 1
+    return daemon.run(loaded, daemon.Run(offset_us, socket))
+
+
+async def serve(loaded: Loaded, socket: Path, offset_us: int = 0) -> None:
+    """Start the observatory unless it is up already. Raises TellOperator when it does not start."""
     clock = WallClock(offset_us)
     if not await _answers(socket):
         await _start(loaded, socket, offset_us, clock)
-    yield
 
 
 async def _answers(socket: Path) -> bool:

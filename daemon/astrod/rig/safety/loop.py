@@ -111,10 +111,10 @@ class SafetyLoop:
                 group.create_task(mount.keep(), name=f"keep {mount.name}")
             if self._roof is not None:
                 group.create_task(self._roof.keep(), name=f"keep {self._roof.name}")
+            await self._first_contact()
             for setup in self._site.weather:
                 group.create_task(self._poll(setup), name=f"poll {setup.name}")
             group.create_task(self._watch_hardware(), name="watch roof and mounts")
-            await self._first_contact()
             ready()
             while True:
                 await self._tick()
