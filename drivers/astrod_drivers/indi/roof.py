@@ -19,6 +19,10 @@ class IndiRoof(IndiDevice, Roof):
     kind = "roof"
     needs = ("DOME_MOTION",)
 
+    async def _prepare(self, link: Link) -> None:
+        """A roof that can neither work a shutter nor park cannot be closed, so it is none."""
+        await self._need(link, SHUTTER[0] if SHUTTER[0] in link.vectors else ROLL_OFF[0])
+
     def _parts(self, link: Link) -> tuple[str, str, str]:
         """The property that opens and closes, and its two switches."""
         return SHUTTER if "DOME_SHUTTER" in link.vectors else ROLL_OFF
