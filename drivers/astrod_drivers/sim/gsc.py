@@ -1,13 +1,14 @@
 """Stars for INDI's simulators: a stand-in for the program `gsc`, which they ask for what to draw.
 
-    python -m astrod_drivers.sim.gsc -c RA DEC -r ARCMIN -m 0 MAG -n N
+python -m astrod_drivers.sim.gsc -c RA DEC -r ARCMIN -m 0 MAG -n N
 
-prints one star a line, brightest first, in the twelve columns that `indi_simulator_ccd` and `indi_simulator_guide`
-read: identifier, right ascension, declination (J2000 degrees), its error, magnitude, its error, band, class,
-plate, multiplicity, distance from the centre (arcminutes) and its direction (degrees).
+prints one star a line, brightest first, in the twelve columns that `indi_simulator_ccd` and
+`indi_simulator_guide` read: identifier, right ascension, declination (J2000 degrees), its error, magnitude,
+its error, band, class, plate, multiplicity, distance from the centre (arcminutes) and its direction
+(degrees).
 
-`write_gsc` puts an executable of that name into a folder for indiserver's PATH; `write_fits_night` fills a folder
-for the CCD simulator's CCD_DIRECTORY_LOCATION with frames of the simulated sky.
+`write_gsc` puts an executable of that name into a folder for indiserver's PATH; `write_fits_night` fills a
+folder for the CCD simulator's CCD_DIRECTORY_LOCATION with frames of the simulated sky.
 """
 
 import argparse
@@ -35,8 +36,8 @@ def lines(
     north = np.sin(np.radians(stars.dec_deg - dec_deg))
     direction = np.degrees(np.arctan2(east, north)) % 360.0
     return [
-        f"S{k:09d} {stars.ra_deg[k]:10.6f} {stars.dec_deg[k]:+10.6f}  0.1 {stars.mag[k]:5.2f} 0.05 1 0 A000 N "
-        f"{distance[k]:8.3f} {int(direction[k]):3d}"
+        f"S{k:09d} {stars.ra_deg[k]:10.6f} {stars.dec_deg[k]:+10.6f}  0.1 {stars.mag[k]:5.2f} 0.05"
+        f" 1 0 A000 N {distance[k]:8.3f} {int(direction[k]):3d}"
         for k in np.argsort(stars.mag, kind="stable")[:number]
     ]
 
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if not (-90.0 <= given.c[1] <= 90.0 and 0.0 < given.r <= 600.0):
         parser.error("the declination must be within -90..90 degrees, the radius within 0..600 arcminutes")
-    sys.stdout.write("".join(f"{line}\n" for line in lines(*given.c, given.r, *given.m, given.n)))
+    sys.stdout.write("".join(f"{line}\n" for line in lines(given.c[0], given.c[1], given.r, given.m[0], given.m[1], given.n)))
     return 0
 
 

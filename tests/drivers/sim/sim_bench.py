@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
 from astrod_drivers.permit import EpochCell
 from astrod_drivers.protocols import Permit
 from astrod_drivers.sim.observatory import Observatory

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sim_bench import EVENING_US, SMALL, Bench
+
 from astrod_drivers.errors import CommandRefused, DeviceMissing, PermitRefused
 from astrod_drivers.protocols import KINDS, Shot
 from astrod_drivers.sim.observatory import Observatory
 from astrod_drivers.sim.scene import Streak, Transient
 from astrod_drivers.sim.setup import MountSetup, ObservatorySetup, PlantedStreak, PlantedTransient, TrainSetup
-from sim_bench import EVENING_US, SMALL, Bench
 
 TARGET = (30.0, 35.0)
 

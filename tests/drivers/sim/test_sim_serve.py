@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
+from sim_bench import SMALL
+
+from astrod_drivers.errors import Unreachable
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.sim import serve
 from astrod_drivers.sim.setup import ObservatorySetup, RoofSetup
 from astrod_drivers.wire import Connection
-from sim_bench import SMALL
 
 FULL = replace(ObservatorySetup(), roof=RoofSetup(travel_s=0.5))
 
 
 async def connected(path: Path, process: subprocess.Popen[bytes]) -> Connection:
     for _ in range(200):
-        if process.poll() is None and path.exists():
-            try:
-                return await Connection.open_path(path)
-            except Exception:  # noqa: BLE001 - not listening yet, whatever that looks like; the loop is bounded
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(0.05)
+        try:
+            return await Connection.open_path(path)
+        except Unreachable:
+            await asyncio.sleep(0.05)
     raise AssertionError(f"no observatory at {path}; exit {process.poll()}")
 
 
@@ -121,6 +121,6 @@ async def test_a_taken_socket_is_refused(
 
 
 async def test_it_ends_when_nobody_comes(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in ("s", "spool", "gate")]
-    await asyncio.wait_for(serve.serve(SMALL, *paths, offset_s=0.0, idle_s=0.2), 20)
+    served = serve.serve(SMALL, tmp_path / "s", tmp_path, tmp_path / "gate", offset_s=0.0, idle_s=0.2)
+    await asyncio.wait_for(served, 20)
     assert (tmp_path / "gate").exists()
