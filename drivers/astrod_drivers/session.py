@@ -6,6 +6,7 @@ again. The device proxy stays the same object through all of that, so nobody nee
 """
 
 import asyncio
+import importlib.util
 import logging
 import os
 import socket
@@ -193,6 +194,8 @@ def open_session(
         raise AddressInvalid(
             f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(SERVED)}"
         )
+    if parsed.scheme == "indi" and importlib.util.find_spec("PyIndi") is None:
+        raise AddressInvalid(f"{address} needs pyindi-client; install astrod[indi], or use a sim:// address")
     if parsed.scheme == "sim" and sim_socket is None:
         raise AddressInvalid(
             f"{address} needs the simulated observatory; start it, or write an indi:// address"
