@@ -4,6 +4,7 @@ indiserver 1.9.9 can bind nothing but every interface; tests on a machine in a h
 network namespace. All our clients use 127.0.0.1.
 """
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -27,6 +28,8 @@ def missing() -> str | None:
     """Why no indiserver can be started here, or None."""
     wanted = ["indiserver", *(program for program, _ in SIMULATORS.values())]
     absent = [program for program in wanted if shutil.which(program) is None]
+    if importlib.util.find_spec("PyIndi") is None:
+        absent.append("PyIndi (pip install astrod[indi])")
     return f"not installed: {', '.join(absent)} (Debian: apt install indi-bin)" if absent else None
 
 

@@ -6,6 +6,7 @@ again. The device proxy stays the same object through all of that, so nobody nee
 """
 
 import asyncio
+import importlib.util
 import logging
 import os
 import socket
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 from astrod_drivers.address import Address, parse
 from astrod_drivers.errors import AddressInvalid, Unreachable
+from astrod_drivers.indi import SERVED
 from astrod_drivers.protocols import KINDS, Device
 from astrod_drivers.remote import PROXIES, Remote
 from astrod_drivers.wire import Connection
@@ -184,6 +186,12 @@ def open_session(
     parsed = parse(address)
     if kind not in KINDS:
         raise AddressInvalid(f"{address}: there is no kind of device {kind!r}; there are {', '.join(KINDS)}")
+    if parsed.scheme == "indi" and kind not in SERVED:
+        raise AddressInvalid(
+            f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(SERVED)}"
+        )
+    if parsed.scheme == "indi" and importlib.util.find_spec("PyIndi") is None:
+        raise AddressInvalid(f"{address} needs pyindi-client; install astrod[indi], or use a sim:// address")
     if parsed.scheme == "sim" and sim_socket is None:
         raise AddressInvalid(f"{address} needs the simulated observatory; start it, or write an indi:// address")
     arguments = ["--kind", kind, "--address", address, "--spool", str(spool), "--gate", str(gate_path)]

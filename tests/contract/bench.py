@@ -1,14 +1,15 @@
 """A bench: one observatory's devices, whatever is behind them, for the contract suite."""
 
-import shutil
+import asyncio
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from tests.indiserver import SIMULATORS, IndiServer
 
 from astrod_drivers.permit import EpochPage
-from astrod_drivers.protocols import Camera, Clock, Device, FilterWheel, Focuser, Mount, Permit, Roof, Weather
+from astrod_drivers.protocols import Camera, Clock, FilterWheel, Focuser, Mount, Permit, Roof, Weather
 from astrod_drivers.remote import (
     Remote,
     RemoteCamera,
@@ -19,6 +20,18 @@ from astrod_drivers.remote import (
     RemoteWheel,
 )
 from astrod_drivers.session import Session, open_session
+from astrod_drivers.sim.observatory import Observatory
+from astrod_drivers.sim.render import save
+from astrod_drivers.sim.scene import Scene, Sensor
+from astrod_drivers.sim.setup import (
+    CameraSetup,
+    FocuserSetup,
+    MountSetup,
+    ObservatorySetup,
+    RoofSetup,
+    TrainSetup,
+    WheelSetup,
+)
 from astrod_drivers.wallclock import WallClock
 
 T = TypeVar("T")
@@ -32,7 +45,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.spool = folder / "spool"
-        self.spool.mkdir()
+        self.spool.mkdir(exist_ok=True)
         self.gate = EpochPage(folder / "epoch")
         self.permit = Permit(self.gate.become_safe())
 
@@ -57,7 +70,6 @@ class Bench:
     async def close(self) -> None:
         """Let go of everything."""
         self.gate.close()
-        shutil.rmtree(self.spool)
 
     async def until(
         self, read: Callable[[], Awaitable[T]], good: Callable[[T], bool], deadline_s: float = 30.0
@@ -129,7 +141,66 @@ class IndiBench(SessionBench):
         super().__init__(folder, lambda kind: server.address(SIMULATORS[kind][1]))
         self.server = server
 
+    def set(self, device: str, setting: str) -> None:
+        """Work the simulator's own knobs: `PROPERTY.ELEMENT=VALUE`."""
+        command = ["indi_setprop", "-h", "127.0.0.1", "-p", str(self.server.port), f"{device}.{setting}"]
+        subprocess.run(command, check=True, timeout=10.0, capture_output=True)
 
-async def connected(device: Device) -> None:
-    """Connecting again is harmless, so every test may begin with it."""
-    await device.connect()
+
+class SimBench(Bench):
+    """The simulated observatory, in this process and in real time."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.observatory = Observatory(QUICK, self.clock, self.gate, self.spool, rendered)
+
+    async def device(self, kind: str) -> Any:
+        """The connected device of that kind; its name is its kind."""
+        device = self.observatory.device(kind)
+        await device.connect()
+        return device
+
+    async def mount(self) -> Mount:
+        return cast(Mount, await self.device("mount"))
+
+    async def camera(self) -> Camera:
+        return cast(Camera, await self.device("camera"))
+
+    async def focuser(self) -> Focuser:
+        return cast(Focuser, await self.device("focuser"))
+
+    async def wheel(self) -> FilterWheel:
+        return cast(FilterWheel, await self.device("wheel"))
+
+    async def roof(self) -> Roof:
+        return cast(Roof, await self.device("roof"))
+
+    async def weather(self) -> Weather:
+        return cast(Weather, await self.device("weather"))
+
+    async def close(self) -> None:
+        await self.observatory.close()
+        await super().close()
+
+
+async def rendered(scene: Scene, path: Path) -> None:
+    """The frame of a scene, off the loop."""
+    await asyncio.to_thread(save, scene, path)
+
+
+QUICK = ObservatorySetup(
+    roof=RoofSetup(travel_s=2.0),
+    mounts=(
+        MountSetup(
+            slew_deg_s=90.0,
+            settle_s=0.2,
+            trains=(
+                TrainSetup(
+                    camera=CameraSetup(sensor=Sensor(width_px=484, height_px=274), readout_s=0.2),
+                    focuser=FocuserSetup(steps_s=2000.0),
+                    wheel=WheelSetup(step_s=0.2),
+                ),
+            ),
+        ),
+    ),
+)

@@ -22,6 +22,7 @@ from astrod_drivers.indi.link import Link, Vector, devices_at
 from astrod_drivers.protocols import Clock, Device, Gate, Permit
 
 APPEAR_S = 2.0
+QUIET_S = 0.1
 HARDWARE_S = 20.0
 ANSWER_S = 5.0
 SILENCE_S = 3.0
@@ -54,6 +55,7 @@ class IndiDevice(Device):
         await self._switch_on(link)
         for name in self.needs:
             await self._need(link, name)
+        await self._all_defined(link)
         await self._prepare(link)
         self._settled = True
 
@@ -86,6 +88,13 @@ class IndiDevice(Device):
             await link.until(lambda: link.vectors.get(name), ANSWER_S, f"defining {name}")
         except DeadlineMissed as fault:
             raise DeviceMissing(f"{self.address} is no {self.kind}: it has no {name}; check the address") from fault
+
+    async def _all_defined(self, link: Link) -> None:
+        """A driver defines its properties one by one; what it has is known once it has paused."""
+        known = -1
+        while len(link.vectors) != known:
+            known = len(link.vectors)
+            await self.clock.sleep(QUIET_S)
 
     async def _prepare(self, link: Link) -> None:
         """What a kind sets once per connection."""
