@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from astrod_drivers.address import Address, parse
 from astrod_drivers.errors import AddressInvalid, Unreachable
+from astrod_drivers.indi import SERVED
 from astrod_drivers.protocols import KINDS, Device
 from astrod_drivers.remote import PROXIES, Remote
 from astrod_drivers.wire import Connection
@@ -41,7 +42,10 @@ class Child:
             *arguments,
         ]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL)
+            # native libraries write to stdout, where a command of ours may be answering: send it to stderr
+            self._process = subprocess.Popen(
+                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=2
+            )
         self.socket = ours
 
     @property
@@ -52,10 +56,12 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    async def kill(self) -> None:
-        """SIGKILL, and reap within REAP_S. A child that sleeps uninterruptibly is left to the kernel."""
+    def kill(self) -> None:
+        """SIGKILL, now."""
         self._process.kill()
-        self.socket.close()
+
+    async def reap(self) -> None:
+        """Wait for its end, REAP_S at most. A child that sleeps uninterruptibly is left to the kernel."""
         try:
             async with asyncio.timeout(REAP_S):
                 await self._ended()
@@ -143,9 +149,13 @@ class Session:
         connection, self._connection = self._connection, None
         child, self._child = self._child, None
         if child is not None:
-            await child.kill()
+            child.kill()
         if connection is not None:
             await connection.close()
+        elif child is not None:
+            child.socket.close()
+        if child is not None:
+            await child.reap()
 
     async def restart(self, deadline_s: float = 30.0) -> None:
         """`kill`, then `start`."""
@@ -179,6 +189,10 @@ def open_session(
     parsed = parse(address)
     if kind not in KINDS:
         raise AddressInvalid(f"{address}: there is no kind of device {kind!r}; there are {', '.join(KINDS)}")
+    if parsed.scheme == "indi" and kind not in SERVED:
+        raise AddressInvalid(
+            f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(SERVED)}"
+        )
     if parsed.scheme == "sim" and sim_socket is None:
         raise AddressInvalid(
             f"{address} needs the simulated observatory; start it, or write an indi:// address"

@@ -1,0 +1,6 @@
+"""INDI devices through pyindi-client, which runs in driver hosts only (`astrod_drivers.host`).
+
+This package file imports nothing, so that the daemon may ask what is served without loading native code.
+"""
+
+SERVED = ("mount", "camera", "focuser", "wheel", "roof", "weather", "safety_monitor")

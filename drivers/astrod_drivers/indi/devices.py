@@ -4,9 +4,31 @@ from pathlib import Path
 
 from astrod_drivers.address import Address
 from astrod_drivers.errors import AddressInvalid
+from astrod_drivers.indi.camera import IndiCamera
+from astrod_drivers.indi.device import IndiDevice
+from astrod_drivers.indi.focuser import IndiFocuser
+from astrod_drivers.indi.mount import IndiMount
+from astrod_drivers.indi.roof import IndiRoof
+from astrod_drivers.indi.weather import IndiSafetyMonitor, IndiWeather
+from astrod_drivers.indi.wheel import IndiWheel
 from astrod_drivers.protocols import Clock, Device, Gate
+
+DRIVERS: dict[str, type[IndiDevice]] = {
+    "mount": IndiMount,
+    "camera": IndiCamera,
+    "focuser": IndiFocuser,
+    "wheel": IndiWheel,
+    "roof": IndiRoof,
+    "weather": IndiWeather,
+    "safety_monitor": IndiSafetyMonitor,
+}
 
 
 def open_indi(kind: str, address: Address, *, clock: Clock, gate: Gate, spool: Path) -> Device:
     """The driver for that device, not yet connected. Raises AddressInvalid for a kind INDI does not serve."""
-    raise AddressInvalid(f"{address}: astrod drives no {kind} through INDI")
+    driver = DRIVERS.get(kind)
+    if driver is None:
+        raise AddressInvalid(
+            f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(DRIVERS)}"
+        )
+    return driver(address, clock=clock, gate=gate, spool=spool)

@@ -1,0 +1,110 @@
+"""A mount through INDI. INDI speaks of the true equinox of date; here it becomes ICRS."""
+
+from datetime import UTC, datetime
+
+from astrod_drivers.errors import CommandRefused
+from astrod_drivers.indi.device import ANSWER_S, IndiDevice
+from astrod_drivers.indi.equinox import apparent_of, icrs_of
+from astrod_drivers.indi.link import Link, Vector
+from astrod_drivers.protocols import Mount, MountState, Permit, PierSide, SiteFix
+
+COORDINATES = "EQUATORIAL_EOD_COORD"
+NEAR_DEG = 0.02
+
+
+class IndiMount(IndiDevice, Mount):
+    """See `protocols.Mount`."""
+
+    kind = "mount"
+    needs = (COORDINATES,)
+
+    async def set_site(self, site: SiteFix, utc_us: int) -> None:
+        """See `protocols.Mount`. A mount that keeps its own site and time lacks the properties."""
+        link = self._live()
+        if "GEOGRAPHIC_COORD" in link.vectors:
+            east_deg = site.longitude_deg % 360.0
+            place = {"LAT": site.latitude_deg, "LONG": east_deg, "ELEV": site.height_m}
+            await self._set_numbers("GEOGRAPHIC_COORD", place)
+        if "TIME_UTC" in link.vectors:
+            utc = datetime.fromtimestamp(utc_us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            texts = {"UTC": utc, "OFFSET": "0"}
+            await self._command(link, "TIME_UTC", lambda: link.send_texts("TIME_UTC", texts))
+
+    async def read(self) -> MountState:
+        link = await self._heard()
+        ra_deg, dec_deg = self._place(link)
+        parking = link.vectors.get("TELESCOPE_PARK")
+        tracking = link.vectors.get("TELESCOPE_TRACK_STATE")
+        moving = self._vector(link, COORDINATES).state == "Busy"
+        return MountState(
+            ra_deg=ra_deg,
+            dec_deg=dec_deg,
+            slewing=moving or (parking is not None and parking.state == "Busy"),
+            tracking=tracking.on("TRACK_ON") if tracking is not None else not moving,
+            parked=_parked(parking),
+            pier_side=_pier_side(link.vectors.get("TELESCOPE_PIER_SIDE")),
+        )
+
+    def _place(self, link: Link) -> tuple[float, float]:
+        ra_h, dec_deg = self._number(link, COORDINATES, "RA"), self._number(link, COORDINATES, "DEC")
+        return icrs_of(ra_h * 15.0, dec_deg, self.clock.now_us())
+
+    async def unpark(self, permit: Permit) -> None:
+        link = await self._heard()
+        if "TELESCOPE_PARK" not in link.vectors:
+            return  # a mount that cannot park is never parked
+        self._check(permit)
+        await self._set_switch("TELESCOPE_PARK", "UNPARK")
+
+    async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
+        link = await self._heard()
+        parking = link.vectors.get("TELESCOPE_PARK")
+        if _parked(parking) or (parking is not None and parking.state == "Busy"):
+            raise CommandRefused(f"{self.address} is parked or parking; unpark it before a slew")
+        if "ON_COORD_SET" in link.vectors and not link.vectors["ON_COORD_SET"].on("TRACK"):
+            await self._set_switch("ON_COORD_SET", "TRACK")
+        date_ra_deg, date_dec_deg = apparent_of(ra_deg, dec_deg, self.clock.now_us())
+        target = {"RA": date_ra_deg / 15.0, "DEC": date_dec_deg}
+        self._check(permit)
+
+        def accepted(vector: Vector) -> bool:
+            """The mount reports its position anyway: only Busy, or being there already, is an answer."""
+            return vector.state == "Busy" or _near(vector, target)
+
+        await self._command(
+            link, COORDINATES, lambda: link.send_numbers(COORDINATES, target), ANSWER_S, accepted
+        )
+
+    async def set_tracking(self, on: bool) -> None:
+        await self._heard()
+        await self._set_switch("TELESCOPE_TRACK_STATE", "TRACK_ON" if on else "TRACK_OFF")
+
+    async def abort(self) -> None:
+        await self._set_switch("TELESCOPE_ABORT_MOTION", "ABORT")
+
+    async def park(self) -> None:
+        link = self._live()
+        parking = link.vectors.get("TELESCOPE_PARK")
+        if parking is None:
+            raise CommandRefused(
+                f"{self.address} cannot park; set a safe position in its driver or use another"
+            )
+        if not _parked(parking) and not (parking.on("PARK") and parking.state == "Busy"):
+            await self._set_switch("TELESCOPE_PARK", "PARK")
+
+
+def _parked(parking: Vector | None) -> bool:
+    return parking is not None and parking.on("PARK") and parking.state in ("Ok", "Idle")
+
+
+def _pier_side(vector: Vector | None) -> PierSide | None:
+    chosen = vector.chosen() if vector is not None else None
+    return {"PIER_EAST": "east", "PIER_WEST": "west"}.get(chosen or "")  # type: ignore[return-value]
+
+
+def _near(vector: Vector, target: dict[str, float]) -> bool:
+    ra_h, dec_deg = vector.number("RA"), vector.number("DEC")
+    if ra_h is None or dec_deg is None or vector.state == "Idle":
+        return False
+    ra_off_deg = (ra_h - target["RA"] + 12.0) % 24.0 * 15.0 - 180.0
+    return abs(ra_off_deg) < NEAR_DEG and abs(dec_deg - target["DEC"]) < NEAR_DEG

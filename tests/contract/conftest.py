@@ -1,0 +1,62 @@
+"""The benches that the contract is run on."""
+
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.bench import QUICK, Bench, IndiBench, SessionBench, SimBench
+from tests.indiserver import SIMULATORS, IndiServer, missing
+
+
+@pytest.fixture(scope="session")
+def indiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndiServer]:
+    """One indiserver for all tests; whoever breaks it mends it."""
+    if why := missing():
+        pytest.skip(why)
+    server = IndiServer()
+    server.start([program for program, _ in SIMULATORS.values()], tmp_path_factory.mktemp("indi"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def indi_bench(indiserver: IndiServer, tmp_path: Path) -> AsyncIterator[IndiBench]:
+    bench = IndiBench(tmp_path, indiserver)
+    yield bench
+    await bench.close()
+
+
+@pytest.fixture(scope="session")
+def sim_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The simulated observatory as a process of its own; its folder, with `socket`, `epoch` and `spool`."""
+    folder = tmp_path_factory.mktemp("sim")
+    (folder / "setup.json").write_text(QUICK.to_json())
+    command = [sys.executable, "-m", "astrod_drivers.sim.serve", "--setup", str(folder / "setup.json")]
+    command += ["--socket", str(folder / "socket"), "--spool", str(folder / "spool")]
+    process = subprocess.Popen([*command, "--gate", str(folder / "epoch")])
+    deadline = time.monotonic() + 20.0
+    while not (folder / "socket").exists():
+        assert process.poll() is None, "the simulated observatory ended"
+        assert time.monotonic() < deadline, "the simulated observatory does not come up"
+        time.sleep(0.05)
+    yield folder
+    process.terminate()
+    process.wait(10.0)
+
+
+@pytest.fixture(params=["sim", "sim_server", pytest.param("indi", marks=pytest.mark.indi)])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Each observatory in turn."""
+    bench: Bench
+    if request.param == "indi":
+        bench = IndiBench(tmp_path, request.getfixturevalue("indiserver"))
+    elif request.param == "sim":
+        bench = SimBench(tmp_path)
+    else:
+        folder = request.getfixturevalue("sim_server")
+        bench = SessionBench(folder, lambda kind: f"sim://{kind}", folder / "socket")
+    yield bench
+    await bench.close()
