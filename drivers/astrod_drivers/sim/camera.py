@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from astrod_drivers.errors import CommandRefused, PermitRefused
+from astrod_drivers.errors import CommandRefused, DriverError, PermitRefused
 from astrod_drivers.protocols import CameraInfo, CameraState, Clock, Gate, Permit, RawFrame, Shot
 from astrod_drivers.sim.scene import Scene, Sensor
 from astrod_drivers.sim.setup import CameraSetup
@@ -46,6 +46,7 @@ class Exposure:
     read_out_us: int
     frame: asyncio.Task[RawFrame] | None = None
     drafts: list[asyncio.Task[None]] = field(default_factory=list)
+    fetched: bool = False
 
 
 class SimCamera:
@@ -141,12 +142,16 @@ class SimCamera:
             raise CommandRefused(f"there is no frame {exposure_id[:80]!r} to fetch: never exposed, aborted or dropped")
         try:
             frame = await asyncio.shield(exposure.frame)
+        except OSError as fault:
+            text = f"the frame {exposure_id} could not be written, look at the spool: {fault}"
+            raise DriverError(text) from fault
         except asyncio.CancelledError:
             if exposure.frame.cancelled():
                 raise CommandRefused(f"exposure {exposure_id} was aborted; there is no frame") from None
             raise
         if not frame.path.exists():
             raise CommandRefused(f"the frame {exposure_id} was fetched before and its file is gone")
+        exposure.fetched = True
         return frame
 
     async def abort(self) -> None:
@@ -158,7 +163,7 @@ class SimCamera:
     async def close(self) -> None:
         """Drop every exposure and wait for the renderings under way."""
         for exposure_id in list(self._held):
-            self._drop(exposure_id, keep_file=True)
+            self._drop(exposure_id)
         self._current = None
         await asyncio.gather(*self._leftovers, return_exceptions=True)
 
@@ -245,14 +250,14 @@ class SimCamera:
         self._leftovers.add(draft)
         draft.add_done_callback(throw)
 
-    def _drop(self, exposure_id: str, keep_file: bool = False) -> None:
-        """Forget an exposure."""
+    def _drop(self, exposure_id: str) -> None:
+        """Forget an exposure; a frame that was fetched is the caller's, one that was not goes."""
         exposure = self._held.pop(exposure_id)
         if exposure.frame is not None and not exposure.frame.done():
             exposure.frame.cancel()
         for draft, kind in zip(exposure.drafts, ("early", "late"), strict=False):
             self._discard(draft, self._spool / f"{exposure_id}.{kind}.npy")
-        if not keep_file:
+        if not exposure.fetched:
             (self._spool / f"{exposure_id}.npy").unlink(missing_ok=True)
 
 

@@ -86,7 +86,11 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if not (-90.0 <= given.c[1] <= 90.0 and 0.0 < given.r <= 600.0):
         parser.error("the declination must be within -90..90 degrees, the radius within 0..600 arcminutes")
-    sys.stdout.write("".join(f"{line}\n" for line in lines(given.c[0], given.c[1], given.r, given.m[0], given.m[1], given.n)))
+    sys.stdout.write(
+        "".join(
+            f"{line}\n" for line in lines(given.c[0], given.c[1], given.r, given.m[0], given.m[1], given.n)
+        )
+    )
     return 0
 
 

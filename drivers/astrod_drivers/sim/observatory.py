@@ -242,6 +242,6 @@ class Observatory:
         )
 
     async def close(self) -> None:
-        """Drop what is being exposed and wait for renderings under way. Frames in the spool stay."""
+        """Drop what was not fetched and wait for renderings under way. Frames that were fetched stay."""
         for train in self._trains:
             await train.camera.close()

@@ -40,6 +40,11 @@ class Bank:
         """The largest share of the flux that falls into one pixel."""
         return float(self.stamps.max())
 
+    def middle(self, radius: int) -> Float32:
+        """The stamps cut down to a smaller radius."""
+        low, high = self.radius_px - radius, self.radius_px + radius + 1
+        return np.ascontiguousarray(self.stamps[:, :, low:high, low:high])
+
     def wing(self, square_px: Float64) -> Float64:
         """Share of the flux per pixel at a squared distance, far out."""
         return moffat(square_px, self.alpha_px)

@@ -13,17 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod_drivers.sim import catalogue, clouds, detector, ephemeris, psf
+from astrod_drivers.sim.canvas import Canvas, Ellipse, Lights
 from astrod_drivers.sim.scene import Pointing, Scene, Streak, Transient
 
 _PIECE_PX = 48.0  # a path is cut where its extent passes this
 _PIECES = 24
 _PHOTONS_CM2_S_ANGSTROM = 1000.0  # of a star of magnitude 0 above the air, in V (Bessell 1979, PASP 91, 589)
 _VISIBLE_SIGMA = 0.12  # stars that stay below this in every pixel are not drawn
-_WING_PX = 400
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
 
 # The response of a Bayer sensor's pixels to clear light, and their colour terms (as `Filter.colour_term`).
 _BAYER = {"R": (0.30, 0.6), "G": (0.42, 0.05), "B": (0.28, -0.9)}
@@ -47,7 +46,9 @@ class Field:
     """What all pieces of a scene share. `transmission` is the clouds' alone, a coarse map over the frame."""
 
     scene: Scene
-    zero_e: float  # electrons of a V 0 star during the whole exposure, through air and glass, under a clear sky
+    zero_e: (
+        float  # electrons of a V 0 star during the whole exposure, through air and glass, under a clear sky
+    )
     sky_e: float  # electrons of the clear sky per pixel
     transmission: Float64
     noise_e: float
@@ -60,7 +61,7 @@ def render(scene: Scene) -> NDArray[np.uint16]:
     charge = np.zeros((sensor.height_px, sensor.width_px), np.float32)
     if scene.light and scene.roof_open > 0.0 and scene.exposure_s > 0.0:
         field = _field(scene)
-        charge = _light(field, random)
+        charge = _light(field)
         charge += _sky(field)
         charge *= detector.flat_field(sensor, scene.optics)
         np.minimum(charge, np.float32(400.0 * sensor.full_well_e), out=charge)
@@ -97,7 +98,9 @@ def _field(scene: Scene) -> Field:
         scene.sensor.width_px * scene.scale_arcsec / 3600.0,
         scene.sensor.height_px * scene.scale_arcsec / 3600.0,
     )
-    passes = clouds.transmission(scene.cloud, scene.altitude_deg, scene.azimuth_deg, fov_deg, scene.exposure_s)
+    passes = clouds.transmission(
+        scene.cloud, scene.altitude_deg, scene.azimuth_deg, fov_deg, scene.exposure_s
+    )
     dark_e = scene.sensor.dark_e_s * detector.warmth(scene.temperature_c) * scene.exposure_s
     noise_e = math.sqrt(sky_e + dark_e + scene.sensor.read_noise_e**2)
     return Field(scene, zero_electrons(scene), sky_e, passes, noise_e)
@@ -113,7 +116,9 @@ def _sky(field: Field) -> Float32:
     sky = _enlarged(glow, (scene.sensor.height_px, scene.sensor.width_px))
     if scene.sensor.bayer is not None:
         for place, (share, term) in enumerate(_channels(scene.sensor.bayer)):
-            sky[place // 2 :: 2, place % 2 :: 2] *= np.float32(share * 10.0 ** (0.4 * term * (_SKY_COLOUR - 0.7)))
+            sky[place // 2 :: 2, place % 2 :: 2] *= np.float32(
+                share * 10.0 ** (0.4 * term * (_SKY_COLOUR - 0.7))
+            )
     return sky
 
 
@@ -141,19 +146,21 @@ def _channels(bayer: str) -> list[tuple[float, float]]:
 # -- stars ---------------------------------------------------------------------------------------------------
 
 
-def _light(field: Field, random: np.random.Generator) -> Float32:
+def _light(field: Field) -> Float32:
     """Electrons of everything that is not sky, before vignetting."""
     scene = field.scene
     pieces = _pieces(scene)
     banks = [_bank(scene, piece) for piece in pieces]
-    pad = 2 * ((max(bank.radius_px for bank in banks) + 2) // 2)
-    canvas = np.zeros((scene.sensor.height_px + 2 * pad, scene.sensor.width_px + 2 * pad), np.float32)
+    twinkle = detector.generator(scene.seed, 2)
+    canvas = Canvas.blank(
+        scene.sensor.height_px, scene.sensor.width_px, max(bank.radius_px for bank in banks), field.noise_e
+    )
     for piece, bank in zip(pieces, banks, strict=True):
-        _draw_piece(field, piece, bank, canvas, pad, random)
+        _draw_piece(field, piece, bank, canvas, twinkle)
     for event in scene.events:
         if isinstance(event, Streak):
-            _draw_streak(field, event, banks[0], canvas, pad)
-    return np.ascontiguousarray(canvas[pad:-pad, pad:-pad])
+            _draw_streak(field, event, banks[0], canvas)
+    return canvas.frame()
 
 
 def _bank(scene: Scene, piece: Piece) -> psf.Bank:
@@ -184,7 +191,9 @@ def _pieces(scene: Scene) -> list[Piece]:
         list(zip(knots, scene.pointings, strict=True))[1:],
         strict=False,
     ):
-        turn_px = abs((pb.rotation_deg - pa.rotation_deg + 180.0) % 360.0 - 180.0) * scene.sensor.width_px / 115.0
+        turn_px = (
+            abs((pb.rotation_deg - pa.rotation_deg + 180.0) % 360.0 - 180.0) * scene.sensor.width_px / 115.0
+        )
         count = int(min(4000, max(1, math.ceil(max(math.dist(a, b), turn_px) / 0.7))))
         for k in range(count):
             share = (k + 0.5) / count
@@ -215,7 +224,9 @@ def _mix(a: Pointing, b: Pointing, share: float) -> Pointing:
     """Between two pointings, the short way round."""
     ra = a.ra_deg + ((b.ra_deg - a.ra_deg + 180.0) % 360.0 - 180.0) * share
     turn = a.rotation_deg + ((b.rotation_deg - a.rotation_deg + 180.0) % 360.0 - 180.0) * share
-    return Pointing(a.at + (b.at - a.at) * share, ra % 360.0, a.dec_deg + (b.dec_deg - a.dec_deg) * share, turn % 360.0)
+    return Pointing(
+        a.at + (b.at - a.at) * share, ra % 360.0, a.dec_deg + (b.dec_deg - a.dec_deg) * share, turn % 360.0
+    )
 
 
 def _piece(points: list[tuple[float, float, float, Pointing]]) -> Piece:
@@ -234,7 +245,9 @@ def _offset_px(scene: Scene, start: Pointing, pointing: Pointing) -> tuple[float
     return xi_px * math.cos(turn) - eta_px * math.sin(turn), xi_px * math.sin(turn) + eta_px * math.cos(turn)
 
 
-def sky_to_pixel(scene: Scene, centre: Pointing, ra_deg: Float64, dec_deg: Float64) -> tuple[Float64, Float64]:
+def sky_to_pixel(
+    scene: Scene, centre: Pointing, ra_deg: Float64, dec_deg: Float64
+) -> tuple[Float64, Float64]:
     """Where ICRS positions fall on the sensor (gnomonic projection): columns and rows, 0 at the centre of
     the first pixel, unbinned. Only for positions within 80 degrees of the centre.
     """
@@ -256,7 +269,7 @@ def _cone_deg(scene: Scene, margin_px: float) -> float:
 
 
 def _draw_piece(
-    field: Field, piece: Piece, bank: psf.Bank, canvas: Float32, pad: int, random: np.random.Generator
+    field: Field, piece: Piece, bank: psf.Bank, canvas: Canvas, twinkle: np.random.Generator
 ) -> None:
     scene, zero_e = field.scene, field.zero_e * piece.share
     least_e = _VISIBLE_SIGMA * field.noise_e / bank.peak
@@ -265,12 +278,16 @@ def _draw_piece(
     stars = catalogue.stars_in_cone(piece.centre.ra_deg, piece.centre.dec_deg, cone_deg, faintest)
     stars = _with_transients(scene, stars, piece)
     x, y = sky_to_pixel(scene, piece.centre, stars.ra_deg, stars.dec_deg)
-    flux = zero_e * 10.0 ** (-0.4 * stars.mag) * (1.0 + _scintillation(scene) * random.standard_normal(len(stars)))
+    flux = (
+        zero_e
+        * 10.0 ** (-0.4 * stars.mag)
+        * (1.0 + _scintillation(scene) * twinkle.standard_normal(len(stars)))
+    )
     flux *= _passes_at(field, x, y)
-    colour = _colours(scene, stars.colour)
-    _stamp(canvas, pad, bank, x, y, flux, colour, least_e, field.noise_e)
-    _wings(canvas, pad, bank, x, y, flux * colour.mean(axis=1), field.noise_e)
-    _draw_galaxies(field, piece, bank, canvas, pad, faintest, zero_e)
+    lights = Lights(x, y, flux, _colours(scene, stars.colour))
+    canvas.add_stars(bank, lights, least_e)
+    canvas.add_wings(bank, lights)
+    _draw_galaxies(field, piece, bank, canvas, faintest)
 
 
 def _with_transients(scene: Scene, stars: catalogue.Stars, piece: Piece) -> catalogue.Stars:
@@ -280,7 +297,9 @@ def _with_transients(scene: Scene, stars: catalogue.Stars, piece: Piece) -> cata
         return stars
     hours = scene.exposure_s / 7200.0
     dec = np.array([e.dec_deg + e.dec_rate_arcsec_h * hours / 3600.0 for e in planted])
-    ra = np.array([e.ra_deg + e.ra_rate_arcsec_h * hours / 3600.0 / math.cos(math.radians(e.dec_deg)) for e in planted])
+    ra = np.array(
+        [e.ra_deg + e.ra_rate_arcsec_h * hours / 3600.0 / math.cos(math.radians(e.dec_deg)) for e in planted]
+    )
     near = catalogue.separation_deg(ra, dec, piece.centre.ra_deg, piece.centre.dec_deg) < 5.0
     return catalogue.Stars(
         np.concatenate([stars.ra_deg, ra[near]]),
@@ -300,9 +319,10 @@ def _scintillation(scene: Scene) -> float:
 def _passes_at(field: Field, x: Float64, y: Float64) -> Float64:
     """The clouds' transmission at pixels, from the coarse map's nearest point."""
     rows, columns = field.transmission.shape
-    row = np.clip(np.rint(y / field.scene.sensor.height_px * (rows - 1)), 0, rows - 1).astype(np.int64)
-    column = np.clip(np.rint(x / field.scene.sensor.width_px * (columns - 1)), 0, columns - 1).astype(np.int64)
-    return np.asarray(field.transmission[row, column])
+    row = np.rint(y / field.scene.sensor.height_px * (rows - 1))
+    column = np.rint(x / field.scene.sensor.width_px * (columns - 1))
+    row, column = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
+    return np.asarray(field.transmission[row.astype(np.int64), column.astype(np.int64)])
 
 
 def _colours(scene: Scene, colour: Float64) -> Float64:
@@ -315,140 +335,28 @@ def _colours(scene: Scene, colour: Float64) -> Float64:
     )
 
 
-def _stamp(
-    canvas: Float32,
-    pad: int,
-    bank: psf.Bank,
-    x: Float64,
-    y: Float64,
-    flux: Float64,
-    colour: Float64,
-    least_e: float,
-    noise_e: float,
-) -> None:
-    """Add each star's stamp; faint stars get the stamp's middle only."""
-    column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
-    reach = bank.radius_px
-    inside = (column > -pad + reach) & (column < canvas.shape[1] - pad - reach - 1)
-    inside &= (row > -pad + reach) & (row < canvas.shape[0] - pad - reach - 1) & (flux * colour.max(axis=1) > least_e)
-    small = max(2, min(reach, math.ceil(bank.core_px + 1.0)))
-    faint = flux * float(bank.wing(np.array(max(1.0, small - bank.core_px + bank.alpha_px) ** 2))) < 0.3 * noise_e
-    flat = colour.shape[1] and not np.ptp(colour, axis=1).any()
-    for radius, chosen in ((small, inside & faint), (reach, inside & ~faint)):
-        _add_stamps(canvas, pad, bank, radius, np.flatnonzero(chosen), x, y, flux, colour, bool(flat))
-
-
-def _add_stamps(
-    canvas: Float32,
-    pad: int,
-    bank: psf.Bank,
-    radius: int,
-    which: Int64,
-    x: Float64,
-    y: Float64,
-    flux: Float64,
-    colour: Float64,
-    flat: bool,
-) -> None:
-    fine, middle, width = bank.oversample, bank.radius_px, canvas.shape[1]
-    stamps = np.ascontiguousarray(
-        bank.stamps[:, :, middle - radius : middle + radius + 1, middle - radius : middle + radius + 1]
-    )
-    span = np.arange(-radius, radius + 1)
-    inner = (span[:, None] * width + span[None, :]).ravel()
-    batch = max(1, 400_000 // len(inner))
-    target = canvas.reshape(-1)
-    for start in range(0, len(which), batch):
-        chosen = which[start : start + batch]
-        column, row = np.rint(x[chosen]).astype(np.int64), np.rint(y[chosen]).astype(np.int64)
-        kx = np.minimum(((x[chosen] - column + 0.5) * fine).astype(np.int64), fine - 1)
-        ky = np.minimum(((y[chosen] - row + 0.5) * fine).astype(np.int64), fine - 1)
-        light = stamps[ky, kx] * flux[chosen].astype(np.float32)[:, None, None]
-        if flat:
-            light *= colour[chosen, 0].astype(np.float32)[:, None, None]
-        else:
-            place = ((row[:, None] + span) % 2)[:, :, None] * 2 + ((column[:, None] + span) % 2)[:, None, :]
-            light *= np.take_along_axis(
-                colour[chosen].astype(np.float32)[:, None, :].repeat(len(span), 1), place, axis=2
-            )
-        index = ((row + pad) * width + column + pad)[:, None] + inner
-        np.add.at(target, index.reshape(-1), light.reshape(-1))
-
-
-def _wings(canvas: Float32, pad: int, bank: psf.Bank, x: Float64, y: Float64, flux: Float64, noise_e: float) -> None:
-    """Add the wings of bright stars beyond their stamps."""
-    edge = float(bank.wing(np.array(float(bank.radius_px) ** 2)))
-    for k in np.flatnonzero(flux * edge > 0.15 * noise_e):
-        radius = min(_WING_PX, math.ceil(bank.wing_radius_px(0.15 * noise_e / flux[k])))
-        _add_wing(canvas, pad, bank, float(x[k]), float(y[k]), float(flux[k]), radius)
-
-
-def _add_wing(canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flux: float, radius: int) -> None:
-    column, row = round(x) + pad, round(y) + pad
-    rows = np.arange(max(0, row - radius), min(canvas.shape[0], row + radius + 1))
-    columns = np.arange(max(0, column - radius), min(canvas.shape[1], column + radius + 1))
-    if len(rows) == 0 or len(columns) == 0:
-        return
-    square = (rows[:, None] - pad - y) ** 2 + (columns[None, :] - pad - x) ** 2
-    light = flux * bank.wing(square)
-    light[square > radius**2] = 0.0
-    stamp = (np.abs(rows - row) <= bank.radius_px)[:, None] & (np.abs(columns - column) <= bank.radius_px)[None, :]
-    light[stamp] = 0.0
-    canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += light.astype(np.float32)
-
-
 # -- galaxies and streaks ------------------------------------------------------------------------------------
 
 
-def _draw_galaxies(
-    field: Field, piece: Piece, bank: psf.Bank, canvas: Float32, pad: int, faintest: float, zero_e: float
-) -> None:
+def _draw_galaxies(field: Field, piece: Piece, bank: psf.Bank, canvas: Canvas, faintest: float) -> None:
     scene = field.scene
-    cone_deg = _cone_deg(scene, 0.0)
-    galaxies = catalogue.galaxies_in_cone(piece.centre.ra_deg, piece.centre.dec_deg, cone_deg, faintest - 0.5)
-    x, y = sky_to_pixel(scene, piece.centre, galaxies.ra_deg, galaxies.dec_deg)
-    flux = zero_e * 10.0 ** (-0.4 * galaxies.mag) * _passes_at(field, x, y)
-    tint = _colours(scene, np.full(len(galaxies), 0.85))
+    centre = piece.centre
+    galaxies = catalogue.galaxies_in_cone(
+        centre.ra_deg, centre.dec_deg, _cone_deg(scene, 0.0), faintest - 0.5
+    )
+    x, y = sky_to_pixel(scene, centre, galaxies.ra_deg, galaxies.dec_deg)
+    flux = field.zero_e * piece.share * 10.0 ** (-0.4 * galaxies.mag) * _passes_at(field, x, y)
+    tinted = flux[:, None] * _colours(scene, np.full(len(galaxies), 0.85))
+    radius_px = galaxies.radius_arcsec / scene.scale_arcsec
+    angle = np.radians(galaxies.angle_deg - centre.rotation_deg)
     for k in range(len(galaxies)):
-        radius_px = float(galaxies.radius_arcsec[k]) / scene.scale_arcsec
-        turn = math.radians(float(galaxies.angle_deg[k]) - piece.centre.rotation_deg)
-        shape = _Ellipse(radius_px, float(galaxies.axis_ratio[k]), turn, bool(galaxies.elliptical[k]))
-        _add_galaxy(canvas, pad, bank, float(x[k]), float(y[k]), float(flux[k]) * tint[k], shape)
+        shape = Ellipse(
+            float(radius_px[k]), float(galaxies.axis_ratio[k]), float(angle[k]), bool(galaxies.elliptical[k])
+        )
+        canvas.add_galaxy(0.6 * bank.core_px, float(x[k]), float(y[k]), tinted[k], shape)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ellipse:
-    """A galaxy's shape on the sensor; `angle_rad` from up towards left."""
-
-    radius_px: float
-    axis_ratio: float
-    angle_rad: float
-    elliptical: bool
-
-
-def _add_galaxy(canvas: Float32, pad: int, bank: psf.Bank, x: float, y: float, flux: Float64, shape: _Ellipse) -> None:
-    """An exponential disc, or for an elliptical a Sersic profile of index 2; blurred by widening its axes."""
-    blur_px = 0.6 * bank.core_px
-    major = math.hypot(shape.radius_px, blur_px)
-    minor = math.hypot(shape.radius_px * shape.axis_ratio, blur_px)
-    reach = math.ceil(min(150.0, 4.5 * major))
-    column, row = round(x) + pad, round(y) + pad
-    rows = np.arange(max(0, row - reach), min(canvas.shape[0], row + reach + 1))
-    columns = np.arange(max(0, column - reach), min(canvas.shape[1], column + reach + 1))
-    if len(rows) == 0 or len(columns) == 0:
-        return
-    up, left = -(rows[:, None] - pad - y), -(columns[None, :] - pad - x)
-    along = up * math.cos(shape.angle_rad) + left * math.sin(shape.angle_rad)
-    across = left * math.cos(shape.angle_rad) - up * math.sin(shape.angle_rad)
-    radius = np.sqrt((along / major) ** 2 + (across / minor) ** 2 + 0.01)
-    light = np.exp(-3.672 * np.sqrt(radius)) if shape.elliptical else np.exp(-1.678 * radius)
-    norm = 0.0446 if shape.elliptical else 0.4482  # 1 / (2 pi n b^(-2n) Gamma(2n)), see `tests`
-    image = light / (major * minor)
-    factor = flux[((rows[:, None] - pad) % 2) * 2 + (columns[None, :] - pad) % 2]
-    canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += (image * norm * factor).astype(np.float32)
-
-
-def _draw_streak(field: Field, streak: Streak, bank: psf.Bank, canvas: Float32, pad: int) -> None:
+def _draw_streak(field: Field, streak: Streak, bank: psf.Bank, canvas: Canvas) -> None:
     """A moving light as a row of stamps, half a pixel apart."""
     scene = field.scene
     width, height = scene.sensor.width_px, scene.sensor.height_px
@@ -458,11 +366,10 @@ def _draw_streak(field: Field, streak: Streak, bank: psf.Bank, canvas: Float32, 
         return
     along: Float64 = (np.arange(math.ceil(length_px / 0.5), dtype=np.float64) + 0.5) * 0.5 / length_px
     x, y = streak.x0 * width + along * dx, streak.y0 * height + along * dy
-    per_px_s = scene.scale_arcsec / streak.rate_arcsec_s
-    flux = field.zero_e / scene.exposure_s * 10.0 ** (-0.4 * streak.mag) * per_px_s * 0.5 * _brightness(streak, along)
-    flux *= _passes_at(field, x, y)
-    colour = _colours(scene, np.full(len(x), 0.65))
-    _stamp(canvas, pad, bank, x, y, flux, colour, 0.0, field.noise_e)
+    step_s = 0.5 * scene.scale_arcsec / streak.rate_arcsec_s
+    rate_e_s = field.zero_e / scene.exposure_s * 10.0 ** (-0.4 * streak.mag)
+    flux = rate_e_s * step_s * _brightness(streak, along) * _passes_at(field, x, y)
+    canvas.add_stars(bank, Lights(x, y, flux, _colours(scene, np.full(len(x), 0.65))), 0.0)
 
 
 def _brightness(streak: Streak, along: Float64) -> Float64:

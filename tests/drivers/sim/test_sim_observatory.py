@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sim_bench import EVENING_US, SMALL, Bench
 
-from astrod_drivers.errors import CommandRefused, DeviceMissing, PermitRefused
+from astrod_drivers.errors import CommandRefused, DeviceMissing, DriverError, PermitRefused
 from astrod_drivers.protocols import KINDS, Shot
 from astrod_drivers.sim.observatory import Observatory
 from astrod_drivers.sim.scene import Streak, Transient
@@ -258,3 +258,31 @@ def test_a_setup_travels_as_json_and_names_what_is_wrong() -> None:
             ObservatorySetup.from_json(text)
     with pytest.raises(ValueError, match="'mount'"):
         ObservatorySetup(mounts=(MountSetup(), MountSetup()))
+
+
+async def test_fetched_frames_stay_and_forgotten_ones_go(bench: Callable[..., Bench]) -> None:
+    made = bench()
+
+    async def story() -> None:
+        for k in range(6):
+            await take(made, f"kept{k}", 1.0)
+        for k in range(6):
+            await made.device("camera").expose(Shot(f"left{k}", 1.0), made.permit)
+            await made.clock.sleep(3)
+
+    await made.clock.play(story())
+    assert len(list(made.observatory.spool.glob("kept*.npy"))) == 6
+    assert len(list(made.observatory.spool.glob("left*.npy"))) == 3
+    await made.observatory.close()
+    assert sorted(p.name for p in made.observatory.spool.iterdir()) == [f"kept{k}.npy" for k in range(6)]
+
+
+async def test_a_full_disk_is_told_to_who_fetches(bench: Callable[..., Bench], tmp_path: Path) -> None:
+    made = bench(spool=tmp_path / "not there")
+
+    async def story() -> None:
+        await made.device("camera").expose(Shot("lost", 1.0), made.permit)
+        with pytest.raises(DriverError, match="spool"):
+            await made.device("camera").fetch("lost")
+
+    await made.clock.play(story())

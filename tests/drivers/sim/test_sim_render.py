@@ -1,6 +1,12 @@
 """Frames: stars where they should be, as bright and as sharp as they should be, and every fault visible."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from astrod_drivers.sim import psf
+from astrod_drivers.sim.canvas import Canvas, Ellipse
 from astrod_drivers.sim.render import render, sky_to_pixel, zero_electrons
 from astrod_drivers.sim.scene import (
     Cloud,
@@ -228,3 +235,57 @@ def test_impossible_scenes_are_refused() -> None:
         Scene(pointings=())
     with pytest.raises(ValueError, match="exposure"):
         Scene(exposure_s=-1.0)
+
+
+@pytest.mark.parametrize("elliptical", [False, True])
+@pytest.mark.parametrize("axis_ratio", [1.0, 0.4])
+def test_a_galaxy_holds_its_light(elliptical: bool, axis_ratio: float) -> None:
+    canvas = Canvas.blank(400, 400, 10, 1.0)
+    canvas.add_galaxy(0.0, 200.3, 199.6, np.full(4, 1000.0), Ellipse(12.0, axis_ratio, 0.6, elliptical))
+    assert canvas.frame().sum() == pytest.approx(1000.0, rel=0.12)
+    rows, columns = np.mgrid[0:400, 0:400]
+    assert (canvas.frame() * rows).sum() / canvas.frame().sum() == pytest.approx(199.6, abs=0.2)
+    assert (canvas.frame() * columns).sum() / canvas.frame().sum() == pytest.approx(200.3, abs=0.2)
+
+
+def test_the_same_frame_in_any_process() -> None:
+    program = (
+        "import hashlib\nfrom astrod_drivers.sim.scene import *\n"
+        "from astrod_drivers.sim.render import render\n"
+        "s = Scene(sensor=Sensor(width_px=200, height_px=100), cloud=Cloud(cover=0.5), events=(Streak(),))\n"
+        "print(hashlib.sha256(render(s).tobytes()).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed, threads in (("0", "1"), ("12345", "2"))
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.skipif(shutil.which("solve-field") is None, reason="needs astrometry.net and its Tycho-2 index")
+def test_astrometry_net_knows_our_sky(tmp_path: Path) -> None:
+    fits = pytest.importorskip("astropy.io.fits")
+    wide = Optics(focal_length_mm=100.0, aperture_mm=30.0)
+    fits.writeto(
+        tmp_path / "sky.fits", render(Scene(pointings=(Pointing(0.0, 83.5, 22.3, 33.0),), optics=wide))
+    )
+    hints = ["--scale-units", "arcsecperpix", "--scale-low", "5.8", "--scale-high", "6.2", "--radius", "3"]
+    command = ["solve-field", "--no-plots", "--cpulimit", "60", *hints, "--ra", "83.6", "--dec", "22.2"]
+    done = subprocess.run(
+        [*command, "-D", tmp_path, tmp_path / "sky.fits"], capture_output=True, text=True, check=False
+    )
+    if "index" not in done.stdout + done.stderr:
+        pytest.skip("astrometry.net has no index files here")
+    found = re.search(r"Field center: \(RA,Dec\) = \(([\d.]+), ([\d.]+)\)", done.stdout)
+    assert found, done.stdout[-600:]
+    assert float(found[1]) == pytest.approx(83.5, abs=0.002)
+    assert float(found[2]) == pytest.approx(22.3, abs=0.002)
+    turn = re.search(r"up is (-?[\d.]+) degrees E of N", done.stdout)
+    assert turn
+    assert float(turn[1]) == pytest.approx(33.0 - 180.0, abs=0.3)  # FITS shows the first row at the bottom
