@@ -187,9 +187,7 @@ def open_session(
     if kind not in KINDS:
         raise AddressInvalid(f"{address}: there is no kind of device {kind!r}; there are {', '.join(KINDS)}")
     if parsed.scheme == "indi" and kind not in SERVED:
-        raise AddressInvalid(
-            f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(SERVED)}"
-        )
+        raise AddressInvalid(f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(SERVED)}")
     if parsed.scheme == "indi" and importlib.util.find_spec("PyIndi") is None:
         raise AddressInvalid(f"{address} needs pyindi-client; install astrod[indi], or use a sim:// address")
     if parsed.scheme == "sim" and sim_socket is None:

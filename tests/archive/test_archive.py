@@ -217,9 +217,7 @@ def test_keeps_its_process_small() -> None:
         "import numpy; print(numpy.zeros(1).size)"
     )
     environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     loaded, resident_kb, numpy_works = done.stdout.split("\n")[:3]
     assert (loaded, numpy_works) == ("[]", "1")
     assert int(resident_kb) < 32_000

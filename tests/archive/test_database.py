@@ -84,9 +84,7 @@ def test_migrations_apply_once_and_only_whole(tmp_path: Path) -> None:
 
 def test_settings_are_those_that_outlast_a_power_cut(tmp_path: Path) -> None:
     database = Database(tmp_path / "archive.db", ARCHIVE, ARCHIVE_APPLICATION)
-    settings = [
-        database.pragma(name) for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-    ]
+    settings = [database.pragma(name) for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")]
     assert settings == ["wal", 2, 1, 5000]
     database.close()
 
@@ -94,11 +92,7 @@ def test_settings_are_those_that_outlast_a_power_cut(tmp_path: Path) -> None:
 def test_a_second_process_is_kept_out_and_let_in_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "archive.db"
     archive = Archive.open(path)
-    code = (
-        "from pathlib import Path\n"
-        "from astrod.archive.archive import Archive\n"
-        f"Archive.open(Path({str(path)!r}))"
-    )
+    code = f"from pathlib import Path\nfrom astrod.archive.archive import Archive\nArchive.open(Path({str(path)!r}))"
     environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     command = [sys.executable, "-c", code]
     refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

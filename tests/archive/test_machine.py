@@ -72,9 +72,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     def take_again(self, taken: Taken) -> None:
         self.archive.record_taken(taken, 9)
 
-    @rule(
-        target=judged_frames, taken=consumes(frames), keep=st.booleans(), quality=st.floats(0, 100, width=32)
-    )
+    @rule(target=judged_frames, taken=consumes(frames), keep=st.booleans(), quality=st.floats(0, 100, width=32))
     def judge(self, taken: Taken, keep: bool, quality: float) -> Taken:
         verdict = Judgement(quality, "keep" if keep else "reject", "unknown", {"clouds": 0.1}, "m")
         self.archive.record_judged(taken.id, MEASURED, verdict, 4)

@@ -71,9 +71,7 @@ class Bench:
         """Let go of everything."""
         self.gate.close()
 
-    async def until(
-        self, read: Callable[[], Awaitable[T]], good: Callable[[T], bool], deadline_s: float = 30.0
-    ) -> T:
+    async def until(self, read: Callable[[], Awaitable[T]], good: Callable[[T], bool], deadline_s: float = 30.0) -> T:
         """The first reading that is good; fails when there is none in time."""
         deadline = self.clock.monotonic_s() + deadline_s
         while not good(state := await read()):

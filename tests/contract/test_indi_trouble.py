@@ -69,9 +69,7 @@ async def test_no_server_is_unreachable_and_says_where(frail: IndiBench) -> None
 
 async def test_wrong_name_is_told_the_right_one(frail: IndiBench) -> None:
     session = session_at(frail, frail.server.address("CCD Simulatr"), "camera")
-    with pytest.raises(
-        DeviceMissing, match=r"Did you mean 'CCD Simulator'\? There are: CCD Simulator, Filter"
-    ):
+    with pytest.raises(DeviceMissing, match=r"Did you mean 'CCD Simulator'\? There are: CCD Simulator, Filter"):
         await session.start(10.0)
 
 

@@ -67,9 +67,7 @@ def test_a_dark_light_is_unknown() -> None:
         ("Ok", True, True, "unknown"),
     ],
 )
-def test_only_a_shutter_that_says_so_is_closed(
-    state: State, opened: bool, closed: bool, aperture: Aperture
-) -> None:
+def test_only_a_shutter_that_says_so_is_closed(state: State, opened: bool, closed: bool, aperture: Aperture) -> None:
     name, opens, closes = SHUTTER
     assert _aperture(Vector(name, state, {opens: opened, closes: closed}), opens, closes) == aperture
 

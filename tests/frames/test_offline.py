@@ -64,9 +64,7 @@ def test_needs_no_home(tmp_path: Path) -> None:
         pytest.skip("only root can become a user who has no home")
     nobody = [setpriv, "--reuid=54321", "--regid=54321", "--clear-groups"]
     home = "import os; print(os.environ.get('HOME'))"
-    reaches = subprocess.run(
-        [*nobody, sys.executable, "-c", home], env=environment(), capture_output=True, check=False
-    )
+    reaches = subprocess.run([*nobody, sys.executable, "-c", home], env=environment(), capture_output=True, check=False)
     if reaches.returncode != 0:
         pytest.skip("this interpreter lies in a folder that others cannot read")
     assert_sky(run([*nobody, sys.executable, "-c", NIGHT_IN_2028], environment()))

@@ -29,9 +29,7 @@ def test_keeps_pixels_header_and_checksums(tmp_path: Path) -> None:
     assert taken.path == "frames/2026-12-14/pujalt-20261214-00042_M-42_L_300s.fits"
     assert taken.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert taken.size_bytes == path.stat().st_size and taken.size_bytes % 2880 == 0
-    with fits.open(
-        path, checksum=True
-    ) as hdus:  # a wrong checksum is a warning, and warnings are errors here
+    with fits.open(path, checksum=True) as hdus:  # a wrong checksum is a warning, and warnings are errors here
         hdus.verify("exception")
         assert hdus[0].data.dtype == np.uint16
         np.testing.assert_array_equal(hdus[0].data, pixels)
@@ -225,9 +223,7 @@ def test_writing_over_a_frame_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "frame.fits").read_bytes() == b"first"
 
 
-def test_syncs_the_file_before_its_name_and_the_folder_after(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_syncs_the_file_before_its_name_and_the_folder_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The order on which outlasting a power cut rests, as the kernel sees it."""
     calls: list[str] = []
     fsync, rename = os.fsync, Path.rename

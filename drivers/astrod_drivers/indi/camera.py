@@ -192,9 +192,7 @@ class IndiCamera(IndiDevice, Camera):
         """The BLOB overtakes the end of the exposure by a moment; whoever has it may start the next."""
         link = self._live()
         try:
-            await link.until(
-                lambda: self._vector(link, EXPOSURE).state != "Busy" or None, ANSWER_S, "its end"
-            )
+            await link.until(lambda: self._vector(link, EXPOSURE).state != "Busy" or None, ANSWER_S, "its end")
         except DeadlineMissed as fault:
             log.warning("the pixels are here, yet the camera says that it exposes: %s", fault)
 

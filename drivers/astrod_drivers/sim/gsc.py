@@ -77,9 +77,7 @@ def write_fits_night(folder: Path, scenes: Iterable[Scene]) -> list[Path]:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="gsc", description="Stars of the simulated sky around a place.")
-    parser.add_argument(
-        "-c", nargs=2, type=float, required=True, metavar=("RA", "DEC"), help="degrees, J2000"
-    )
+    parser.add_argument("-c", nargs=2, type=float, required=True, metavar=("RA", "DEC"), help="degrees, J2000")
     parser.add_argument("-r", type=float, default=30.0, metavar="ARCMIN")
     parser.add_argument("-m", nargs=2, type=float, default=(0.0, 14.0), metavar=("FROM", "TO"))
     parser.add_argument("-n", type=int, default=3000, metavar="N")
@@ -87,9 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not (-90.0 <= given.c[1] <= 90.0 and 0.0 < given.r <= 600.0):
         parser.error("the declination must be within -90..90 degrees, the radius within 0..600 arcminutes")
     sys.stdout.write(
-        "".join(
-            f"{line}\n" for line in lines(given.c[0], given.c[1], given.r, given.m[0], given.m[1], given.n)
-        )
+        "".join(f"{line}\n" for line in lines(given.c[0], given.c[1], given.r, given.m[0], given.m[1], given.n))
     )
     return 0
 

@@ -46,9 +46,7 @@ class Field:
     """What all pieces of a scene share. `transmission` is the clouds' alone, a coarse map over the frame."""
 
     scene: Scene
-    zero_e: (
-        float  # electrons of a V 0 star during the whole exposure, through air and glass, under a clear sky
-    )
+    zero_e: float  # electrons of a V 0 star during the whole exposure, through air and glass, under a clear sky
     sky_e: float  # electrons of the clear sky per pixel
     transmission: Float64
     noise_e: float
@@ -98,9 +96,7 @@ def _field(scene: Scene) -> Field:
         scene.sensor.width_px * scene.scale_arcsec / 3600.0,
         scene.sensor.height_px * scene.scale_arcsec / 3600.0,
     )
-    passes = clouds.transmission(
-        scene.cloud, scene.altitude_deg, scene.azimuth_deg, fov_deg, scene.exposure_s
-    )
+    passes = clouds.transmission(scene.cloud, scene.altitude_deg, scene.azimuth_deg, fov_deg, scene.exposure_s)
     dark_e = scene.sensor.dark_e_s * detector.warmth(scene.temperature_c) * scene.exposure_s
     noise_e = math.sqrt(sky_e + dark_e + scene.sensor.read_noise_e**2)
     return Field(scene, zero_electrons(scene), sky_e, passes, noise_e)
@@ -116,9 +112,7 @@ def _sky(field: Field) -> Float32:
     sky = _enlarged(glow, (scene.sensor.height_px, scene.sensor.width_px))
     if scene.sensor.bayer is not None:
         for place, (share, term) in enumerate(_channels(scene.sensor.bayer)):
-            sky[place // 2 :: 2, place % 2 :: 2] *= np.float32(
-                share * 10.0 ** (0.4 * term * (_SKY_COLOUR - 0.7))
-            )
+            sky[place // 2 :: 2, place % 2 :: 2] *= np.float32(share * 10.0 ** (0.4 * term * (_SKY_COLOUR - 0.7)))
     return sky
 
 
@@ -191,9 +185,7 @@ def _pieces(scene: Scene) -> list[Piece]:
         list(zip(knots, scene.pointings, strict=True))[1:],
         strict=False,
     ):
-        turn_px = (
-            abs((pb.rotation_deg - pa.rotation_deg + 180.0) % 360.0 - 180.0) * scene.sensor.width_px / 115.0
-        )
+        turn_px = abs((pb.rotation_deg - pa.rotation_deg + 180.0) % 360.0 - 180.0) * scene.sensor.width_px / 115.0
         count = int(min(4000, max(1, math.ceil(max(math.dist(a, b), turn_px) / 0.7))))
         for k in range(count):
             share = (k + 0.5) / count
@@ -224,9 +216,7 @@ def _mix(a: Pointing, b: Pointing, share: float) -> Pointing:
     """Between two pointings, the short way round."""
     ra = a.ra_deg + ((b.ra_deg - a.ra_deg + 180.0) % 360.0 - 180.0) * share
     turn = a.rotation_deg + ((b.rotation_deg - a.rotation_deg + 180.0) % 360.0 - 180.0) * share
-    return Pointing(
-        a.at + (b.at - a.at) * share, ra % 360.0, a.dec_deg + (b.dec_deg - a.dec_deg) * share, turn % 360.0
-    )
+    return Pointing(a.at + (b.at - a.at) * share, ra % 360.0, a.dec_deg + (b.dec_deg - a.dec_deg) * share, turn % 360.0)
 
 
 def _piece(points: list[tuple[float, float, float, Pointing]]) -> Piece:
@@ -245,9 +235,7 @@ def _offset_px(scene: Scene, start: Pointing, pointing: Pointing) -> tuple[float
     return xi_px * math.cos(turn) - eta_px * math.sin(turn), xi_px * math.sin(turn) + eta_px * math.cos(turn)
 
 
-def sky_to_pixel(
-    scene: Scene, centre: Pointing, ra_deg: Float64, dec_deg: Float64
-) -> tuple[Float64, Float64]:
+def sky_to_pixel(scene: Scene, centre: Pointing, ra_deg: Float64, dec_deg: Float64) -> tuple[Float64, Float64]:
     """Where ICRS positions fall on the sensor (gnomonic projection): columns and rows, 0 at the centre of
     the first pixel, unbinned. Only for positions within 80 degrees of the centre.
     """
@@ -268,9 +256,7 @@ def _cone_deg(scene: Scene, margin_px: float) -> float:
     return math.degrees(math.atan(half_px * scene.scale_arcsec / 206264.806))
 
 
-def _draw_piece(
-    field: Field, piece: Piece, bank: psf.Bank, canvas: Canvas, twinkle: np.random.Generator
-) -> None:
+def _draw_piece(field: Field, piece: Piece, bank: psf.Bank, canvas: Canvas, twinkle: np.random.Generator) -> None:
     scene, zero_e = field.scene, field.zero_e * piece.share
     least_e = _VISIBLE_SIGMA * field.noise_e / bank.peak
     faintest = min(catalogue.FAINTEST_MAG, 2.5 * math.log10(max(1e-9, zero_e / least_e)) + 0.5)
@@ -278,11 +264,7 @@ def _draw_piece(
     stars = catalogue.stars_in_cone(piece.centre.ra_deg, piece.centre.dec_deg, cone_deg, faintest)
     stars = _with_transients(scene, stars, piece)
     x, y = sky_to_pixel(scene, piece.centre, stars.ra_deg, stars.dec_deg)
-    flux = (
-        zero_e
-        * 10.0 ** (-0.4 * stars.mag)
-        * (1.0 + _scintillation(scene) * twinkle.standard_normal(len(stars)))
-    )
+    flux = zero_e * 10.0 ** (-0.4 * stars.mag) * (1.0 + _scintillation(scene) * twinkle.standard_normal(len(stars)))
     flux *= _passes_at(field, x, y)
     lights = Lights(x, y, flux, _colours(scene, stars.colour))
     canvas.add_stars(bank, lights, least_e)
@@ -297,9 +279,7 @@ def _with_transients(scene: Scene, stars: catalogue.Stars, piece: Piece) -> cata
         return stars
     hours = scene.exposure_s / 7200.0
     dec = np.array([e.dec_deg + e.dec_rate_arcsec_h * hours / 3600.0 for e in planted])
-    ra = np.array(
-        [e.ra_deg + e.ra_rate_arcsec_h * hours / 3600.0 / math.cos(math.radians(e.dec_deg)) for e in planted]
-    )
+    ra = np.array([e.ra_deg + e.ra_rate_arcsec_h * hours / 3600.0 / math.cos(math.radians(e.dec_deg)) for e in planted])
     near = catalogue.separation_deg(ra, dec, piece.centre.ra_deg, piece.centre.dec_deg) < 5.0
     return catalogue.Stars(
         np.concatenate([stars.ra_deg, ra[near]]),
@@ -341,9 +321,7 @@ def _colours(scene: Scene, colour: Float64) -> Float64:
 def _draw_galaxies(field: Field, piece: Piece, bank: psf.Bank, canvas: Canvas, faintest: float) -> None:
     scene = field.scene
     centre = piece.centre
-    galaxies = catalogue.galaxies_in_cone(
-        centre.ra_deg, centre.dec_deg, _cone_deg(scene, 0.0), faintest - 0.5
-    )
+    galaxies = catalogue.galaxies_in_cone(centre.ra_deg, centre.dec_deg, _cone_deg(scene, 0.0), faintest - 0.5)
     x, y = sky_to_pixel(scene, centre, galaxies.ra_deg, galaxies.dec_deg)
     flux = field.zero_e * piece.share * 10.0 ** (-0.4 * galaxies.mag) * _passes_at(field, x, y)
     tinted = flux[:, None] * _colours(scene, np.full(len(galaxies), 0.85))

@@ -94,9 +94,7 @@ def main() -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Serve a simulated observatory on a Unix socket.")
     parser.add_argument("--socket", type=Path, required=True)
-    parser.add_argument(
-        "--setup", type=Path, required=True, help="a setup as JSON (ObservatorySetup.to_json)"
-    )
+    parser.add_argument("--setup", type=Path, required=True, help="a setup as JSON (ObservatorySetup.to_json)")
     parser.add_argument("--spool", type=Path, required=True, help="where frames land")
     parser.add_argument("--gate", type=Path, required=True, help="the safety epoch's page")
     parser.add_argument("--offset-s", type=float, default=0.0, help="added to the wall clock")

@@ -49,9 +49,7 @@ def test_a_cone_holds_exactly_the_stars_within_it(ra_deg: float, dec_deg: float,
 def test_a_faint_star_is_the_same_in_two_cones(ra_deg: float, dec_deg: float) -> None:
     wide = stars_in_cone(ra_deg, dec_deg, 0.4, 15.0)
     aside = stars_in_cone((ra_deg + 0.1) % 360.0, dec_deg + 0.1, 0.15, 15.0)
-    inside = (
-        catalogue.separation_deg(wide.ra_deg, wide.dec_deg, (ra_deg + 0.1) % 360.0, dec_deg + 0.1) <= 0.15
-    )
+    inside = catalogue.separation_deg(wide.ra_deg, wide.dec_deg, (ra_deg + 0.1) % 360.0, dec_deg + 0.1) <= 0.15
     assert rows(wide.where(inside)) == rows(aside)
 
 
@@ -76,9 +74,7 @@ def galactic_of_centre() -> float:
 
 def test_cells_tile_the_sphere() -> None:
     for grid in (BRIGHT_GRID, DRAWN_GRID):
-        assert sum(grid.area_deg2(cell) for cell in range(0, grid.cells, 1)) == pytest.approx(
-            41252.96, rel=1e-6
-        )
+        assert sum(grid.area_deg2(cell) for cell in range(0, grid.cells, 1)) == pytest.approx(41252.96, rel=1e-6)
 
 
 def test_a_cone_takes_milliseconds() -> None:

@@ -69,9 +69,7 @@ async def test_pointing_errors_are_minutes_of_arc_and_repeat() -> None:
     for _ in range(2):
         mount, clock, permit = mount_of(MountSetup(), seed=5)
 
-        async def story(
-            mount: SimMount = mount, clock: JumpingClock = clock, permit: Permit = permit
-        ) -> float:
+        async def story(mount: SimMount = mount, clock: JumpingClock = clock, permit: Permit = permit) -> float:
             await mount.unpark(permit)
             await mount.slew(*target, permit)
             await arrived(mount, clock)
@@ -255,6 +253,4 @@ def test_two_mounts_of_a_site_err_each_in_its_own_way(bench: Callable[..., Bench
     mounts = (SMALL.mounts[0], MountSetup("mount2", trains=()))
     made = bench(setup=replace(SMALL, mounts=mounts))
     truth = made.observatory.truth().mounts
-    assert (
-        truth["mount"].dec_deg != truth["mount2"].dec_deg or truth["mount"].ra_deg != truth["mount2"].ra_deg
-    )
+    assert truth["mount"].dec_deg != truth["mount2"].dec_deg or truth["mount"].ra_deg != truth["mount2"].ra_deg

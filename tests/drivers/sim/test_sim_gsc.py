@@ -44,9 +44,7 @@ def test_the_script_runs_alone_and_quickly(tmp_path: Path) -> None:
         before = os.times()
         done = subprocess.run([script, *ASKED], env=bare, capture_output=True, text=True, check=True)
         after = os.times()
-        took.append(
-            after.children_user + after.children_system - before.children_user - before.children_system
-        )
+        took.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert len(done.stdout.splitlines()) > 20
     assert min(took) < 0.4
 

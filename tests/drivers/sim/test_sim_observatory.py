@@ -50,9 +50,7 @@ async def some_frames(bench: Bench) -> list[str]:
     return digests
 
 
-async def test_the_same_night_twice_gives_the_same_frames(
-    bench: Callable[..., Bench], tmp_path: Path
-) -> None:
+async def test_the_same_night_twice_gives_the_same_frames(bench: Callable[..., Bench], tmp_path: Path) -> None:
     first, second = bench(spool=tmp_path), bench(spool=tmp_path)
     digests = await first.clock.play(some_frames(first))
     assert digests == await second.clock.play(some_frames(second))
@@ -248,9 +246,7 @@ async def test_several_trains_and_rigs_under_one_roof(bench: Callable[..., Bench
 
 
 def test_a_setup_travels_as_json_and_names_what_is_wrong() -> None:
-    setup = ObservatorySetup(
-        seed=9, scenario="cloudy", mounts=(MountSetup(trains=(TrainSetup(wheel=None),)),)
-    )
+    setup = ObservatorySetup(seed=9, scenario="cloudy", mounts=(MountSetup(trains=(TrainSetup(wheel=None),)),))
     assert ObservatorySetup.from_json(setup.to_json()) == setup
     assert ObservatorySetup.from_json("{}") == ObservatorySetup()
     for text in ('{"seeed": 1}', '{"scenario": "sunny"}', "{", '{"seed": "x"}'):

@@ -45,9 +45,7 @@ def added(event: Transient | Streak, scene: Scene = BASE) -> NDArray[np.float64]
     return electrons(with_event, scene) - electrons(render(scene), scene)
 
 
-def moments(
-    light: NDArray[np.float64], x: float, y: float, reach: int = 14
-) -> tuple[float, float, float, float]:
+def moments(light: NDArray[np.float64], x: float, y: float, reach: int = 14) -> tuple[float, float, float, float]:
     """Flux, centroid and RMS width about (x, y)."""
     rows, columns = (
         slice(round(y) - reach, round(y) + reach + 1),
@@ -173,9 +171,7 @@ def test_dark_frames_have_no_sky_and_warm_sensors_glow() -> None:
     assert np.median(cold) == pytest.approx(QUIET.bias_adu, abs=3)
     assert np.median(warm) > np.median(cold) + 15
     hottest = np.argsort(warm.ravel())[-20:]
-    assert (
-        cold.ravel()[hottest] > np.median(cold)
-    ).mean() > 0.6  # the same pixels, whatever the seed of the frame
+    assert (cold.ravel()[hottest] > np.median(cold)).mean() > 0.6  # the same pixels, whatever the seed of the frame
     assert np.array_equal(render(replace(BASE, roof_open=0.0)), render(replace(BASE, light=False))), (
         "a closed roof is as dark as a shutter"
     )
@@ -272,9 +268,7 @@ def test_the_same_frame_in_any_process() -> None:
 def test_astrometry_net_knows_our_sky(tmp_path: Path) -> None:
     fits = pytest.importorskip("astropy.io.fits")
     wide = Optics(focal_length_mm=100.0, aperture_mm=30.0)
-    fits.writeto(
-        tmp_path / "sky.fits", render(Scene(pointings=(Pointing(0.0, 83.5, 22.3, 33.0),), optics=wide))
-    )
+    fits.writeto(tmp_path / "sky.fits", render(Scene(pointings=(Pointing(0.0, 83.5, 22.3, 33.0),), optics=wide)))
     hints = ["--scale-units", "arcsecperpix", "--scale-low", "5.8", "--scale-high", "6.2", "--radius", "3"]
     command = ["solve-field", "--no-plots", "--cpulimit", "60", *hints, "--ra", "83.6", "--dec", "22.2"]
     done = subprocess.run(

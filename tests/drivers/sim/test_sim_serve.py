@@ -108,13 +108,9 @@ def test_bad_starts_say_why(tmp_path: Path) -> None:
     assert b"seeed" in done.stderr
 
 
-async def test_a_taken_socket_is_refused(
-    started: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
+async def test_a_taken_socket_is_refused(started: Callable[..., subprocess.Popen[bytes]], tmp_path: Path) -> None:
     connection = await connected(tmp_path / "s", started(SMALL))
-    done = await asyncio.to_thread(
-        subprocess.run, command(tmp_path), capture_output=True, timeout=60, check=False
-    )
+    done = await asyncio.to_thread(subprocess.run, command(tmp_path), capture_output=True, timeout=60, check=False)
     assert done.returncode == serve.EXIT_TAKEN
     assert b"already" in done.stderr
     await connection.close()
