@@ -22,3 +22,7 @@ class WallClock:
     def sleep(self, seconds: float) -> Awaitable[None]:
         """Wait."""
         return asyncio.sleep(seconds)
+
+    def block(self, seconds: float) -> None:
+        """Wait outside an event loop."""
+        time.sleep(seconds)

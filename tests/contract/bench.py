@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from tests.indiserver import SIMULATORS, IndiServer
-
+from astrod_drivers.indi.server import SIMULATORS, IndiServer
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.protocols import Camera, Clock, FilterWheel, Focuser, Mount, Permit, Roof, Weather
 from astrod_drivers.remote import (

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.contract.bench import QUICK, Bench, IndiBench, SessionBench, SimBench
-from tests.indiserver import SIMULATORS, IndiServer, missing
+
+from astrod_drivers.indi.server import SIMULATORS, IndiServer, missing
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from tests.contract.bench import IndiBench
-from tests.indiserver import SIMULATORS, IndiServer, missing
 
 from astrod_drivers.errors import AddressInvalid, CommandRefused, DeadlineMissed, DeviceMissing, Unreachable
+from astrod_drivers.indi.server import SIMULATORS, IndiServer, missing
 from astrod_drivers.protocols import CameraState, Shot
 from astrod_drivers.remote import RemoteCamera, RemoteRoof, RemoteSafetyMonitor, RemoteWeather, RemoteWheel
 from astrod_drivers.session import Session, open_session

@@ -1,4 +1,4 @@
-"""`astrod run` and `astrod night`: a real night, and one on the simulated clock."""
+"""`astrod run`, `night` and `demo`: a real night, one on the simulated clock, and one in real time right now."""
 
 import argparse
 import re
@@ -22,6 +22,17 @@ def _night(args: argparse.Namespace) -> int:
     from astrod.rehearsal.night import main
 
     return main(args)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from astrod.rehearsal.demo import main
+
+    return main(args)
+
+
+def _demo_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--simulated", action="store_true", help="on the simulated rig, even where INDI is there")
+    parser.add_argument("--minutes", type=float, metavar="N", help="close and end after so long (else at ^C)")
 
 
 def _date(text: str) -> str:
@@ -76,5 +87,17 @@ VERBS = (
         run=_night,
         options=_night_options,
         reads=True,
+    ),
+    Verb(
+        name="demo",
+        summary="observe now, in real time, at a real site where it is dark",
+        text=(
+            "The real daemon on INDI's simulators (or, where they are not installed, on the simulated rig), "
+            "with everything in the folder demo/ here, frames included. indiserver listens on every network "
+            "interface while it lasts. Ctrl-C closes and parks first."
+        ),
+        example="astrod demo --minutes 5",
+        run=_demo,
+        options=_demo_options,
     ),
 )

@@ -15,6 +15,8 @@ VARIABLE = "ASTROD_CONFIG"
 DEFAULT_ROOT = Path("/etc/astrod")
 MAIN_FILE = "astrod.toml"
 DEFAULT = DEFAULT_ROOT / MAIN_FILE
+DEMO_ROOT = Path("demo")
+"""What `astrod demo` makes in the folder where it runs; it counts where nothing is installed."""
 RUN_DIR = "/run/astrod"
 SOCKET_NAME = "astrod.sock"
 
@@ -44,9 +46,10 @@ class ConfigFiles:
 def find(root: Path | None = None) -> ConfigFiles:
     """The files of the configuration at `root` (a file or a folder).
 
-    None: what the environment variable ASTROD_CONFIG names, else /etc/astrod. Raises ConfigInvalid.
+    None: what the environment variable ASTROD_CONFIG names, else /etc/astrod, else, where there is none, the
+    demonstration in this folder. Raises ConfigInvalid.
     """
-    given = root if root is not None else Path(os.environ.get(VARIABLE) or DEFAULT_ROOT)
+    given = root if root is not None else _default_root()
     try:
         main = (given / MAIN_FILE if given.is_dir() else given).absolute()
         if not main.is_file():
@@ -56,6 +59,13 @@ def find(root: Path | None = None) -> ConfigFiles:
         return ConfigFiles(main, _files_in(main.parent / "conf.d"), _files_in(main.parent / "targets.d"))
     except OSError as fault:
         raise ConfigInvalid([f"{fault.filename or given}: cannot be read: {fault.strerror}"]) from fault
+
+
+def _default_root() -> Path:
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    return DEMO_ROOT if not DEFAULT.exists() and (DEMO_ROOT / MAIN_FILE).is_file() else DEFAULT_ROOT
 
 
 def _files_in(folder: Path) -> tuple[Path, ...]:

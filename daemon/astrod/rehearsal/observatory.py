@@ -1,11 +1,12 @@
 """The rehearsal's observatory, written as a configuration that an owner could have written."""
 
-import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from astrod.rehearsal.sites import KnownSite
+from astrod.rehearsal.targets import COLOUR, Wish, document
 
 Weather = Literal["clear", "mixed", "cloudy"]
 
@@ -57,7 +58,7 @@ step = {focus_step}
 [night]
 focus_at_start = {focus_at_start}
 refocus_every_min = {refocus}
-{night}
+
 [storage]
 data_dir = "data"
 spool_dir = "{spool}"
@@ -92,8 +93,13 @@ class Play:
     pixel_um: float = 2.9
 
 
-def write_simulated(folder: Path, site: KnownSite, play: Play, spool: Path, hurry: bool = False) -> None:
-    """A simulated observatory's configuration at `folder`. `hurry` trusts a clear sky within seconds (demo)."""
+def write_simulated(
+    folder: Path, site: KnownSite, play: Play, spool: Path, hurry: bool = False, wishes: Sequence[Wish] = COLOUR
+) -> None:
+    """A simulated observatory's configuration at `folder`.
+
+    `hurry` trusts a clear sky within seconds and neither cools nor focuses first (the demonstration).
+    """
     place = site.place
     text = _SITE.format(
         title=f"{site.title} (simulated)",
@@ -118,19 +124,24 @@ def write_simulated(folder: Path, site: KnownSite, play: Play, spool: Path, hurr
         focus_step=60,
         focus_at_start="false" if hurry else "true",
         refocus=90.0,
-        night="",
         spool=spool,
     )
     text += _SIMULATOR.format(
         seed=play.seed, scenario=play.weather, width=play.width_px, height=play.height_px, pixel=play.pixel_um
     )
-    _write(folder, text)
+    _write(folder, text, wishes)
 
 
 def write_indi(
-    folder: Path, site: KnownSite, port: int, spool: Path, night: str = "", safe_after_s: float = 5.0
+    folder: Path,
+    site: KnownSite,
+    port: int,
+    spool: Path,
+    wishes: Sequence[Wish],
+    safe_after_s: float = 5.0,
+    more: str = "",
 ) -> None:
-    """The same at Debian's INDI simulators behind an indiserver at `port`. `night` adds lines to [night]."""
+    """The same at Debian's INDI simulators behind an indiserver at `port`; `more` is appended (whole tables)."""
     place, server = site.place, f"indi://localhost:{port}"
     text = _SITE.format(
         title=f"{site.title} (INDI simulators)",
@@ -155,14 +166,13 @@ def write_indi(
         focus_step=2000,
         focus_at_start="false",
         refocus=0.0,
-        night=night,
         spool=spool,
     )
-    _write(folder, text)
+    _write(folder, text + more, wishes)
 
 
-def _write(folder: Path, text: str) -> None:
+def _write(folder: Path, text: str, wishes: Sequence[Wish]) -> None:
     targets = folder / "targets.d"
     targets.mkdir(parents=True, exist_ok=True)
     (folder / "astrod.toml").write_text(text)
-    shutil.copy(Path(__file__).with_name("targets.toml"), targets / "rehearsal.toml")
+    (targets / "rehearsal.toml").write_text(document(wishes))

@@ -1,7 +1,7 @@
-"""A real indiserver of our own: private home, a free port, drivers started, stopped and killed at will.
+"""An indiserver of our own: private home, a free port, drivers started, stopped and killed at will.
 
-indiserver 1.9.9 can bind nothing but every interface; tests on a machine in a hostile network should run in a
-network namespace. All our clients use 127.0.0.1.
+For rehearsals and tests. indiserver 1.9.9 can bind nothing but every interface; on a machine in a hostile
+network run it in a network namespace or behind a firewall. All our clients use 127.0.0.1.
 """
 
 import importlib.util
@@ -10,8 +10,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
+
+from astrod_drivers.errors import Unreachable
+from astrod_drivers.wallclock import WallClock
 
 SIMULATORS = {
     "mount": ("indi_simulator_telescope", "Telescope Simulator"),
@@ -48,7 +50,10 @@ class IndiServer:
         self._fifo = Path()
 
     def start(self, drivers: list[str], home: Path, gsc_dir: Path | None = None) -> None:
-        """Start with these driver programs; `gsc_dir` goes first on the PATH (the star catalogue program)."""
+        """Start with these driver programs; `gsc_dir` goes first on the PATH (the star catalogue program).
+
+        Raises Unreachable when it does not listen within START_S.
+        """
         home.mkdir(parents=True, exist_ok=True)
         self._fifo = home / "indi.fifo"
         self._fifo.unlink(missing_ok=True)
@@ -75,19 +80,20 @@ class IndiServer:
                 stdout=log,
                 stderr=log,
                 cwd=home,
+                start_new_session=True,  # a ^C at the terminal is for the daemon, which closes the roof through it
             )
         self._wait_until_listening()
 
     def _wait_until_listening(self) -> None:
-        assert self._process is not None
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and self._process.poll() is None:
+        clock = WallClock()
+        deadline_s = clock.monotonic_s() + START_S
+        while clock.monotonic_s() < deadline_s and self._process is not None and self._process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
                 return
             except OSError:
-                time.sleep(0.05)
-        raise RuntimeError(f"indiserver does not listen on {self.port}; read indiserver.log in its home")
+                clock.block(0.05)
+        raise Unreachable(f"indiserver does not listen on {self.port}; read indiserver.log in its home")
 
     def address(self, device: str) -> str:
         """The address of a device on this server."""
