@@ -23,6 +23,7 @@ from astrod.api.schema import (
     TargetsAnswer,
     Verdict,
 )
+from astrod.api.until import until_us
 from astrod.archive.rows import FrameRow as Row
 from astrod.core import Core
 from astrod.domain.identity import Night
@@ -175,7 +176,13 @@ class Answers:
 
     def _hold_rows(self) -> list[Hold]:
         return [
-            Hold(name=hold.name, since=iso(hold.since_us), until=None, who=hold.who) for hold in self._holds.in_force
+            Hold(
+                name=hold.name,
+                since=iso(hold.since_us),
+                until=iso(hold.until_us) if hold.until_us is not None else None,
+                who=hold.who,
+            )
+            for hold in self._holds.in_force
         ]
 
     # -- the other read verbs --------------------------------------------------------------------------------
@@ -237,8 +244,11 @@ class Answers:
 
     async def pause(self, args: dict[str, Any]) -> Ack:
         """No new exposure; the roof stays as it is."""
-        await self._holds.pause(str(args.get("who", "")))
-        return Ack(schema=SCHEMA, text="paused: the exposure under way ends, no other begins; `astrod resume` goes on")
+        wanted = args.get("until")
+        until = until_us(str(wanted), self._core.clock.now_us()) if wanted else None
+        await self._holds.pause(str(args.get("who", "")), until)
+        end = f"it goes on at {iso(until)}, or" if until else "it goes on"
+        return Ack(schema=SCHEMA, text=f"paused: no exposure begins after this one; {end} with `astrod resume`")
 
     async def resume(self, args: dict[str, Any]) -> Ack:
         """Lift pause and close."""

@@ -15,13 +15,14 @@ from astrod.archive.archive import Archive
 from astrod.archive.rows import Outcome
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
-from astrod.config.settings import NightSettings
+from astrod.config.settings import NightSettings, StorageSettings
 from astrod.domain.darkness import DarkTime
 from astrod.domain.exposure import FrameKind, Intent, Taken
 from astrod.domain.identity import Night
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
 from astrod.domain.site import Rig, Site, Train
+from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
 from astrod.journey import Journey
@@ -39,6 +40,9 @@ from astrod.schedule import Schedule
 from astrod_drivers.protocols import Mount, SiteFix
 
 log = logging.getLogger(__name__)
+
+FRAME_BYTES = 32_000_000
+"""What a frame is taken to weigh before there is one."""
 
 OpenSession = Callable[[str, str], Session[Any]]
 """Opens a session to a device by its address and kind; it is started by its port."""
@@ -58,11 +62,19 @@ class Core:
     telescopes: dict[str, Telescope]
     observers: dict[str, Observing]
     conductor: Conductor
+    storage: StorageSettings
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def ports(self) -> list[Port[Any]]:
         """Every device of every rig, those of safety excepted."""
         return [port for telescope in self.telescopes.values() for port in telescope.ports().values()]
+
+    def reload(self, fresh: Loaded) -> None:
+        """Take up the live keys of a new configuration: targets and [night]. The next exposure knows them."""
+        night = fresh.settings.night
+        for observer in self.observers.values():
+            observer.manners = manners_of(night)
+        self.schedule.reload(fresh.targets, night.plan_work_s, night.retakes_max)
 
     async def summarise(self, night: Night) -> dict[str, Any]:
         """What became of a night: frames, dark minutes, requests."""
@@ -81,6 +93,22 @@ class Core:
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
         }
+
+    async def check_disk(self) -> None:
+        """Say when the night's frames will not fit on the disk."""
+        dark_s = max(0.0, (self.conductor.dark.dawn_us - self.clock.now_us()) / 1e6)
+        wanted = [
+            (request.exposure_s, request.count) for target in self.schedule.targets for request in target.requests
+        ]
+        frames = min(sum(count for _, count in wanted), round(dark_s / min((s for s, _ in wanted), default=60.0)))
+        rows = await self.recording(lambda archive: archive.frames(limit=20))
+        each = max((row.taken.size_bytes for row in rows if row.taken), default=FRAME_BYTES)
+        free, reserve = free_bytes(self.storage.data_dir), round(self.storage.free_min_gb * 1e9)
+        short = budget(free, frames * len(self.site.rigs), each, reserve)
+        if short is None:
+            self.health.mended("AST-304")
+        else:
+            self.health.found("AST-304", short)
 
     async def write_intervals(self) -> None:
         """Bring the account of minutes into the archive."""
@@ -188,6 +216,7 @@ def assemble(
     async def begin_night(night: Night, dark: DarkTime) -> None:
         await recording(lambda archive: archive.open_night(night, clock.now_us()))
         await schedule.begin_night(dark)
+        await core.check_disk()
 
     async def finish_night(night: Night) -> None:
         summary = core.summaries[str(night)] = await core.summarise(night)
@@ -211,7 +240,9 @@ def assemble(
         observers[name] = Observing(
             site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
         )
-    core = Core(site, clock, trace, health, recording, schedule, journey, telescopes, observers, conductor)
+    core = Core(
+        site, clock, trace, health, recording, schedule, journey, telescopes, observers, conductor, settings.storage
+    )
     return core
 
 

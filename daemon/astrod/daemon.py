@@ -20,6 +20,7 @@ from astrod.answers import Answers
 from astrod.api.server import ApiServer
 from astrod.archive.archive import Archive
 from astrod.archive.telemetry import Telemetry
+from astrod.config.changes import changes
 from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.domain.instant import SECOND_US
@@ -171,6 +172,10 @@ class Daemon:
             await holds.restore()
             await core.conductor.run(ready)
 
+        async def expire_holds(ready: Ready) -> None:
+            ready()
+            await holds.expire()
+
         async def catch_up(ready: Ready) -> None:
             ready()
             await reconcile(core, self._loaded.settings.storage)
@@ -182,6 +187,7 @@ class Daemon:
             Service("socket", serve),
             Service("catch up", catch_up),
             Service("conductor", conduct, ready_within_s=120.0),
+            Service("holds", expire_holds),
             Service("housekeeping", housekeeping.run),
             Service("watchdog", self._feed),
             Service("telemetry", lambda ready: self._measure(ready, core, telemetry)),
@@ -236,7 +242,7 @@ class Daemon:
             await self._clock.sleep(TELEMETRY_S)
 
     def reload(self) -> None:
-        """SIGHUP: read the configuration again; targets change at once, the rest asks for a restart."""
+        """SIGHUP: read the configuration again; live keys count at once, the rest is named and waits."""
         systemd.reloading(round(self._clock.monotonic_s() * SECOND_US))
         core = self._core
         if core is None:
@@ -249,9 +255,10 @@ class Daemon:
                 log.error("%s", line)
         else:
             core.health.mended("AST-501")
-            if fresh.site != self._loaded.site or fresh.settings != self._loaded.settings:
-                log.warning("only the targets were taken up; for the rest: systemctl restart astrod")
-            core.schedule.take_targets(fresh.targets)
+            later = [change.key for change in changes(self._loaded, fresh) if change.when == "restart"]
+            if later:
+                log.warning("these wait for `systemctl restart astrod`: %s", ", ".join(later))
+            core.reload(fresh)
         systemd.ready()
 
 

@@ -6,6 +6,7 @@ from astrod.recording import Recording
 from astrod.runtime.clock import Clock
 
 PAUSE, CLOSE = "pause", "close"
+EXPIRE_S = 5.0
 
 
 class Holds:
@@ -20,9 +21,18 @@ class Holds:
         self.in_force = list(await self._recording(lambda archive: archive.holds()))
         self._carry_out()
 
-    async def pause(self, who: str) -> None:
-        """No new exposure."""
-        await self._set(PAUSE, True, who)
+    async def pause(self, who: str, until_us: int | None = None) -> None:
+        """No new exposure, until then or until it is lifted."""
+        await self._set(PAUSE, True, who, until_us)
+
+    async def expire(self) -> None:
+        """Lift holds whose time has come, for ever. Run as a service."""
+        while True:
+            now_us = self._clock.now_us()
+            for hold in list(self.in_force):
+                if hold.until_us is not None and hold.until_us <= now_us:
+                    await self._set(hold.name, False, hold.who)
+            await self._clock.sleep(EXPIRE_S)
 
     async def close(self, who: str) -> None:
         """Closed and parked. Told to the conductor before it is recorded: it is a move toward safety."""
@@ -34,12 +44,12 @@ class Holds:
         for hold in list(self.in_force):
             await self._set(hold.name, False, who)
 
-    async def _set(self, name: str, on: bool, who: str) -> None:
+    async def _set(self, name: str, on: bool, who: str, until_us: int | None = None) -> None:
         now_us = self._clock.now_us()
-        await self._recording(lambda archive: archive.set_hold(name, on, who, now_us))
+        await self._recording(lambda archive: archive.set_hold(name, on, who, now_us, until_us))
         self.in_force = [hold for hold in self.in_force if hold.name != name]
         if on:
-            self.in_force.append(Hold(name, who, now_us))
+            self.in_force.append(Hold(name, who, now_us, until_us))
         self._carry_out()
 
     def _carry_out(self) -> None:

@@ -75,7 +75,7 @@ class Observing:
         occupation: Occupation,
     ) -> None:
         self._site, self._telescope, self._schedule = site, telescope, schedule
-        self._journey, self._intents, self._manners = journey, intents, manners
+        self._journey, self._intents, self.manners = journey, intents, manners
         self._health, self._trace, self._clock = health, trace, clock
         self.occupation = occupation
         self.exposing = Exposing(telescope, clock)
@@ -134,7 +134,7 @@ class Observing:
 
     async def _await_cold(self) -> None:
         camera = self._telescope.trains[self._train].camera.name
-        deadline_s = self._clock.monotonic_s() + self._manners.cool_deadline_s
+        deadline_s = self._clock.monotonic_s() + self.manners.cool_deadline_s
         while not await self._telescope.is_cold(self._train):
             self.occupation.enter("overhead", "cooling")
             if self._clock.monotonic_s() > deadline_s:
@@ -239,7 +239,7 @@ class Observing:
     async def _hand_on(self, exposed: Exposed) -> None:
         """Start the frame on its way; with too many in flight, wait for one to land."""
         self._fly(self._follow(exposed))
-        while len(self._flights) >= self._manners.in_flight_max:
+        while len(self._flights) >= self.manners.in_flight_max:
             self.occupation.enter("overhead", "waiting for frames to be judged")
             await asyncio.wait(set(self._flights), return_when=asyncio.FIRST_COMPLETED)
 
@@ -269,8 +269,8 @@ class Observing:
         clear = 0
         while clear < CLEAR_TESTS and not self._winding_up:
             self.occupation.enter("weather", "clouds in the frames; looking with short exposures")
-            await self._clock.sleep(self._manners.cloud_pause_s)
-            exposed = await self._expose("test", None, self._manners.test_exposure_s, permit)
+            await self._clock.sleep(self.manners.cloud_pause_s)
+            exposed = await self._expose("test", None, self.manners.test_exposure_s, permit)
             seen = await self._journey.look(exposed)
             clear = clear + 1 if seen.judgement.cause != "clouds" else 0
             self._trace.note("test frame", id=str(exposed.intent.id), cause=seen.judgement.cause)
@@ -280,9 +280,9 @@ class Observing:
         if self._telescope.trains[self._train].focuser is None:
             return False
         if self._focused_us is None:
-            return self._manners.focus_at_start
+            return self.manners.focus_at_start
         waited_min = (self._clock.now_us() - self._focused_us) / 60e6
-        return 0.0 < self._manners.refocus_every_min <= waited_min
+        return 0.0 < self.manners.refocus_every_min <= waited_min
 
     async def _focus(self, permit: Permit) -> None:
         """Focus where the mount points now. A run that fails is told and not repeated before it is due again."""

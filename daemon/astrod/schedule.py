@@ -72,15 +72,18 @@ class Schedule:
         trace: Trace,
         clock: Clock,
         work: float = 0.5,
+        retakes_max: int = 1,
     ) -> None:
         self._site, self._offload, self._recording = site, offload, recording
         self._health, self._trace, self._clock, self._work = health, trace, clock, work
         self.targets = tuple(targets)
+        self._retakes_max = retakes_max
         self._rigs = {rig.name: rig_state(rig) for rig in site.rigs}
         self._kept: dict[str, int] = {}
         self._pending: dict[str, int] = {}
         self._given_up: dict[str, int] = {}
         self._retakes: dict[str, deque[str]] = {}
+        self._attempts: dict[str, int] = {}
         self._banned: dict[str, tuple[int, str]] = {}
         self._kept_since_plan: dict[str, int] = {}
         self._dark = DarkTime(0, 0, 0)
@@ -101,10 +104,11 @@ class Schedule:
         if dark.dawn_us > self._clock.now_us():
             self.refresh("the night begins")
 
-    def take_targets(self, targets: Sequence[Target]) -> None:
+    def reload(self, targets: Sequence[Target], work: float, retakes_max: int) -> None:
         """The configuration was reloaded; the plan is made anew."""
         self.targets, self.outlook = tuple(targets), None
-        self.refresh("the targets changed")
+        self._work, self._retakes_max = work, retakes_max
+        self.refresh("the configuration was reloaded")
 
     def refresh(self, reason: str) -> None:
         """Make a new plan in the background, unless one is being made."""
@@ -183,6 +187,7 @@ class Schedule:
             self._pending[intent.request] = self._pending.get(intent.request, 0) + 1
             if intent.retake_of is not None:
                 self._retakes[intent.request].popleft()
+                self._attempts[str(intent.id)] = self._attempts.get(intent.retake_of, 0) + 1
 
     def lost(self, intent: Intent) -> None:
         """It brought no frame."""
@@ -197,7 +202,7 @@ class Schedule:
         if outcome.kept:
             self._kept[intent.request] = self._kept.get(intent.request, 0) + 1
             self._kept_since_plan[intent.request] = self._kept_since_plan.get(intent.request, 0) + 1
-        elif outcome.consequence == "retake_once" and intent.retake_of is not None:
+        elif outcome.consequence == "retake_once" and self._attempts.get(str(intent.id), 0) >= self._retakes_max:
             self._given_up[intent.request] = self._given_up.get(intent.request, 0) + 1
         else:
             self._retakes.setdefault(intent.request, deque()).append(str(intent.id))

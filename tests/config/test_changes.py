@@ -12,16 +12,16 @@ from tests.config.observatory import GOOD, TARGETS, lay
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("high = 12", "high = 11", [Change("weather.station.limits.wind_m_s.high", "live")]),
-        ("sim://camera", "sim://camera2", [Change("rig.main.train.main.camera.address", "session")]),
+        ("high = 12", "high = 11", [Change("weather.station.limits.wind_m_s.high", "restart")]),
+        ("sim://camera", "sim://camera2", [Change("rig.main.train.main.camera.address", "restart")]),
         ("latitude_deg = 41.7", "latitude_deg = 41.8", [Change("site.latitude_deg", "restart")]),
-        ('wheel = "sim://wheel"\n', "", [Change("rig.main.train.main.wheel", "session")]),
+        ('wheel = "sim://wheel"\n', "", [Change("rig.main.train.main.wheel", "restart")]),
         (
             '[rig.train.camera]\naddress = "sim://camera"\n',
             '[rig.train.camera]\naddress = "sim://camera"\n[rig.train.focuser]\naddress = "sim://focuser"\n',
-            [Change("rig.main.train.main.focuser", "session")],
+            [Change("rig.main.train.main.focuser", "restart")],
         ),
-        ('  { name = "rain_mm_h", high = 0.0 },\n', "", [Change("weather.station.limits.rain_mm_h", "live")]),
+        ('  { name = "rain_mm_h", high = 0.0 },\n', "", [Change("weather.station.limits.rain_mm_h", "restart")]),
         ("height_m = 760", "height_m = 760.0  # the same", []),
     ],
 )

@@ -57,7 +57,7 @@ def test_every_key_says_what_it_is_and_when_it_counts() -> None:
         assert table.__doc__, path
         for name, info in values_of(table):
             assert info.description, (*path, name)
-            assert extra_of(info)["when"] in ("live", "session", "restart"), (*path, name)
+            assert extra_of(info)["when"] in ("live", "restart"), (*path, name)
 
 
 def test_every_number_has_its_unit_or_is_a_count() -> None:

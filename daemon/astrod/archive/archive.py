@@ -328,11 +328,11 @@ class Archive:
         row = self._database.row("SELECT plan FROM plans ORDER BY number DESC LIMIT 1")
         return plan_of(row["plan"]) if row else None
 
-    def set_hold(self, name: str, on: bool, who: str, at_us: int) -> None:
+    def set_hold(self, name: str, on: bool, who: str, at_us: int, until_us: int | None = None) -> None:
         """Set or lift an operator's hold; it outlasts restarts."""
         with self._database.transaction():
             if on:
-                self._database.upsert("holds", {"name": name, "who": who, "since_us": at_us})
+                self._database.upsert("holds", {"name": name, "who": who, "since_us": at_us, "until_us": until_us})
             else:
                 self._database.change("DELETE FROM holds WHERE name = ?", name)
 

@@ -57,11 +57,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An operator's hold that is in force."""
+    """An operator's hold that is in force; `until_us` None: until it is lifted."""
 
     name: str
     who: str
     since_us: int
+    until_us: int | None = None
 
 
 def exposure_row(intent: Intent, at_us: int) -> Row:

@@ -67,7 +67,9 @@ ARCHIVE: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
         """
-        CREATE TABLE holds (name TEXT PRIMARY KEY, who TEXT NOT NULL, since_us INTEGER NOT NULL)
+        CREATE TABLE holds (
+            name TEXT PRIMARY KEY, who TEXT NOT NULL, since_us INTEGER NOT NULL, until_us INTEGER
+        )
         STRICT, WITHOUT ROWID
         """,
         """

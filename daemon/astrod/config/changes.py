@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from astrod.config.load import Loaded
 from astrod.config.schema import Document, When, extra_of, table_of
 
-_ORDER: tuple[When, ...] = ("live", "session", "restart")
+_ORDER: tuple[When, ...] = ("live", "restart")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 This is the one place that knows pydantic. A key's unit is in its name. `when` says what a change needs:
 
 * `live`     in force at the next exposure after `systemctl reload astrod`;
-* `session`  the device is let go and connected again;
-* `restart`  only a restart of the daemon.
+* `restart`  only a restart of the daemon; a reload names such keys and leaves them as they were.
 
 `daemon/docs/configuration.md` and `etc/astrod.toml` are generated from here by `reference.py`.
 """
@@ -19,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
 
-When = Literal["live", "session", "restart"]
+When = Literal["live", "restart"]
 Quantity = Literal[
     "temperature_c",
     "humidity_percent",
@@ -92,15 +91,15 @@ class SiteSection(Section):
         example="home",
         pattern=NAME,
     )
-    title: str = key("", "The name for people.", when="live", example="Home observatory")
+    title: str = key("", "The name for people.", when="restart", example="Home observatory")
     latitude_deg: float = key(..., "Latitude, WGS84, north positive.", when="restart", example=41.7, ge=-90, le=90)
     longitude_deg: float = key(..., "Longitude, WGS84, east positive.", when="restart", example=1.4, ge=-180, le=180)
     height_m: float = key(..., "Height above sea level.", when="restart", example=760.0, ge=-430, le=9000)
-    min_altitude_deg: float = key(25.0, "Nothing is observed below this altitude.", when="live", ge=0, lt=90)
+    min_altitude_deg: float = key(25.0, "Nothing is observed below this altitude.", when="restart", ge=0, lt=90)
     horizon: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = key(
         [],
         "What stands around: [azimuth_deg, altitude_deg] points, joined by straight lines; east is 90.",
-        when="live",
+        when="restart",
         example=[[0.0, 20.0], [90.0, 35.0], [180.0, 20.0], [270.0, 28.0]],
     )
     roof: Literal["none"] | None = key(
@@ -120,19 +119,19 @@ class SiteSection(Section):
 class DarknessSection(Section):
     """How dark it must be, as altitudes of the Sun."""
 
-    observe_below_deg: float = key(-12.0, "Exposures of the sky begin and end here.", when="live", ge=-30, le=5)
-    prepare_below_deg: float = key(-6.0, "Cooling and opening begin here.", when="live", ge=-30, le=10)
-    roof_below_deg: float = key(0.0, "With the Sun above this an open roof is unsafe.", when="live", ge=-18, le=90)
+    observe_below_deg: float = key(-12.0, "Exposures of the sky begin and end here.", when="restart", ge=-30, le=5)
+    prepare_below_deg: float = key(-6.0, "Cooling and opening begin here.", when="restart", ge=-30, le=10)
+    roof_below_deg: float = key(0.0, "With the Sun above this an open roof is unsafe.", when="restart", ge=-18, le=90)
     not_before: datetime | None = key(
         None,
         "No exposure before this moment (write the zone: Z is UTC).",
-        when="live",
+        when="restart",
         example=datetime.fromisoformat("2026-12-14T22:00:00+00:00"),
     )
     not_after: datetime | None = key(
         None,
         "No exposure after this moment.",
-        when="live",
+        when="restart",
         example=datetime.fromisoformat("2026-12-15T05:00:00+00:00"),
     )
 
@@ -140,102 +139,104 @@ class DarknessSection(Section):
 class RoofSection(Section):
     """The roof or dome over all rigs. Where there is none: no [roof], and roof = "none" under [site]."""
 
-    address: Address = key(..., "The roof's device.", when="session", example="sim://roof")
-    needs_parked: bool = key(True, "The roof must not move over a mount that is not parked.", when="session")
-    open_s: float = key(120.0, "Opening takes no longer than this.", when="live", gt=0, le=1800)
-    close_s: float = key(120.0, "Closing takes no longer than this.", when="live", gt=0, le=1800)
+    address: Address = key(..., "The roof's device.", when="restart", example="sim://roof")
+    needs_parked: bool = key(True, "The roof must not move over a mount that is not parked.", when="restart")
+    open_s: float = key(120.0, "Opening takes no longer than this.", when="restart", gt=0, le=1800)
+    close_s: float = key(120.0, "Closing takes no longer than this.", when="restart", gt=0, le=1800)
 
 
 class LimitSection(Section):
     """When a measured value is unsafe: above `high` or below `low`."""
 
-    name: Quantity = key(..., "What is measured.", when="live", example="wind_m_s")
-    low: float | None = key(None, "Unsafe below this.", when="live", example=0.0)
-    high: float | None = key(None, "Unsafe above this.", when="live", example=12.0, shown=True)
-    margin: float = key(0.0, "How far inside the bound a value must return to be safe again.", when="live", ge=0)
+    name: Quantity = key(..., "What is measured.", when="restart", example="wind_m_s")
+    low: float | None = key(None, "Unsafe below this.", when="restart", example=0.0)
+    high: float | None = key(None, "Unsafe above this.", when="restart", example=12.0, shown=True)
+    margin: float = key(0.0, "How far inside the bound a value must return to be safe again.", when="restart", ge=0)
 
 
 class WeatherSection(Section):
     """A weather source, as many as there are; each must be safe by its own limits. Unknown is unsafe."""
 
-    name: str = key(..., "What to call it.", when="session", example="station", pattern=NAME)
-    address: Address = key(..., "The source's device.", when="session", example="sim://weather")
-    poll_s: float = key(5.0, "Seconds between two readings.", when="live", ge=0.5, le=600)
-    stale_s: float = key(120.0, "An older reading counts for nothing.", when="live", gt=0, le=3600)
+    name: str = key(..., "What to call it.", when="restart", example="station", pattern=NAME)
+    address: Address = key(..., "The source's device.", when="restart", example="sim://weather")
+    poll_s: float = key(5.0, "Seconds between two readings.", when="restart", ge=0.5, le=600)
+    stale_s: float = key(120.0, "An older reading counts for nothing.", when="restart", gt=0, le=3600)
     frozen_s: float = key(
         0.0,
         "Values that stay the same to the last digit this long come from a dead sensor; 0 is never.",
-        when="live",
+        when="restart",
         ge=0,
         le=86400,
     )
-    unsafe_after: int = key(2, "Bad readings in a row that make it unsafe.", when="live", ge=1, le=100)
-    safe_after_s: float = key(300.0, "Good readings for this long make it safe again.", when="live", ge=0, le=86400)
+    unsafe_after: int = key(2, "Bad readings in a row that make it unsafe.", when="restart", ge=1, le=100)
+    safe_after_s: float = key(300.0, "Good readings for this long make it safe again.", when="restart", ge=0, le=86400)
     limits: list[LimitSection] = sections("The limits of this source.", shown=True)
 
 
 class MountSection(Section):
     """The mount of a rig."""
 
-    address: Address = key(..., "The mount's device.", when="session", example="sim://mount")
-    kind: Literal["equatorial", "altaz"] = key("equatorial", "How it stands.", when="session")
-    settle_s: float = key(3.0, "Rest between the end of a slew and an exposure.", when="live", ge=0, le=120)
-    slew_s: float = key(180.0, "A slew takes no longer than this.", when="live", gt=0, le=1800)
-    park_s: float = key(180.0, "Parking takes no longer than this.", when="live", gt=0, le=1800)
+    address: Address = key(..., "The mount's device.", when="restart", example="sim://mount")
+    kind: Literal["equatorial", "altaz"] = key("equatorial", "How it stands.", when="restart")
+    settle_s: float = key(3.0, "Rest between the end of a slew and an exposure.", when="restart", ge=0, le=120)
+    slew_s: float = key(180.0, "A slew takes no longer than this.", when="restart", gt=0, le=1800)
+    park_s: float = key(180.0, "Parking takes no longer than this.", when="restart", gt=0, le=1800)
     on_target_arcmin: float = key(
-        10.0, "Farther from its target than this, the mount is not on target.", when="live", gt=0, le=600
+        10.0, "Farther from its target than this, the mount is not on target.", when="restart", gt=0, le=600
     )
 
 
 class CameraSection(Section):
     """The camera of a train: colour or mono, cooled or not, a DSLR too."""
 
-    address: Address = key(..., "The camera's device.", when="session", example="sim://camera")
-    gain: float | None = key(None, "Gain, in the camera's own unit; left alone without it.", when="live", example=100.0)
-    offset: float | None = key(None, "Offset, in the camera's own unit.", when="live", example=30.0)
-    binning: int = key(1, "Pixels joined along each side.", when="live", ge=1, le=8)
+    address: Address = key(..., "The camera's device.", when="restart", example="sim://camera")
+    gain: float | None = key(
+        None, "Gain, in the camera's own unit; left alone without it.", when="restart", example=100.0
+    )
+    offset: float | None = key(None, "Offset, in the camera's own unit.", when="restart", example=30.0)
+    binning: int = key(1, "Pixels joined along each side.", when="restart", ge=1, le=8)
     bayer: Bayer | None = key(
-        None, "What the driver does not know of the colour matrix, or mono.", when="session", example="RGGB"
+        None, "What the driver does not know of the colour matrix, or mono.", when="restart", example="RGGB"
     )
     cool_to_c: float | None = key(
         None,
         "Sensor temperature; without it the cooler is left alone (DSLR).",
-        when="live",
+        when="restart",
         example=-10.0,
         ge=-100,
         le=40,
     )
     egain_e_per_adu: float | None = key(
-        None, "Electrons per ADU, where the driver has no figure.", when="live", example=0.25, gt=0, le=1000
+        None, "Electrons per ADU, where the driver has no figure.", when="restart", example=0.25, gt=0, le=1000
     )
-    saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="live", ge=255, le=4294967295)
-    readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="live", ge=0, le=600)
+    saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
+    readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="restart", ge=0, le=600)
 
 
 class FocuserSection(Section):
     """The focuser of a train. Leave it out where there is none."""
 
-    address: Address = key(..., "The focuser's device.", when="session", example="sim://focuser")
-    start_position: int | None = key(None, "Where to begin the night, steps.", when="live", example=10000, ge=0)
-    step: int = key(150, "Steps between two points of a focus run.", when="live", ge=1, le=100000)
-    backlash: int = key(0, "Steps of overshoot against the direction of approach.", when="live", ge=0, le=100000)
+    address: Address = key(..., "The focuser's device.", when="restart", example="sim://focuser")
+    start_position: int | None = key(None, "Where to begin the night, steps.", when="restart", example=10000, ge=0)
+    step: int = key(150, "Steps between two points of a focus run.", when="restart", ge=1, le=100000)
+    backlash: int = key(0, "Steps of overshoot against the direction of approach.", when="restart", ge=0, le=100000)
 
 
 class TrainSection(Section):
     """What hangs on a mount behind one optic; several may share a mount. Name only the devices there are."""
 
-    name: str = key(..., "What to call it.", when="session", example="main", pattern=NAME)
-    focal_length_mm: float = key(..., "Focal length, reducers counted.", when="session", example=400.0, gt=0, le=100000)
-    aperture_mm: float = key(..., "Clear aperture.", when="session", example=80.0, gt=0, le=40000)
-    wheel: Address | None = key(None, "The filter wheel's device.", when="session", example="sim://wheel", shown=True)
+    name: str = key(..., "What to call it.", when="restart", example="main", pattern=NAME)
+    focal_length_mm: float = key(..., "Focal length, reducers counted.", when="restart", example=400.0, gt=0, le=100000)
+    aperture_mm: float = key(..., "Clear aperture.", when="restart", example=80.0, gt=0, le=40000)
+    wheel: Address | None = key(None, "The filter wheel's device.", when="restart", example="sim://wheel", shown=True)
     rotator: Address | None = key(
-        None, "The rotator's device.", when="session", example="indi://localhost:7624/Rotator Simulator"
+        None, "The rotator's device.", when="restart", example="indi://localhost:7624/Rotator Simulator"
     )
     guider: Address | None = key(
-        None, "The guider's device.", when="session", example="indi://localhost:7624/Guide Simulator"
+        None, "The guider's device.", when="restart", example="indi://localhost:7624/Guide Simulator"
     )
     cover: Address | None = key(
-        None, "The cover's device.", when="session", example="indi://localhost:7624/Dust Cover Simulator"
+        None, "The cover's device.", when="restart", example="indi://localhost:7624/Dust Cover Simulator"
     )
     camera: CameraSection = Field(..., description="The train's camera.", json_schema_extra={"shown": True})
     focuser: FocuserSection | None = section("The train's focuser.", shown=True)
@@ -244,7 +245,7 @@ class TrainSection(Section):
 class RigSection(Section):
     """A mount and what it carries; as many as stand under the roof."""
 
-    name: str = key(..., "What to call it.", when="session", example="main", pattern=NAME)
+    name: str = key(..., "What to call it.", when="restart", example="main", pattern=NAME)
     mount: MountSection = Field(..., description="The rig's mount.", json_schema_extra={"shown": True})
     train: list[TrainSection] = sections("The rig's trains.", shown=True, least=1)
 
@@ -252,7 +253,9 @@ class RigSection(Section):
 class NightSection(Section):
     """How a night is run."""
 
-    retakes_max: int = key(1, "How often a rejected exposure is taken again.", when="live", ge=0, le=10)
+    retakes_max: int = key(
+        1, "How often an exposure that was rejected for no known cause is taken again.", when="live", ge=0, le=10
+    )
     cloud_pause_s: float = key(
         120.0, "Pause between test frames while clouds stand in the way.", when="live", ge=5, le=3600
     )
@@ -283,17 +286,17 @@ class NightSection(Section):
 class ModelsSection(Section):
     """The models that judge frames. They advise; without them classical measures judge."""
 
-    enabled: bool = key(True, "Use the models.", when="live")
+    enabled: bool = key(True, "Use the models.", when="restart")
     quality_model: str | None = key(
         None,
         "Another quality model (.onnx, its card beside it) than the shipped one.",
-        when="live",
+        when="restart",
         example="models/quality.onnx",
     )
     keep_at_least: float | None = key(
         None,
         "Keep frames of at least this quality; the model's own threshold without it.",
-        when="live",
+        when="restart",
         example=50.0,
         ge=0,
         le=100,
@@ -305,13 +308,13 @@ class StorageSection(Section):
 
     data_dir: str = key("/var/lib/astrod", "Frames, archive, products.", when="restart", min_length=1)
     spool_dir: str = key("/dev/shm/astrod", "Frames on their way, before they are kept.", when="restart", min_length=1)
-    free_min_gb: float = key(5.0, "With less free than this, `status` calls for help.", when="live", ge=0, le=100000)
-    raw_days: int = key(0, "Delete raw frames after so many days; 0 is never.", when="live", ge=0, le=36500)
-    preview_days: int = key(30, "Delete previews after so many days; 0 is never.", when="live", ge=0, le=36500)
+    free_min_gb: float = key(5.0, "With less free than this, `status` calls for help.", when="restart", ge=0, le=100000)
+    raw_days: int = key(0, "Delete raw frames after so many days; 0 is never.", when="restart", ge=0, le=36500)
+    preview_days: int = key(30, "Delete previews after so many days; 0 is never.", when="restart", ge=0, le=36500)
     quarantine_days: int = key(
-        90, "Delete quarantined frames after so many days; 0 is never.", when="live", ge=0, le=36500
+        90, "Delete quarantined frames after so many days; 0 is never.", when="restart", ge=0, le=36500
     )
-    telemetry_days: int = key(365, "Delete telemetry after so many days; 0 is never.", when="live", ge=0, le=36500)
+    telemetry_days: int = key(365, "Delete telemetry after so many days; 0 is never.", when="restart", ge=0, le=36500)
 
 
 class DaemonSection(Section):
@@ -319,7 +322,7 @@ class DaemonSection(Section):
 
     run_dir: str = key("/run/astrod", "Sockets and other things of the moment.", when="restart", min_length=1)
     socket: str = key("astrod.sock", "The command line's socket, within run_dir.", when="restart", min_length=1)
-    log_level: LogLevel = key("info", "The least that is logged.", when="live")
+    log_level: LogLevel = key("info", "The least that is logged.", when="restart")
     housekeeping_after_noon_min: float = key(
         30.0,
         "Report, retention and database upkeep run this long after the site's local noon.",

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 from astrod.domain.identity import Night
 from astrod.errors import TellOperator
@@ -92,18 +91,6 @@ def _drop_if_empty(folder: Path) -> None:
 
 # -- the night's disk budget ---------------------------------------------------------------------------------
 
-Severity = Literal["warning", "critical"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A trouble with its code, what it means and what to do."""
-
-    code: str
-    severity: Severity
-    text: str
-    remedy: str
-
 
 def free_bytes(folder: Path) -> int:
     """What an unprivileged process may still write there; the folder, or the nearest above it, must exist."""
@@ -118,19 +105,16 @@ def frame_bytes(width_px: int, height_px: int) -> int:
     return -(-width_px * height_px * 2 // 2880) * 2880 + 4 * 2880
 
 
-def budget(free: int, expected_frames: int, bytes_each: int, reserve: int = 1 << 30) -> Finding | None:
-    """Whether the night's frames fit in `free` bytes with `reserve` left for the archive and the log."""
+def budget(free: int, expected_frames: int, bytes_each: int, reserve: int = 1 << 30) -> str | None:
+    """Whether the night's frames fit in `free` bytes with `reserve` left for the archive and the log.
+
+    None when they do, else in words how many will.
+    """
     need = expected_frames * bytes_each
     if free - reserve >= need:
         return None
-    fit = max(0, (free - reserve) // bytes_each)
-    severity: Severity = "critical" if fit * 4 < expected_frames else "warning"
-    return Finding(
-        code="AST-DISK-BUDGET",
-        severity=severity,
-        text=(
-            f"{expected_frames} frames need {need / 1e9:.1f} GB, {max(0, free - reserve) / 1e9:.1f} GB are "
-            f"free: {fit} will fit"
-        ),
-        remedy="move finished nights elsewhere, or set retention.raw_nights",
+    spare = max(0, free - reserve)
+    return (
+        f"{expected_frames} frames need {need / 1e9:.1f} GB, {spare / 1e9:.1f} GB are free: "
+        f"{spare // bytes_each} will fit"
     )

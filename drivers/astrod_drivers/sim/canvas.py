@@ -132,10 +132,8 @@ class Canvas:
         across = left * math.cos(shape.angle_rad) - up * math.sin(shape.angle_rad)
         radius = np.sqrt((along / major) ** 2 + (across / minor) ** 2 + 0.01)
         # b_n and 1 / (2 pi n b_n^(-2n) Gamma(2n)), for n = 2 and n = 1
-        if shape.elliptical:
-            light = 2.4113 * np.exp(-3.672 * np.sqrt(radius))
-        else:
-            light = 0.4481 * np.exp(-1.678 * radius)
+        elliptical, disc = 2.4113 * np.exp(-3.672 * np.sqrt(radius)), 0.4481 * np.exp(-1.678 * radius)
+        light = elliptical if shape.elliptical else disc
         place = (rows[:, None] % 2) * 2 + columns[None, :] % 2
         self._add(rows, columns, light / (major * minor) * flux_e[place])
 
