@@ -81,7 +81,8 @@ def test_the_environment_names_the_root(tmp_path: Path, monkeypatch: pytest.Monk
     assert load().folder == tmp_path
 
 
-def test_an_empty_variable_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_for_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ASTROD_CONFIG", "")
     monkeypatch.setattr("astrod.config.roots.DEFAULT_ROOT", Path("/nowhere/astrod"))
     with pytest.raises(ConfigInvalid, match="/nowhere/astrod: is not there; name a file or folder with --config"):

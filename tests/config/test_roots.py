@@ -30,9 +30,24 @@ def test_a_configuration_under_edit_does_not_hide_the_daemon(tmp_path: Path) -> 
     assert socket_path(tmp_path) == tmp_path / "run" / "astrod.sock"
 
 
-def test_no_configuration_at_all_means_the_usual_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_configuration_at_all_means_the_usual_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ASTROD_CONFIG", raising=False)
     monkeypatch.setattr("astrod.config.roots.DEFAULT_ROOT", Path("/nowhere"))
+    assert socket_path() == Path("/run/astrod/astrod.sock")
+
+
+def test_where_nothing_is_installed_the_demonstration_here_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ASTROD_CONFIG", raising=False)
+    monkeypatch.setattr("astrod.config.roots.DEFAULT", tmp_path / "etc" / "astrod.toml")
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "astrod.toml").write_text('[daemon]\nrun_dir = "run"\n')
+    assert socket_path().resolve() == tmp_path / "demo" / "run" / "astrod.sock"
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "astrod.toml").write_text("")
     assert socket_path() == Path("/run/astrod/astrod.sock")
 
 

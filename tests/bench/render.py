@@ -1,4 +1,4 @@
-"""How long frames take to render, CPU seconds on one core: `python tests/bench/bench_sim_render.py`."""
+"""How long frames take to render, CPU seconds on one core: `python -m tests.bench.render`."""
 
 import time
 from dataclasses import replace
