@@ -201,10 +201,18 @@ class Conductor:
             if report.safe != was.safe or was.version == 0:
                 self._trace.note("safety", safe=report.safe, reasons=list(report.reasons), epoch=report.epoch)
                 self.send(SafetyChanged(report.safe))
-            elif report.epoch != was.epoch and report.safe:  # unsafe and safe again between two looks
-                self.send(SafetyChanged(False))
+            elif report.safe and (report.epoch != was.epoch or self._fell_shut(report)):
+                self.send(SafetyChanged(False))  # unsafe and safe again between two looks, or as good as
                 self.send(SafetyChanged(True))
             self._note_troubles(report)
+
+    def _fell_shut(self, report: SafetyReport) -> bool:
+        """A roof that reads closed over open work: its driver started anew, or somebody pressed a button."""
+        if self.state.phase not in ("open", "observing") or report.roof != "closed":
+            self._health.mended("AST-112")
+            return False
+        self._health.found("AST-112", "the roof reads closed in mid work; parking, then opening again")
+        return True
 
     def _note_troubles(self, report: SafetyReport) -> None:
         spoken = {text.split(" ", 1)[0]: text.split(" ", 1)[1] for text in report.troubles}

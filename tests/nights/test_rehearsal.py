@@ -31,7 +31,6 @@ pytestmark = [
     pytest.mark.indi,
     pytest.mark.slow,
     pytest.mark.timeout(420),
-    pytest.mark.xdist_group("rehearsal"),
     pytest.mark.skipif(missing() is not None, reason=f"indiserver: {missing()}"),
 ]
 
@@ -48,8 +47,7 @@ class Observatory:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.server = IndiServer()
-        gsc = write_gsc(folder / "gsc").parent
-        self.server.start([program for program, _ in SIMULATORS.values()], folder / "home", gsc)
+        self.start_server()
         site = known("pujalt")
         dusk_us = dark_time(site.place, Darkness(), NIGHT).dusk_us + HOUR_US
         self.offset_us = dusk_us - 25 * SECOND_US - WallClock().now_us()
@@ -60,6 +58,11 @@ class Observatory:
         self.daemon = subprocess.Popen(
             [sys.executable, "-c", RUNNER, str(folder), str(self.offset_us)], stdout=self.log, stderr=self.log
         )
+
+    def start_server(self) -> None:
+        """Start indiserver, also again after it was killed."""
+        gsc = write_gsc(self.folder / "gsc").parent
+        self.server.start([program for program, _ in SIMULATORS.values()], self.folder / "home", gsc)
 
     def status(self) -> dict[str, Any]:
         """The daemon's status, {} before it answers."""
@@ -108,6 +111,7 @@ def observatory(tmp_path: Path) -> Iterator[Observatory]:
         there.end()
 
 
+@pytest.mark.xdist_group("rehearsal")
 def test_a_night_on_real_indi_closes_for_wind_goes_on_and_ends_at_dawn(observatory: Observatory) -> None:
     observatory.until("exposures begin", lambda s: s["phase"] == "observing", 120.0)
     observatory.until("three frames", lambda s: s["frames"]["kept"] >= 3, 120.0)
@@ -118,12 +122,36 @@ def test_a_night_on_real_indi_closes_for_wind_goes_on_and_ends_at_dawn(observato
     assert [d["detail"] for d in closed["devices"] if d["name"] == "roof"] == ["closed"]
     observatory.wind(2.0)
     observatory.until("observing again", lambda s: s["phase"] == "observing", 90.0)
+    before = observatory.until("a frame under way", lambda s: bool(s["exposing"]), 90.0)["frames"]["kept"]
+    observatory.server.kill_driver("indi_simulator_ccd")
+    observatory.until("frames again after the camera's driver died", lambda s: s["frames"]["kept"] > before + 2, 90.0)
     over = observatory.until("dawn", lambda s: s["phase"] == "asleep", 300.0)
     assert over["frames"]["kept"] >= 6
     assert [d["detail"] for d in over["devices"] if d["name"] == "roof"] == ["closed"]
     observatory.daemon.send_signal(signal.SIGTERM)
     assert observatory.daemon.wait(60) == 0, observatory.tail()
     check_records(observatory.folder / "data")
+
+
+@pytest.mark.xdist_group("server dies")
+def test_an_indiserver_that_dies_in_mid_exposure_is_waited_for_and_the_night_goes_on(observatory: Observatory) -> None:
+    observatory.until("a frame under way", lambda s: s["frames"]["kept"] >= 1 and bool(s["exposing"]), 150.0)
+    observatory.server.kill()
+    lost = observatory.until("it says so", lambda s: any(f["code"] == "AST-201" for f in s["health"]), 60.0)
+    assert {d["state"] for d in lost["devices"] if d["kind"] in ("mount", "camera")} == {"lost"}
+    observatory.start_server()
+    again = observatory.until("frames again", lambda s: s["frames"]["kept"] >= 3, 200.0)
+    assert not [f for f in again["health"] if f["code"] == "AST-201"]
+    observatory.daemon.send_signal(signal.SIGTERM)
+    assert observatory.daemon.wait(120) == 0, observatory.tail()
+    roof = subprocess.run(
+        ["indi_getprop", "-1", "-p", str(observatory.server.port), "Dome Simulator.DOME_SHUTTER.SHUTTER_CLOSE"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
+    )
+    assert roof.stdout.strip() == "On"
 
 
 def check_records(data: Path) -> None:

@@ -23,6 +23,8 @@ _ALL = (
             "Go there or look at a camera. Close it by hand, then `astrod resume`; astrod keeps trying."),
     Trouble("AST-111", "warning", "The roof did not open; astrod closed it again and tries later.",
             "Look at the roof's drive and limit switches; the log has what its driver said."),
+    Trouble("AST-112", "warning", "The roof closed by itself; astrod parks and opens it again.",
+            "If nobody pressed a button, look at the roof's driver: one that starts anew forgets where the roof is."),
     Trouble("AST-120", "critical", "A mount did not park.",
             "Look at the mount before anything moves; a roof that needs it parked stays where it is until it is."),
     Trouble("AST-121", "warning", "The mount does not report the place it was sent to.",
