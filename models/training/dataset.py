@@ -1,4 +1,4 @@
-"""Samples for the quality model: a frame drawn or taken, a fault laid over it, measured as the daemon measures.
+"""Samples for the quality model: a frame drawn or taken, a fault laid over it, measured as by the daemon.
 
 A sample's label says what an owner would throw away: softly where even an owner would hesitate.
 """
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from astrod_models.quality import FEATURES, ISSUES, View, prepare
 from numpy.typing import NDArray
 from scipy import signal
 
 from astrod.errors import InputInvalid
 from astrod.measure.frame import measure_plane
 from astrod.measure.plane import Plane
+from astrod_models.quality import FEATURES, ISSUES, View, prepare
 from training.faults import (
     Family,
     Floats,
@@ -201,7 +201,9 @@ def _blurred(
         length = max(optics.motion, optics.rotation_deg * 3.0) * fwhm / optics.fwhm
         track = path_kernel(path(rng, min(length, 1.5 * half), family), half, 1)
         light = _through(light, track.values)
-        labels["trailing"] = max(base.trailing, ramp(_stretched(track.xx, track.yy, track.xy, core), 1.35, 1.75))
+        labels["trailing"] = max(
+            base.trailing, ramp(_stretched(track.xx, track.yy, track.xy, core), 1.35, 1.75)
+        )
     return light, labels
 
 
@@ -218,13 +220,17 @@ def _through(light: Single, kernel: Floats) -> Single:
 def _clouds_over(
     rng: np.random.Generator, light: Single, rest: Single, noise: float, family: Family
 ) -> tuple[Single, Single, float]:
-    """Cloud over a real frame, whose zero level is unknown: the sky is taken as at most 400 noise² above it."""
+    """Cloud over a real frame, whose zero level is unknown: the sky is taken as at most 400 noise² above
+    it.
+    """
     clear = cloud(rng, light.shape, family)
     middle = float(np.median(rest))
     level = min(middle, log_uniform(rng, 5.0, 300.0) * noise)
     lit = rng.uniform(0.05, 3.0) if rng.random() < 0.8 else -rng.uniform(0.1, 0.6)
     added = np.float32(level * lit) * (1 - clear)
-    grain = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(np.maximum(added, 0) / max(level, 1e-6))
+    grain = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(
+        np.maximum(added, 0) / max(level, 1e-6)
+    )
     rest = rest + added + np.float32(noise) * grain
     return light * clear, rest.astype(np.float32), ramp(1.0 - float(clear.mean()), 0.2, 0.5)
 
@@ -239,7 +245,11 @@ def sampled(drawn: Drawn) -> Sample | None:
     targets = np.array([drawn.labels[name] for name in ISSUES] + [usable(drawn.labels)], dtype=np.float32)
     simple = (measured.stars, measured.fwhm_px or 0.0, measured.elongation or 0.0)
     return Sample(
-        tiles.astype(np.float16), whole.astype(np.float16), features, targets, np.array(simple, dtype=np.float32)
+        tiles.astype(np.float16),
+        whole.astype(np.float16),
+        features,
+        targets,
+        np.array(simple, dtype=np.float32),
     )
 
 

@@ -35,19 +35,22 @@ class Real:
 
 def real_frames(folder: Path) -> list[Real]:
     """Every usable real exposure under `folder`, one of each when several files hold the same pixels."""
-    frames = []
-    for camera in CAMERAS:
-        for path in sorted((folder / camera).glob("*.gz")):
-            if not any(word in path.name for word in _NO_SKY + _SAME_PIXELS):
-                frames.append(_real(path, camera))
+    frames = [
+        _real(path, camera)
+        for camera in CAMERAS
+        for path in sorted((folder / camera).glob("*.gz"))
+        if not any(word in path.name for word in _NO_SKY + _SAME_PIXELS)
+    ]
     if not frames:
-        raise InputInvalid(f"no real frames under {folder}; put them there or train on the simulated sky alone")
+        raise InputInvalid(
+            f"no real frames under {folder}; put them there or train on the simulated sky alone"
+        )
     return frames
 
 
 def _real(path: Path, camera: str) -> Real:
     seen = plane(read_image(path))
-    measured, evidence = measure_plane(seen)
+    measured, _evidence = measure_plane(seen)
     elongation = measured.elongation or 1.0
     return Real(
         name=path.name,
@@ -63,7 +66,9 @@ def _real(path: Path, camera: str) -> Real:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A part of a real frame: the light of its sources, and everything else with their places filled by noise."""
+    """A part of a real frame: the light of its sources, and everything else with their places filled by
+    noise.
+    """
 
     light: Single
     rest: Single
@@ -100,16 +105,16 @@ def _cut(rng: np.random.Generator, values: Single) -> Single:
 
 
 def _rescaled(rng: np.random.Generator, values: Single, factor: float, noise: float) -> tuple[Single, float]:
-    """Resampled by `factor`; interpolation smooths the noise, so white noise of half its strength is added."""
+    """Resampled by `factor`; interpolation smooths the noise, so white noise of half its strength is
+    added.
+    """
     source = ndimage.gaussian_filter(values, 0.35 / factor) if factor < 0.8 else values
     scaled = ndimage.zoom(source, factor, order=1)
     added = rng.normal(0.0, 0.5 * noise, scaled.shape)
     return (scaled + added).astype(np.float32), noise
 
 
-def _parted(
-    rng: np.random.Generator, values: Single, noise: float, fwhm: float
-) -> tuple[Single, Single]:
+def _parted(rng: np.random.Generator, values: Single, noise: float, fwhm: float) -> tuple[Single, Single]:
     """Source light, and the frame without it."""
     middle = ndimage.zoom(ndimage.median_filter(values[::8, ::8], 9), 8, order=1)
     sky = np.full(values.shape, np.median(values), dtype=np.float32)

@@ -1,4 +1,6 @@
-"""A simple simulated sky of our own: stars, nebulae, galaxies, clusters, sensors; wide in range, quick to draw."""
+"""A simple simulated sky of our own: stars, nebulae, galaxies, clusters, sensors; wide in range, quick to
+draw.
+"""
 
 from dataclasses import dataclass, field
 
@@ -25,8 +27,8 @@ from training.faults import (
 class Optics:
     """What blurs the stars of a frame, pixels: seeing, defocus (donut's diameter), motion (longest side).
 
-    `gaussian_blur` is an extra Gaussian FWHM, `coma` how elongated the corners are (0: not), `rotation_deg` the
-    field's turn around a point.
+    `gaussian_blur` is an extra Gaussian FWHM, `coma` how elongated the corners are (0: not),
+    `rotation_deg` the field's turn around a point.
     """
 
     fwhm: float
@@ -41,7 +43,8 @@ class Optics:
 class Rendered:
     """A frame before the sensor. Stars are above the sky; electrons.
 
-    `elongation` and `widening` (final over in-focus size) are the kernel's, `psf_fwhm` the final size in pixels.
+    `elongation` and `widening` (final over in-focus size) are the kernel's, `psf_fwhm` the final
+    size in pixels.
     """
 
     stars: Single
@@ -105,7 +108,9 @@ def psf(rng: np.random.Generator, optics: Optics, family: Family) -> tuple[Kerne
     return total, star, half, fine
 
 
-def render_sky(rng: np.random.Generator, shape: tuple[int, int], optics: Optics, depth: float, family: Family) -> Rendered:
+def render_sky(
+    rng: np.random.Generator, shape: tuple[int, int], optics: Optics, depth: float, family: Family
+) -> Rendered:
     """Stars and everything extended. `depth`: the noise in electrons, against which brightness is drawn."""
     kernel, star, half, fine = psf(rng, optics, family)
     x, y, flux = _catalogue(rng, shape, optics, depth, _peak_share(kernel, fine))
@@ -139,7 +144,7 @@ def _peak_share(kernel: Kernel, fine: int) -> float:
 def _catalogue(
     rng: np.random.Generator, shape: tuple[int, int], optics: Optics, depth: float, peak_share: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Positions and fluxes in electrons: a power law in flux, sometimes a cluster; at least three clear stars.
+    """Positions and fluxes in electrons: a power law in flux, sometimes a cluster; at least three clear.
 
     Fluxes are set by the in-focus star, so that a fault spreads the same light over more pixels.
     """
@@ -184,12 +189,19 @@ def _add(
     fine = round(len(phases) ** 0.5)
     first = phases[0, 0]
     rows, columns = canvas.shape
-    ring = np.array([first[half, half : half + 1].sum()] + [float(first[half - r, :].max()) for r in range(1, half + 1)])
+    ring = np.array(
+        [first[half, half : half + 1].sum()] + [float(first[half - r, :].max()) for r in range(1, half + 1)]
+    )
     for px, py, light in zip(x.tolist(), y.tolist(), flux.tolist(), strict=True):
         ix, iy = round(px), round(py)
         reach = int(np.searchsorted(-ring, -0.15 * depth / light))
         reach = min(max(reach, 3), half)
-        x0, x1, y0, y1 = max(0, ix - reach), min(columns, ix + reach + 1), max(0, iy - reach), min(rows, iy + reach + 1)
+        x0, x1, y0, y1 = (
+            max(0, ix - reach),
+            min(columns, ix + reach + 1),
+            max(0, iy - reach),
+            min(rows, iy + reach + 1),
+        )
         if x0 >= x1 or y0 >= y1:
             continue
         low, high = -(fine // 2), fine - fine // 2 - 1
@@ -242,7 +254,9 @@ def _extended(rng: np.random.Generator, shape: tuple[int, int], optics: Optics, 
         glow += np.float32(log_uniform(rng, 0.2, 30.0) * depth) * field / np.float32(np.percentile(field, 98))
     count = int(rng.integers(1, 30)) if rng.random() < 0.3 else 0
     if rng.random() < 0.1:
-        _add_galaxy(rng, glow, log_uniform(rng, 20.0, 0.25 * min(shape)), log_uniform(rng, 2.0, 100.0) * depth)
+        _add_galaxy(
+            rng, glow, log_uniform(rng, 20.0, 0.25 * min(shape)), log_uniform(rng, 2.0, 100.0) * depth
+        )
     for _galaxy in range(count):
         size = optics.fwhm * rng.uniform(0.6, 3.0) + 0.4 * optics.donut
         _add_galaxy(rng, glow, size, log_uniform(rng, 1.0, 20.0) * depth)
@@ -265,7 +279,9 @@ def _add_galaxy(rng: np.random.Generator, canvas: Single, size: float, peak: flo
 def expose(
     rng: np.random.Generator, electrons: Single, sensor: Sensor, family: Family
 ) -> tuple[Single, float]:
-    """The raw frame in ADU and its saturation level: photon and read noise, defects, clipping, whole numbers."""
+    """The raw frame in ADU and its saturation level: photon and read noise, defects, clipping, whole
+    numbers.
+    """
     noise = rng.standard_normal(electrons.shape, dtype=np.float32)
     frame = electrons + noise * np.sqrt(np.maximum(electrons, 0.0) + np.float32(sensor.read_noise**2))
     _defects(rng, frame, sensor)
@@ -290,4 +306,6 @@ def _defects(rng: np.random.Generator, frame: NDArray[np.float32], sensor: Senso
         steps = rng.integers(1, 6)
         angle = rng.uniform(0, np.pi)
         for step in range(steps):
-            frame[y + int(step * np.sin(angle)), x + int(step * np.cos(angle))] += np.float32(sigma * rng.uniform(5, 200))
+            frame[y + int(step * np.sin(angle)), x + int(step * np.cos(angle))] += np.float32(
+                sigma * rng.uniform(5, 200)
+            )
