@@ -42,6 +42,7 @@ FEATURES = (
     "empty",
     "log_longest",
     "log_long_count",
+    "log_line",
     "log_hot",
     "log_saturated",
     "log_area",

@@ -67,7 +67,7 @@ def convolved(first: Kernel, second: Kernel, half: int, fine: int) -> Kernel:
 def seeing(rng: np.random.Generator, fwhm: float, half: int, fine: int, family: Family) -> Kernel:
     """A star in focus: Moffat or Gaussian; unseen: a core with an exponential halo."""
     x, y = grid(half, fine)
-    stretch = 1.0 + min(abs(rng.normal(0.0, 0.08)), 0.3)
+    stretch = 1.0 + min(abs(rng.normal(0.0, 0.11)), 0.42)
     angle = rng.uniform(0.0, np.pi)
     u = (x * np.cos(angle) + y * np.sin(angle)) / np.sqrt(stretch)
     v = (-x * np.sin(angle) + y * np.cos(angle)) * np.sqrt(stretch)
@@ -84,6 +84,10 @@ def seeing(rng: np.random.Generator, fwhm: float, half: int, fine: int, family: 
     if rng.random() < 0.1:
         spikes = np.exp(-np.abs(u) / (0.3 * fwhm)) + np.exp(-np.abs(v) / (0.3 * fwhm))
         values = values + 0.02 * spikes * np.exp(-np.sqrt(r2) / (3.0 * fwhm))
+    if rng.random() < 0.08:  # charge left behind along a row
+        values = values + rng.uniform(0.01, 0.08) * np.exp(-0.5 * (y / (0.4 * fwhm)) ** 2) * np.exp(
+            -np.maximum(x, 0.0) / rng.uniform(2.0, 6.0)
+        ) * (x > 0.0)
     return kernel_of(values, half, fine)
 
 

@@ -60,7 +60,7 @@ def _real(path: Path, camera: str) -> Real:
         saturation_adu=seen.saturation_adu,
         fwhm=(measured.fwhm_px or 3.0) / seen.scale_px,
         noise=measured.noise or 1.0,
-        trailing=0.5 * ramp(elongation, 1.5, 2.0),
+        trailing=0.5 * ramp(elongation, 1.6, 2.1),
     )
 
 
@@ -98,7 +98,9 @@ def piece(rng: np.random.Generator, real: Real, whole: bool = False) -> Piece:
 
 
 def _cut(rng: np.random.Generator, values: Single) -> Single:
-    rows, columns = (int(axis * rng.uniform(0.5, 1.0)) if axis > 300 else axis for axis in values.shape)
+    rows, columns = (
+        min(int(axis * rng.uniform(0.5, 1.0)), 600) if axis > 300 else axis for axis in values.shape
+    )
     top = int(rng.integers(0, values.shape[0] - rows + 1))
     left = int(rng.integers(0, values.shape[1] - columns + 1))
     return values[top : top + rows, left : left + columns]

@@ -5,15 +5,15 @@ logits.
 import torch
 from torch import Tensor, nn
 
-from astrod_models.quality import FEATURES, OUTPUTS, TILE_PX, TILES, WHOLE_CHANNELS
+from astrod_models.quality import FEATURES, OUTPUTS, TILE_PX, WHOLE_CHANNELS
 
 _COMPRESSION = 0.25
 
 
-def _stage(inputs: int, outputs: int, size: int = 3) -> nn.Sequential:
-    """Half the resolution, twice the meaning."""
+def _stage(inputs: int, outputs: int, size: int = 3, stride: int = 2) -> nn.Sequential:
+    """Less resolution, more meaning."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride=2, padding=size // 2, bias=False),
+        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
@@ -24,8 +24,8 @@ def _pooled(maps: Tensor) -> Tensor:
     return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
 
 
-class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed: it is no run-time dependency
-    """Logits of OUTPUTS from `tiles` (B, 10, 48, 48), `whole` (B, 3, 128, 128), `features` (B, 26)."""
+class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed
+    """Logits of OUTPUTS from `tiles` (B, any, 48, 48), `whole` (B, 3, 128, 128), `features` (B, 27)."""
 
     def __init__(self, mean: Tensor, spread: Tensor) -> None:
         """`mean` and `spread` standardise the features; both from the training samples."""
@@ -34,7 +34,7 @@ class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed: it 
         self.register_buffer("spread", spread)
         self.tile = nn.Sequential(_stage(2, 16, 5), _stage(16, 32), _stage(32, 48), _stage(48, 64))
         self.frame = nn.Sequential(
-            _stage(WHOLE_CHANNELS, 16, 5), _stage(16, 32), _stage(32, 48), _stage(48, 64), _stage(64, 64)
+            _stage(WHOLE_CHANNELS, 24, 7, stride=4), _stage(24, 32), _stage(32, 48), _stage(48, 64)
         )
         self.numbers = nn.Sequential(nn.Linear(len(FEATURES), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
         self.mixed = nn.Sequential(
@@ -51,7 +51,7 @@ class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed: it 
         grown = torch.exp(flat / _COMPRESSION)
         sigmas = 0.5 * (grown - 1.0 / grown)  # sinh, which ONNX exporters lack
         shape = sigmas / (sigmas.amax(dim=(2, 3), keepdim=True) + 3.0)
-        seen = _pooled(self.tile(torch.cat([flat, shape], dim=1))).reshape(-1, TILES, 128)
+        seen = _pooled(self.tile(torch.cat([flat, shape], dim=1))).reshape(*tiles.shape[:2], 128)
         return torch.cat([seen.mean(dim=1), seen.amax(dim=1)], dim=1)
 
     def survey(self, whole: Tensor) -> Tensor:

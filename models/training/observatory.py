@@ -11,7 +11,7 @@ from astrod_drivers.sim import clouds
 from astrod_drivers.sim.render import render, zero_electrons
 from astrod_drivers.sim.scene import FILTERS, Cloud, Optics, Pointing, Scene, Sensor, Streak, trail
 from astrod_models.quality import ISSUES
-from training.dataset import Drawn
+from training.dataset import DEFOCUSED, TRAILED, Drawn
 from training.faults import log_uniform, ramp
 from training.view import Raw
 
@@ -85,7 +85,7 @@ def _trailed(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
     angle = rng.uniform(0.0, 180.0)
     track = trail(place.ra_deg, place.dec_deg, min(length, 60.0) * scene.scale_arcsec, angle)
     stretch = np.sqrt(1.0 + min(length, 60.0) ** 2 / 12.0 / (fwhm / 2.355) ** 2)
-    return replace(scene, pointings=track), ramp(float(stretch), 1.35, 1.75)
+    return replace(scene, pointings=track), ramp(float(stretch), *TRAILED)
 
 
 def _defocused(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
@@ -97,7 +97,7 @@ def _defocused(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
     distance = diameter * scene.sensor.pixel_um * scene.optics.focal_ratio
     added = diameter**2 * (1.0 + scene.optics.obstruction**2) / 16.0
     widening = np.sqrt(1.0 + added / (fwhm / 2.355) ** 2)
-    return replace(scene, defocus_um=distance), ramp(float(widening), 1.3, 1.8)
+    return replace(scene, defocus_um=distance), ramp(float(widening), *DEFOCUSED)
 
 
 def _clouded(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
@@ -135,4 +135,4 @@ def _streaked(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
     sky = zero_electrons(scene) * 10.0 ** (-0.4 * scene.sky_mag_arcsec2) * scene.scale_arcsec**2
     height = peak / np.sqrt(sky + scene.sensor.read_noise_e**2 + 1.0)
     seen = height * np.sqrt(0.8 * scene.sensor.height_px * _fwhm(scene))
-    return replace(scene, events=(streak,)), ramp(float(np.log10(max(seen, 1e-3))), 1.3, 1.6)
+    return replace(scene, events=(streak,)), ramp(float(np.log10(max(seen, 1e-3))), 1.35, 1.7)

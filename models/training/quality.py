@@ -17,6 +17,7 @@ import time
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -27,12 +28,16 @@ from training.frames import CAMERAS, Real, real_frames
 from training.groups import Group, clean, group, joined, over_real, simulated
 from training.network import Calibrated, QualityNet, parameters
 from training.observatory import observed
-from training.scores import Baseline, Score, scored, wilson
+from training.scores import Baseline, Score, best_cuts, scored, wilson
 
 VERSION = "1"
 SEED = 20261121
 BATCH = 32
 BRANCH_DROPOUT = 0.12
+TRAINING_TILES = 6  # of ten, another choice for each batch: less work, more variety
+KEEP_FROM = 0.5
+"""A frame that is more likely good than not is never rejected, whatever balances best."""
+
 OUTPUT_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.5)
 Floats = NDArray[np.float64]
 
@@ -52,7 +57,7 @@ class Sizes:
     final_epochs: int
 
 
-FULL = Sizes(1500, 4, 1000, 700, 1500, 800, 5, 1, 2)
+FULL = Sizes(1200, 4, 600, 500, 1000, 500, 9, 2, 4)
 QUICK = Sizes(120, 1, 60, 40, 40, 40, 2, 1, 1)
 
 
@@ -106,7 +111,9 @@ def train(network: QualityNet, samples: Group, epochs: int, rate: float, seed: i
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * (len(samples) // BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps + 1, pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, rate, total_steps=max(steps + 1, 20), pct_start=0.2
+    )
     weights = torch.tensor(OUTPUT_WEIGHTS)
     network.train()
     for epoch in range(epochs):
@@ -145,6 +152,9 @@ def _augmented(
     generator: torch.Generator,
 ) -> torch.Tensor:
     """Logits of a batch, turned and mirrored, now and then without one of the three views."""
+    chosen = torch.randperm(tiles.shape[1], generator=generator)[:TRAINING_TILES]
+    tiles = tiles[:, chosen].contiguous(memory_format=torch.channels_last)
+    whole = whole.contiguous(memory_format=torch.channels_last)
     turn, mirror = (int(value) for value in torch.randint(0, 4, (2,), generator=generator))
     tiles, whole = torch.rot90(tiles, turn, (2, 3)), torch.rot90(whole, turn, (2, 3))
     if mirror % 2:
@@ -166,8 +176,16 @@ def logits_of(network: torch.nn.Module, samples: Group) -> Floats:
     return np.concatenate(answers).astype(np.float64)
 
 
-def calibrated(network: QualityNet, samples: Group) -> Calibrated:
-    """Temperature and shift for each output, by maximum likelihood on samples held out of training."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge:
+    """A calibrated network and the cuts that balance best on the samples it was calibrated with."""
+
+    network: Calibrated
+    cuts: Floats
+
+
+def calibrated(network: QualityNet, samples: Group) -> Judge:
+    """Temperature and shift for each output, by likelihood on samples held out of training; cuts."""
     logits = torch.from_numpy(logits_of(network, samples))
     targets = torch.from_numpy(samples.targets.astype(np.float64))
     slope = torch.ones(len(OUTPUTS), dtype=torch.float64, requires_grad=True)
@@ -184,14 +202,15 @@ def calibrated(network: QualityNet, samples: Group) -> Calibrated:
     optimiser.step(loss)
     model = Calibrated(network, slope.detach().float(), shift.detach().float())
     model.eval()
-    return model
+    return Judge(model, best_cuts(logits_of(model, samples), samples))
 
 
 def fresh(samples: Group) -> QualityNet:
     """An untrained network for features like these."""
     torch.manual_seed(SEED)
     mean, spread = samples.features.mean(axis=0), samples.features.std(axis=0) + 1e-3
-    return QualityNet(torch.from_numpy(mean), torch.from_numpy(spread))
+    network = QualityNet(torch.from_numpy(mean), torch.from_numpy(spread))
+    return cast(QualityNet, network.to(memory_format=torch.channels_last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,18 +225,13 @@ class Line:
     clean: int | None = None
 
 
-CUTS = np.full(len(OUTPUTS), 0.5)
-
-
-def compare(
-    name: str, model: Calibrated, baseline: Baseline, test: Group, whole: Group | None = None
-) -> Line:
+def compare(name: str, model: Judge, baseline: Baseline, test: Group, whole: Group | None = None) -> Line:
     """The model beside the baseline on one set; `whole`: real frames as they are."""
-    ours = scored(logits_of(model, test), CUTS, test)
+    ours = scored(logits_of(model.network, test), model.cuts, test)
     theirs = scored(baseline(test), baseline.cuts, test)
     line = Line(name, ours, theirs)
     if whole is not None:
-        kept = int((logits_of(model, whole)[:, -1] >= CUTS[-1]).sum())
+        kept = int((logits_of(model.network, whole)[:, -1] >= min(model.cuts[-1], KEEP_FROM)).sum())
         kept_by_baseline = int((baseline(whole)[:, -1] >= baseline.cuts[-1]).sum())
         line = Line(name, ours, theirs, kept, kept_by_baseline, len(whole))
     _show(line)
@@ -274,7 +288,7 @@ def _mixture(samples: Group, sky: int) -> Group:
     return samples.part(np.concatenate([np.sort(order), np.arange(sky, len(samples))]))
 
 
-def final(network: QualityNet, data: Data, sizes: Sizes) -> tuple[Calibrated, list[Line]]:
+def final(network: QualityNet, data: Data, sizes: Sizes) -> tuple[Judge, list[Line]]:
     """Step 3: what is shipped, and how it does on samples of the same kinds that it did not learn from."""
     held = {name: np.arange(0, len(part), 8) for name, part in data.cameras.items()}
     learn = [part.part(np.setdiff1d(np.arange(len(part)), held[name])) for name, part in data.cameras.items()]
@@ -312,7 +326,7 @@ def export(model: Calibrated, folder: Path) -> Path:
     return path
 
 
-def write_card(path: Path, data: Data, network: QualityNet, lines: list[Line], minutes: float) -> None:
+def write_card(path: Path, data: Data, model: Judge, lines: list[Line], minutes: float) -> None:
     """The card beside the weights."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     trained = {
@@ -322,6 +336,8 @@ def write_card(path: Path, data: Data, network: QualityNet, lines: list[Line], m
     }
     counts = {name: len(part) for name, part in trained.items()}
     counts |= {f"faults over {name}": len(part) - len(part) // 8 for name, part in data.cameras.items()}
+    cuts = "".join(f"{name} = {cut:.3f}\n" for name, cut in zip(ISSUES, model.cuts, strict=False))
+    cuts += f"usable = {min(float(model.cuts[-1]), KEEP_FROM):.3f}\n"
     head = f"""\
 # What this model is, what it was trained on, what it is worth, and where it ends.
 # Written by models/training/quality.py; scores are model (baseline) with counts.
@@ -339,14 +355,13 @@ version = "{VERSION}"
 file = "{path.name}"
 sha256 = "{digest}"
 made_by = "models/training/quality.py, seed {SEED}, {minutes:.0f} minutes on one core with its samples"
-parameters = {parameters(network)}
+parameters = {parameters(model.network)}
 inputs = ["tiles", "whole", "features"]
 outputs = ["probabilities"]
 means = [{", ".join(f'"{name}"' for name in (*ISSUES, "usable"))}]
 
 [thresholds]
-usable = 0.5
-
+{cuts}
 [trained_on]
 """
     body = "".join(f'"{name}" = {count}\n' for name, count in counts.items())
@@ -403,8 +418,8 @@ def main() -> None:
     data = gather(sky, validation, sizes, real_frames(chosen.frames), chosen.cache)
     lines = evaluate_unseen(network, data, sizes)
     model, shipped = final(network, data, sizes)
-    path = export(model, chosen.out)
-    write_card(path, data, network, lines + shipped, (time.monotonic() - started) / 60.0)
+    path = export(model.network, chosen.out)
+    write_card(path, data, model, lines + shipped, (time.monotonic() - started) / 60.0)
     _say(f"{path}: {path.stat().st_size} bytes, {(time.monotonic() - started) / 60.0:.1f} minutes")
 
 

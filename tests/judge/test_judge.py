@@ -118,12 +118,12 @@ def test_what_is_no_frame_is_named(tmp_path: Path) -> None:
 def test_decision_and_cause_always_agree_with_the_table(
     usable: float, issues: tuple[float, ...], keep_from: float
 ) -> None:
-    said = verdict(Answer(dict(zip(ISSUES, issues, strict=True)), usable), "any", keep_from)
+    said = verdict(Answer(dict(zip(ISSUES, issues, strict=True)), usable), "any", {"usable": keep_from})
     assert CONSEQUENCES[said.cause][0] == said.decision
     assert (said.decision == "keep") == (usable >= keep_from)
     assert 0.0 <= said.quality <= 100.0
 
 
 def test_a_streak_never_rejects() -> None:
-    said = verdict(Answer({"clouds": 0.1, "trailing": 0.1, "defocus": 0.1, "streak": 1.0}, 0.2), "any", 0.5)
+    said = verdict(Answer({"clouds": 0.1, "trailing": 0.1, "defocus": 0.1, "streak": 1.0}, 0.2), "any")
     assert (said.decision, said.cause) == ("reject", "unknown")

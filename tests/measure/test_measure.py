@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from astrod.errors import InputInvalid
@@ -176,3 +178,59 @@ def test_the_same_frame_gives_the_same_numbers() -> None:
     first, second = measure(Raw(field(seed=9))), measure(Raw(field(seed=9)))
     assert first[0] == second[0]
     assert first[1].values == second[1].values
+
+
+def strange(kind: str, rows: int, columns: int, seed: int) -> NDArray[np.float32]:
+    """Frames that no sky would give."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:rows, 0:columns]
+    frames = {
+        "two levels": (rng.random((rows, columns)) < 0.3) * 1.0,
+        "one hot pixel": np.where((x == 3) & (y == 3), 60000.0, 7.0),
+        "checks": ((x + y) % 2) * 40000.0,
+        "slope": 1.0 * x - 3.0 * y,
+        "huge": rng.normal(0.0, 1e30, (rows, columns)),
+        "tiny": rng.normal(1.0, 1e-30, (rows, columns)),
+        "saturated": np.minimum(rng.normal(65535.0, 300.0, (rows, columns)), 65535.0),
+        "negative": rng.normal(-5000.0, 3.0, (rows, columns)),
+        "disc": np.where(np.hypot(x - columns / 2, y - rows / 2) < rows / 3, 60000.0, 10.0),
+        "bright noise": rng.exponential(100.0, (rows, columns)),
+    }
+    return np.asarray(frames[kind], dtype=np.float32)
+
+
+KINDS = (
+    "two levels",
+    "one hot pixel",
+    "checks",
+    "slope",
+    "huge",
+    "tiny",
+    "saturated",
+    "negative",
+    "disc",
+    "bright noise",
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(KINDS), st.integers(16, 150), st.integers(16, 150), st.integers(0, 9))
+def test_strange_frames_are_measured_or_refused(kind: str, rows: int, columns: int, seed: int) -> None:
+    """Never a crash, a warning or a number that is none."""
+    try:
+        measured, evidence = measure(Raw(strange(kind, rows, columns, seed)))
+    except InputInvalid as refusal:
+        assert "frame" in str(refusal) or "structure" in str(refusal)
+    else:
+        assert measured.stars >= 0
+        assert np.isfinite(list(evidence.values.values())).all()
+
+
+def test_a_faint_trail_stands_out_of_all_other_lines() -> None:
+    quiet = field(stars=60)
+    y, x = np.mgrid[0 : quiet.shape[0], 0 : quiet.shape[1]]
+    trail = 8.0 * np.exp(
+        -0.5 * ((0.6 * x - 0.8 * y + 40.0) / 1.5) ** 2
+    )  # 0.8 of the noise, invisible to the eye
+    without = measure(Raw(quiet))[1].values["log_line"]
+    assert measure(Raw(quiet + trail.astype(np.float32)))[1].values["log_line"] > without + 0.15
