@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from astrod.errors import InputInvalid
 from astrod.frames.image import read_image
 from astrod.measure.frame import measure_plane
 from astrod.measure.plane import plane
@@ -34,18 +33,16 @@ class Real:
 
 
 def real_frames(folder: Path) -> list[Real]:
-    """Every usable real exposure under `folder`, one of each when several files hold the same pixels."""
-    frames = [
+    """Every usable real exposure under `folder`, one of each when several files hold the same pixels.
+
+    None are found where the folder is missing; then the simulated skies alone must do.
+    """
+    return [
         _real(path, camera)
         for camera in CAMERAS
         for path in sorted((folder / camera).glob("*.gz"))
         if not any(word in path.name for word in _NO_SKY + _SAME_PIXELS)
     ]
-    if not frames:
-        raise InputInvalid(
-            f"no real frames under {folder}; put them there or train on the simulated sky alone"
-        )
-    return frames
 
 
 def _real(path: Path, camera: str) -> Real:

@@ -415,7 +415,10 @@ def main() -> None:
     started = time.monotonic()
     sky, validation = own_sky(sizes, chosen.cache)
     network = learn_sky(sky, sizes)
-    data = gather(sky, validation, sizes, real_frames(chosen.frames), chosen.cache)
+    frames = real_frames(chosen.frames)
+    if not frames:
+        _say(f"no real frames under {chosen.frames}: learning from simulated skies alone")
+    data = gather(sky, validation, sizes, frames, chosen.cache)
     lines = evaluate_unseen(network, data, sizes)
     model, shipped = final(network, data, sizes)
     path = export(model.network, chosen.out)

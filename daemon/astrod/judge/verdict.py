@@ -71,8 +71,8 @@ def _model(weights: Path | None) -> Quality | str:
 def verdict(answer: Answer, model: str, thresholds: Mapping[str, float] = MappingProxyType({})) -> Judgement:
     """Keep or reject, and why. A streak alone never rejects: stacking takes it out.
 
-    `thresholds` are the card's: kept from `usable` on; the likeliest fault is named as the cause of a rejection
-    from its own threshold on.
+    `thresholds` are the card's: kept from `usable` on; the likeliest fault is the cause of a rejection, if it
+    reaches its own threshold.
     """
     issues = {name: float(value) for name, value in answer.issues.items()}
     if answer.usable >= thresholds.get("usable", KEEP_FROM):
