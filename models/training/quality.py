@@ -343,11 +343,11 @@ def write_card(path: Path, data: Data, model: Judge, lines: list[Line], minutes:
 # Written by models/training/quality.py; scores are model (baseline) with counts.
 
 limits = [
-    "One frame alone: thin, even cloud and a shorter exposure look alike, and so do slight defocus and poor
-    seeing.", "Deep-sky exposures through a telescope or lens; not all-sky frames, planets, the Moon, or
-    flats and darks.", "Stars wider than about 9 px in focus (12 px in places) may be taken for defocus: bin
-    such frames.", "Faults were simulated, also those over real frames: no labelled real faults were to be
-    had.", ]
+    "One frame alone: thin, even cloud looks like a shorter exposure, slight defocus like poor seeing.",
+    "Deep-sky exposures through a telescope or lens; not all-sky frames, planets, the Moon, flats or darks.",
+    "Stars wider than about 9 px in focus may be taken for defocus: bin such frames.",
+    "Faults were simulated, also those over real frames: no labelled real faults were to be had.",
+]
 
 [model]
 name = "{NAME}"
