@@ -101,7 +101,8 @@ def _wanted(rng: np.random.Generator, fault: str) -> tuple[str, ...]:
 
 
 def _optics(rng: np.random.Generator, wanted: tuple[str, ...], family: Family) -> Optics:
-    fwhm = float(np.clip(2.6 * np.exp(rng.normal(0.0, 0.5)), 1.2, 9.0))
+    usual = float(np.clip(2.6 * np.exp(rng.normal(0.0, 0.45)), 1.2, 9.0))
+    fwhm = usual if rng.random() < 0.65 else log_uniform(rng, 2.0, 10.0)  # long telescopes, small pixels
     coma = rng.uniform(0.5, 2.5) if rng.random() < 0.1 else 0.0
     if "trailing" in wanted:
         if rng.random() < 0.1:
@@ -112,7 +113,7 @@ def _optics(rng: np.random.Generator, wanted: tuple[str, ...], family: Family) -
     if "defocus" in wanted:
         fwhm = min(fwhm, 6.0)
         if rng.random() < 0.15:
-            return Optics(fwhm, gaussian_blur=max(fwhm * rng.uniform(2.0, 4.0), rng.uniform(8.0, 16.0)))
+            return Optics(fwhm, gaussian_blur=max(fwhm * rng.uniform(2.0, 4.0), rng.uniform(9.0, 18.0)))
         mild = rng.random() < 0.2
         diameter = fwhm * (rng.uniform(0.3, 1.2) if mild else log_uniform(rng, 2.0, 12.0))
         return Optics(fwhm, donut=min(max(diameter, 0.0 if mild else 6.0), 70.0))

@@ -37,6 +37,7 @@ class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed
             _stage(WHOLE_CHANNELS, 24, 7, stride=4), _stage(24, 32), _stage(32, 48), _stage(48, 64)
         )
         self.numbers = nn.Sequential(nn.Linear(len(FEATURES), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
+        self.straight = nn.Linear(2 * len(FEATURES), 5)
         self.mixed = nn.Sequential(
             nn.Linear(256 + 128 + 64, 96), nn.ReLU(), nn.Dropout(0.15), nn.Linear(96, 5)
         )
@@ -59,13 +60,17 @@ class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed
         return _pooled(self.frame(whole))
 
     def count(self, features: Tensor) -> Tensor:
-        """What the measurements say."""
-        scaled: Tensor = self.numbers(torch.clamp((features - self.mean) / self.spread, -5.0, 5.0))
-        return scaled
+        """What the measurements say; and, behind that, they themselves and their squares."""
+        scaled = torch.clamp((features - self.mean) / self.spread, -5.0, 5.0)
+        return torch.cat([self.numbers(scaled), scaled, scaled * scaled], dim=1)
 
     def read(self, looked: Tensor, surveyed: Tensor, counted: Tensor) -> Tensor:
-        """The logits."""
-        logits: Tensor = self.mixed(torch.cat([looked, surveyed, counted], dim=1))
+        """The logits: what all three say together, and a plain regression on the measurements beside it.
+
+        The regression keeps a wide star suspect and a round one innocent on cameras whose looks are new.
+        """
+        mixed = self.mixed(torch.cat([looked, surveyed, counted[:, :64]], dim=1))
+        logits: Tensor = mixed + self.straight(counted[:, 64:])
         return logits
 
 

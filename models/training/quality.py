@@ -57,7 +57,7 @@ class Sizes:
     final_epochs: int
 
 
-FULL = Sizes(1200, 4, 600, 500, 1000, 500, 9, 2, 4)
+FULL = Sizes(1200, 4, 600, 500, 1000, 500, 9, 4, 7)
 QUICK = Sizes(120, 1, 60, 40, 40, 40, 2, 1, 1)
 
 
@@ -274,7 +274,7 @@ def evaluate_unseen(network: QualityNet, data: Data, sizes: Sizes) -> list[Line]
     for name, test in data.cameras.items():
         others = joined([data.sky, *(data.cameras[other] for other in data.cameras if other != name)])
         tuned = deepcopy(network)
-        train(tuned, _mixture(others, len(data.sky)), sizes.camera_epochs, 1e-3, SEED + 1)
+        train(tuned, _mixture(others, len(data.sky)), sizes.camera_epochs, 2e-3, SEED + 1)
         line = compare(
             f"{name}, left out", calibrated(tuned, data.validation), Baseline(others), test, data.clean[name]
         )
@@ -296,7 +296,7 @@ def final(network: QualityNet, data: Data, sizes: Sizes) -> tuple[Judge, list[Li
     everything = joined([data.sky, data.observatory, data.unseen, *learn])
     _say(f"learning everything: {len(everything)} samples")
     tuned = deepcopy(network)
-    train(tuned, _mixture(everything, len(data.sky)), sizes.final_epochs, 1.5e-3, SEED + 3)
+    train(tuned, _mixture(everything, len(data.sky)), sizes.final_epochs, 2e-3, SEED + 3)
     model, baseline = calibrated(tuned, check), Baseline(everything)
     lines = [
         compare("shipped: validation", model, baseline, check),
