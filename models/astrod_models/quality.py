@@ -42,6 +42,7 @@ FEATURES = (
     "empty",
     "log_longest",
     "log_long_count",
+    "log_line",
     "log_hot",
     "log_saturated",
     "log_area",
@@ -142,11 +143,12 @@ def _tile_centres(view: View, width: int, height: int) -> list[tuple[int, int]]:
 
 def whole_of(view: View) -> NDArray[np.float32]:
     """The frame binned by a whole factor to 128 pixels at most: mean, maximum, and the sky's own level."""
-    factor = max(1, -(-max(view.above.shape) // WHOLE_PX))
-    rows, columns = (max(1, axis // factor) for axis in view.above.shape)
-    cut = view.above[: rows * factor, : columns * factor]
+    above = np.clip(view.above, -_CEILING, _CEILING)
+    factor = max(1, -(-max(above.shape) // WHOLE_PX))
+    rows, columns = (max(1, axis // factor) for axis in above.shape)
+    cut = above[: rows * factor, : columns * factor]
     if cut.size == 0:
-        cut, factor, rows, columns = view.above, 1, *view.above.shape
+        cut, factor, rows, columns = above, 1, *above.shape
     blocks = cut.reshape(rows, factor, columns, factor)
     whole = np.zeros((WHOLE_CHANNELS, WHOLE_PX, WHOLE_PX), dtype=np.float32)
     along_rows = blocks.mean(axis=3)

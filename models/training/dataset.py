@@ -1,4 +1,4 @@
-"""Samples for the quality model: a frame drawn or taken, a fault laid over it, measured as the daemon measures.
+"""Samples for the quality model: a frame drawn or taken, a fault laid over it, measured as by the daemon.
 
 A sample's label says what an owner would throw away: softly where even an owner would hesitate.
 """
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from astrod_models.quality import FEATURES, ISSUES, View, prepare
 from numpy.typing import NDArray
 from scipy import signal
 
 from astrod.errors import InputInvalid
 from astrod.measure.frame import measure_plane
 from astrod.measure.plane import Plane
+from astrod_models.quality import FEATURES, ISSUES, View, prepare
 from training.faults import (
     Family,
     Floats,
@@ -31,6 +31,10 @@ from training.frames import Piece
 from training.sky import Optics, Sensor, draw_sensor, expose, render_sky
 
 FAULTS = ("good", "clouds", "trailing", "defocus", "streak", "several")
+TRAILED = (1.45, 1.85)
+DEFOCUSED = (1.3, 1.8)
+"""Elongation, and size over the focused size, between which an owner's patience ends."""
+
 _ODDS = (0.40, 0.16, 0.15, 0.13, 0.10, 0.06)
 
 _SHAPES = ((512, 512), (274, 484), (400, 640), (700, 900), (1096, 1936), (960, 540))
@@ -79,9 +83,9 @@ def synthetic(rng: np.random.Generator, fault: str, family: Family) -> Drawn:
     if "streak" in wanted:
         electrons, labels["streak"] = _streaked(rng, electrons, depth, optics.fwhm, family)
     values, top = expose(rng, electrons, sensor, family)
-    labels["trailing"] = ramp(rendered.elongation, 1.35, 1.75) if "trailing" in wanted else 0.0
+    labels["trailing"] = ramp(rendered.elongation, *TRAILED) if "trailing" in wanted else 0.0
     if "defocus" in wanted:
-        labels["defocus"] = ramp(rendered.widening, 1.3, 1.8)
+        labels["defocus"] = ramp(rendered.widening, *DEFOCUSED)
     scale = 2 if rng.random() < 0.3 else 1
     known = top if rng.random() < 0.7 else None
     about = {"fwhm": optics.fwhm, "elongation": rendered.elongation, "widening": rendered.widening}
@@ -97,18 +101,19 @@ def _wanted(rng: np.random.Generator, fault: str) -> tuple[str, ...]:
 
 
 def _optics(rng: np.random.Generator, wanted: tuple[str, ...], family: Family) -> Optics:
-    fwhm = log_uniform(rng, 1.2, 6.0) if rng.random() < 0.9 else rng.uniform(5.0, 9.0)
+    usual = float(np.clip(2.6 * np.exp(rng.normal(0.0, 0.45)), 1.2, 9.0))
+    fwhm = usual if rng.random() < 0.65 else log_uniform(rng, 2.0, 10.0)  # long telescopes, small pixels
     coma = rng.uniform(0.5, 2.5) if rng.random() < 0.1 else 0.0
     if "trailing" in wanted:
         if rng.random() < 0.1:
             return Optics(fwhm, rotation_deg=log_uniform(rng, 0.6, 6.0))
         mild = rng.random() < 0.2
-        motion = fwhm * (rng.uniform(0.3, 1.2) if mild else log_uniform(rng, 1.8, 9.0))
+        motion = fwhm * (rng.uniform(0.3, 1.2) if mild else log_uniform(rng, 2.1, 9.0))
         return Optics(fwhm, motion=min(max(motion, 0.0 if mild else 4.0), 80.0))
     if "defocus" in wanted:
         fwhm = min(fwhm, 6.0)
         if rng.random() < 0.15:
-            return Optics(fwhm, gaussian_blur=max(fwhm * rng.uniform(2.0, 4.0), rng.uniform(8.0, 16.0)))
+            return Optics(fwhm, gaussian_blur=max(fwhm * rng.uniform(2.0, 4.0), rng.uniform(9.0, 18.0)))
         mild = rng.random() < 0.2
         diameter = fwhm * (rng.uniform(0.3, 1.2) if mild else log_uniform(rng, 2.0, 12.0))
         return Optics(fwhm, donut=min(max(diameter, 0.0 if mild else 6.0), 70.0))
@@ -150,7 +155,7 @@ def _streaked(
         height = log_uniform(rng, 0.8, 150.0)
         electrons = electrons + np.float32(height * noise) * line
         seen = max(seen, height * np.sqrt(length * max(fwhm, 1.2)))
-    return electrons, ramp(np.log10(max(seen, 1.0)), 1.3, 1.6)
+    return electrons, ramp(np.log10(max(seen, 1.0)), 1.35, 1.7)
 
 
 def overlaid(rng: np.random.Generator, base: Piece, fault: str, family: Family) -> Drawn:
@@ -194,14 +199,17 @@ def _blurred(
             ring = np.exp(-0.5 * (axis[None] ** 2 + axis[:, None] ** 2) / sigma**2)
             kernel = kernel_of(ring, half, 1)
         else:
-            kernel = donut(rng, max(optics.donut * fwhm / optics.fwhm, 1.0), half, 1, family)
+            diameter = max(optics.donut * fwhm / optics.fwhm, 5.0 if optics.donut > 5.9 else 1.0)
+            kernel = donut(rng, diameter, half, 1, family)
         light = _through(light, kernel.values)
-        labels["defocus"] = ramp(float(np.sqrt(1.0 + 0.5 * (kernel.xx + kernel.yy) / core)), 1.3, 1.8)
+        labels["defocus"] = ramp(float(np.sqrt(1.0 + 0.5 * (kernel.xx + kernel.yy) / core)), *DEFOCUSED)
     if "trailing" in wanted:
         length = max(optics.motion, optics.rotation_deg * 3.0) * fwhm / optics.fwhm
         track = path_kernel(path(rng, min(length, 1.5 * half), family), half, 1)
         light = _through(light, track.values)
-        labels["trailing"] = max(base.trailing, ramp(_stretched(track.xx, track.yy, track.xy, core), 1.35, 1.75))
+        labels["trailing"] = max(
+            base.trailing, ramp(_stretched(track.xx, track.yy, track.xy, core), *TRAILED)
+        )
     return light, labels
 
 
@@ -218,13 +226,17 @@ def _through(light: Single, kernel: Floats) -> Single:
 def _clouds_over(
     rng: np.random.Generator, light: Single, rest: Single, noise: float, family: Family
 ) -> tuple[Single, Single, float]:
-    """Cloud over a real frame, whose zero level is unknown: the sky is taken as at most 400 noise² above it."""
+    """Cloud over a real frame, whose zero level is unknown: the sky is taken as at most 400 noise² above
+    it.
+    """
     clear = cloud(rng, light.shape, family)
     middle = float(np.median(rest))
     level = min(middle, log_uniform(rng, 5.0, 300.0) * noise)
     lit = rng.uniform(0.05, 3.0) if rng.random() < 0.8 else -rng.uniform(0.1, 0.6)
     added = np.float32(level * lit) * (1 - clear)
-    grain = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(np.maximum(added, 0) / max(level, 1e-6))
+    grain = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(
+        np.maximum(added, 0) / max(level, 1e-6)
+    )
     rest = rest + added + np.float32(noise) * grain
     return light * clear, rest.astype(np.float32), ramp(1.0 - float(clear.mean()), 0.2, 0.5)
 
@@ -239,7 +251,11 @@ def sampled(drawn: Drawn) -> Sample | None:
     targets = np.array([drawn.labels[name] for name in ISSUES] + [usable(drawn.labels)], dtype=np.float32)
     simple = (measured.stars, measured.fwhm_px or 0.0, measured.elongation or 0.0)
     return Sample(
-        tiles.astype(np.float16), whole.astype(np.float16), features, targets, np.array(simple, dtype=np.float32)
+        tiles.astype(np.float16),
+        whole.astype(np.float16),
+        features,
+        targets,
+        np.array(simple, dtype=np.float32),
     )
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong with an exposure, as arrays: blur kernels, cloud maps, streaks. Everything from a Generator.
+"""What goes wrong with an exposure, as arrays: blur kernels, cloud maps, streaks; all from a Generator.
 
 Kernels are drawn on a grid `fine` times finer than the pixels; lengths are pixels. A family "seen" is for
 training; "unseen" draws the same faults by other means, for tests only.
@@ -67,7 +67,7 @@ def convolved(first: Kernel, second: Kernel, half: int, fine: int) -> Kernel:
 def seeing(rng: np.random.Generator, fwhm: float, half: int, fine: int, family: Family) -> Kernel:
     """A star in focus: Moffat or Gaussian; unseen: a core with an exponential halo."""
     x, y = grid(half, fine)
-    stretch = 1.0 + min(abs(rng.normal(0.0, 0.08)), 0.3)
+    stretch = 1.0 + min(abs(rng.normal(0.0, 0.11)), 0.42)
     angle = rng.uniform(0.0, np.pi)
     u = (x * np.cos(angle) + y * np.sin(angle)) / np.sqrt(stretch)
     v = (-x * np.sin(angle) + y * np.cos(angle)) * np.sqrt(stretch)
@@ -84,11 +84,17 @@ def seeing(rng: np.random.Generator, fwhm: float, half: int, fine: int, family: 
     if rng.random() < 0.1:
         spikes = np.exp(-np.abs(u) / (0.3 * fwhm)) + np.exp(-np.abs(v) / (0.3 * fwhm))
         values = values + 0.02 * spikes * np.exp(-np.sqrt(r2) / (3.0 * fwhm))
+    if rng.random() < 0.08:  # charge left behind along a row
+        values = values + rng.uniform(0.01, 0.08) * np.exp(-0.5 * (y / (0.4 * fwhm)) ** 2) * np.exp(
+            -np.maximum(x, 0.0) / rng.uniform(2.0, 6.0)
+        ) * (x > 0.0)
     return kernel_of(values, half, fine)
 
 
 def donut(rng: np.random.Generator, diameter: float, half: int, fine: int, family: Family) -> Kernel:
-    """The shadow of the pupil: disc or annulus, spider, uneven light; unseen: astigmatic, obstruction off axis."""
+    """The shadow of the pupil: disc or annulus, spider, uneven light; unseen: astigmatic, obstruction off
+    axis.
+    """
     x, y = grid(half, fine)
     radius = diameter / 2.0
     squash = rng.uniform(0.65, 0.9) if family == "unseen" else rng.uniform(0.93, 1.0)
@@ -106,12 +112,16 @@ def donut(rng: np.random.Generator, diameter: float, half: int, fine: int, famil
     values = values * (1.0 + rng.uniform(0.0, 0.6) * u / max(radius, 0.5))
     if rng.random() < 0.4:
         width = 0.05 * radius + 0.3
-        values = values * (1.0 - 0.8 * np.exp(-((u / width) ** 2))) * (1.0 - 0.8 * np.exp(-((v / width) ** 2)))
+        values = (
+            values * (1.0 - 0.8 * np.exp(-((u / width) ** 2))) * (1.0 - 0.8 * np.exp(-((v / width) ** 2)))
+        )
     return kernel_of(np.maximum(values, 0.0) + 1e-12 * (np.hypot(x, y) < 1.0), half, fine)
 
 
 def path(rng: np.random.Generator, length: float, family: Family) -> Floats:
-    """Where a star was during an exposure that went wrong, pixels, (N, 2), about its mean; longest side `length`."""
+    """Where a star was during an exposure that went wrong, pixels, (N, 2), about its mean; longest side
+    `length`.
+    """
     time = np.linspace(-0.5, 0.5, 400)
     angle = rng.uniform(0.0, np.pi)
     kind = rng.choice(["line", "jitter", "jump", "walk", "bow"]) if family == "seen" else "worm"
@@ -131,11 +141,15 @@ def path(rng: np.random.Generator, length: float, family: Family) -> Floats:
         along = time
         across = rng.uniform(0.2, 1.0) * time**2
     else:
-        along = np.sin(2.0 * np.pi * rng.uniform(0.4, 1.3) * time + rng.uniform(0.0, 6.0)) + rng.uniform(-1, 1) * time
+        along = (
+            np.sin(2.0 * np.pi * rng.uniform(0.4, 1.3) * time + rng.uniform(0.0, 6.0))
+            + rng.uniform(-1, 1) * time
+        )
     along = (along - along.mean()) / max(float(np.ptp(along)), 1e-6) * length
     across = (across - across.mean()) * length / max(float(np.ptp(across)), 1.0)
     return np.stack(
-        [along * np.cos(angle) - across * np.sin(angle), along * np.sin(angle) + across * np.cos(angle)], axis=1
+        [along * np.cos(angle) - across * np.sin(angle), along * np.sin(angle) + across * np.cos(angle)],
+        axis=1,
     )
 
 
@@ -154,7 +168,9 @@ def elongation(kernel: Kernel) -> float:
 
 
 def fractal(rng: np.random.Generator, shape: tuple[int, int], slope: float, coarse: int = 64) -> Single:
-    """A smooth random field, mean 0 and spread 1, whose spectrum falls with `slope`; drawn small, then enlarged."""
+    """A smooth random field, mean 0 and spread 1, whose spectrum falls with `slope`; drawn small, then
+    enlarged.
+    """
     rows, columns = (max(8, coarse * axis // max(shape)) for axis in shape)
     fy, fx = fft.fftfreq(rows)[:, None] * rows, fft.rfftfreq(columns)[None, :] * columns
     power = np.hypot(fx, fy)
@@ -205,7 +221,9 @@ def cloud(rng: np.random.Generator, shape: tuple[int, int], family: Family) -> S
     return transparency
 
 
-def streak(rng: np.random.Generator, shape: tuple[int, int], fwhm: float, family: Family) -> tuple[Single, float]:
+def streak(
+    rng: np.random.Generator, shape: tuple[int, int], fwhm: float, family: Family
+) -> tuple[Single, float]:
     """One satellite or aircraft trail of peak about 1, and its length in pixels inside the frame."""
     rows, columns = shape
     angle = rng.uniform(0.0, np.pi)

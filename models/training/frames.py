@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from astrod.errors import InputInvalid
 from astrod.frames.image import read_image
 from astrod.measure.frame import measure_plane
 from astrod.measure.plane import plane
@@ -34,20 +33,21 @@ class Real:
 
 
 def real_frames(folder: Path) -> list[Real]:
-    """Every usable real exposure under `folder`, one of each when several files hold the same pixels."""
-    frames = []
-    for camera in CAMERAS:
-        for path in sorted((folder / camera).glob("*.gz")):
-            if not any(word in path.name for word in _NO_SKY + _SAME_PIXELS):
-                frames.append(_real(path, camera))
-    if not frames:
-        raise InputInvalid(f"no real frames under {folder}; put them there or train on the simulated sky alone")
-    return frames
+    """Every usable real exposure under `folder`, one of each when several files hold the same pixels.
+
+    None are found where the folder is missing; then the simulated skies alone must do.
+    """
+    return [
+        _real(path, camera)
+        for camera in CAMERAS
+        for path in sorted((folder / camera).glob("*.gz"))
+        if not any(word in path.name for word in _NO_SKY + _SAME_PIXELS)
+    ]
 
 
 def _real(path: Path, camera: str) -> Real:
     seen = plane(read_image(path))
-    measured, evidence = measure_plane(seen)
+    measured, _evidence = measure_plane(seen)
     elongation = measured.elongation or 1.0
     return Real(
         name=path.name,
@@ -57,13 +57,15 @@ def _real(path: Path, camera: str) -> Real:
         saturation_adu=seen.saturation_adu,
         fwhm=(measured.fwhm_px or 3.0) / seen.scale_px,
         noise=measured.noise or 1.0,
-        trailing=0.5 * ramp(elongation, 1.5, 2.0),
+        trailing=0.5 * ramp(elongation, 1.6, 2.1),
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A part of a real frame: the light of its sources, and everything else with their places filled by noise."""
+    """A part of a real frame: the light of its sources, and everything else with their places filled by
+    noise.
+    """
 
     light: Single
     rest: Single
@@ -93,14 +95,18 @@ def piece(rng: np.random.Generator, real: Real, whole: bool = False) -> Piece:
 
 
 def _cut(rng: np.random.Generator, values: Single) -> Single:
-    rows, columns = (int(axis * rng.uniform(0.5, 1.0)) if axis > 300 else axis for axis in values.shape)
+    rows, columns = (
+        min(int(axis * rng.uniform(0.5, 1.0)), 600) if axis > 300 else axis for axis in values.shape
+    )
     top = int(rng.integers(0, values.shape[0] - rows + 1))
     left = int(rng.integers(0, values.shape[1] - columns + 1))
     return values[top : top + rows, left : left + columns]
 
 
 def _rescaled(rng: np.random.Generator, values: Single, factor: float, noise: float) -> tuple[Single, float]:
-    """Resampled by `factor`; interpolation smooths the noise, so white noise of half its strength is added."""
+    """Resampled by `factor`; interpolation smooths the noise, so white noise of half its strength is
+    added.
+    """
     source = ndimage.gaussian_filter(values, 0.35 / factor) if factor < 0.8 else values
     scaled = ndimage.zoom(source, factor, order=1)
     added = rng.normal(0.0, 0.5 * noise, scaled.shape)

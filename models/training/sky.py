@@ -1,4 +1,6 @@
-"""A simple simulated sky of our own: stars, nebulae, galaxies, clusters, sensors; wide in range, quick to draw."""
+"""A simple simulated sky of our own: stars, nebulae, galaxies, clusters, sensors; wide in range, quick to
+draw.
+"""
 
 from dataclasses import dataclass, field
 
@@ -25,8 +27,8 @@ from training.faults import (
 class Optics:
     """What blurs the stars of a frame, pixels: seeing, defocus (donut's diameter), motion (longest side).
 
-    `gaussian_blur` is an extra Gaussian FWHM, `coma` how elongated the corners are (0: not), `rotation_deg` the
-    field's turn around a point.
+    `gaussian_blur` is an extra Gaussian FWHM, `coma` how elongated the corners are (0: not),
+    `rotation_deg` the field's turn around a point.
     """
 
     fwhm: float
@@ -41,7 +43,8 @@ class Optics:
 class Rendered:
     """A frame before the sensor. Stars are above the sky; electrons.
 
-    `elongation` and `widening` (final over in-focus size) are the kernel's, `psf_fwhm` the final size in pixels.
+    `elongation` and `widening` (final over in-focus size) are the kernel's, `psf_fwhm` the final
+    size in pixels.
     """
 
     stars: Single
@@ -141,7 +144,7 @@ def _peak_share(kernel: Kernel, fine: int) -> float:
 def _catalogue(
     rng: np.random.Generator, shape: tuple[int, int], optics: Optics, depth: float, peak_share: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Positions and fluxes in electrons: a power law in flux, sometimes a cluster; at least three clear stars.
+    """Positions and fluxes in electrons: a power law in flux, sometimes a cluster; at least three clear.
 
     Fluxes are set by the in-focus star, so that a fault spreads the same light over more pixels.
     """
@@ -193,7 +196,12 @@ def _add(
         ix, iy = round(px), round(py)
         reach = int(np.searchsorted(-ring, -0.15 * depth / light))
         reach = min(max(reach, 3), half)
-        x0, x1, y0, y1 = max(0, ix - reach), min(columns, ix + reach + 1), max(0, iy - reach), min(rows, iy + reach + 1)
+        x0, x1, y0, y1 = (
+            max(0, ix - reach),
+            min(columns, ix + reach + 1),
+            max(0, iy - reach),
+            min(rows, iy + reach + 1),
+        )
         if x0 >= x1 or y0 >= y1:
             continue
         low, high = -(fine // 2), fine - fine // 2 - 1
@@ -246,7 +254,9 @@ def _extended(rng: np.random.Generator, shape: tuple[int, int], optics: Optics, 
         glow += np.float32(log_uniform(rng, 0.2, 30.0) * depth) * field / np.float32(np.percentile(field, 98))
     count = int(rng.integers(1, 30)) if rng.random() < 0.3 else 0
     if rng.random() < 0.1:
-        _add_galaxy(rng, glow, log_uniform(rng, 20.0, 0.25 * min(shape)), log_uniform(rng, 2.0, 100.0) * depth)
+        _add_galaxy(
+            rng, glow, log_uniform(rng, 20.0, 0.25 * min(shape)), log_uniform(rng, 2.0, 100.0) * depth
+        )
     for _galaxy in range(count):
         size = optics.fwhm * rng.uniform(0.6, 3.0) + 0.4 * optics.donut
         _add_galaxy(rng, glow, size, log_uniform(rng, 1.0, 20.0) * depth)
@@ -266,8 +276,12 @@ def _add_galaxy(rng: np.random.Generator, canvas: Single, size: float, peak: flo
     canvas[y0:y1, x0:x1] += np.float32(peak) * np.exp(-np.sqrt(u * u + v * v + 1.0) / np.float32(size))
 
 
-def expose(rng: np.random.Generator, electrons: Single, sensor: Sensor, family: Family) -> tuple[Single, float]:
-    """The raw frame in ADU and its saturation level: photon and read noise, defects, clipping, whole numbers."""
+def expose(
+    rng: np.random.Generator, electrons: Single, sensor: Sensor, family: Family
+) -> tuple[Single, float]:
+    """The raw frame in ADU and its saturation level: photon and read noise, defects, clipping, whole
+    numbers.
+    """
     noise = rng.standard_normal(electrons.shape, dtype=np.float32)
     frame = electrons + noise * np.sqrt(np.maximum(electrons, 0.0) + np.float32(sensor.read_noise**2))
     _defects(rng, frame, sensor)

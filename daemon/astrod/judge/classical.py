@@ -25,7 +25,7 @@ def classical(values: Mapping[str, float]) -> Answer:
         trailing = _rising(math.exp(values["log_elongation"]), 1.7, 0.12) * _rising(values["coherence"], 0.2, 0.05)
         wide = _rising(2.0 ** values["log_fwhm"], 9.0, 1.0)
         defocus = max(wide, 1.0 - _rising(values["hollow"], 1.05, 0.08)) * (1.0 - trailing)
-    streak = _rising(values["log_longest"], -0.6, 0.1)
+    streak = max(_rising(values["log_longest"], -0.6, 0.1), _rising(values["log_line"], 0.95, 0.04))
     usable = (1.0 - clouds) * (1.0 - trailing) * (1.0 - defocus)
     return Answer({"clouds": clouds, "trailing": trailing, "defocus": defocus, "streak": streak}, usable)
 

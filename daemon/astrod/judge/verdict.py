@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ KEEP_FROM = 0.5
 """Probability of being usable from which a frame is kept, where the model's card names no other."""
 
 _NAMED_FROM = 0.4
+_STREAK_FROM = 0.5
 _FAULTS: tuple[Cause, ...] = ("clouds", "trailing", "defocus")
 
 
@@ -52,9 +54,9 @@ def judge(evidence: Evidence, weights: Path | None = None) -> Judgement:
     """
     model = _model(weights)
     if isinstance(model, str):
-        return verdict(classical(evidence.values), f"{TITLE} ({model})", KEEP_FROM)
+        return verdict(classical(evidence.values), f"{TITLE} ({model})")
     view = View(evidence.above, evidence.sky, evidence.x, evidence.y, evidence.values)
-    return verdict(model(view), model.title, model.thresholds.get("usable", KEEP_FROM))
+    return verdict(model(view), model.title, model.thresholds)
 
 
 @cache
@@ -66,12 +68,16 @@ def _model(weights: Path | None) -> Quality | str:
         return str(refused)
 
 
-def verdict(answer: Answer, model: str, keep_from: float) -> Judgement:
-    """Keep or reject, and why. A streak alone never rejects: stacking takes it out."""
+def verdict(answer: Answer, model: str, thresholds: Mapping[str, float] = MappingProxyType({})) -> Judgement:
+    """Keep or reject, and why. A streak alone never rejects: stacking takes it out.
+
+    `thresholds` are the card's: kept from `usable` on; the likeliest fault is the cause of a rejection, if it
+    reaches its own threshold.
+    """
     issues = {name: float(value) for name, value in answer.issues.items()}
-    if answer.usable >= keep_from:
-        cause: Cause = "streak" if issues["streak"] >= 0.5 else "none"
+    if answer.usable >= thresholds.get("usable", KEEP_FROM):
+        cause: Cause = "streak" if issues["streak"] >= _STREAK_FROM else "none"
         return Judgement(answer.score, "keep", cause, issues, model)
     worst = max(_FAULTS, key=lambda fault: issues[fault])
-    cause = worst if issues[worst] >= _NAMED_FROM else "unknown"
+    cause = worst if issues[worst] >= thresholds.get(worst, _NAMED_FROM) else "unknown"
     return Judgement(answer.score, "reject", cause, issues, model)

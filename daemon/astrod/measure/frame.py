@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod.domain.exposure import Measured
+from astrod.measure.lines import line_signal
 from astrod.measure.moments import FWHM_PER_SIGMA, Shapes, shapes, stamps
 from astrod.measure.plane import Frame, Plane, plane
 from astrod.measure.sources import Sky, Sources, sky, sources
@@ -158,6 +159,7 @@ def _count_values(found: Sky, listed: Sources, stars: Bools, full: Bools, seen: 
         "patchy": dispersion,
         "empty": empty,
         "log_longest": _log(longest),
+        "log_line": _log(line_signal(found.above)),
         "log_long_count": float(np.log10(1.0 + np.count_nonzero(long))),
         "log_hot": float(np.log10(1.0 + np.count_nonzero(listed.hot) / pixels * 1e6)),
         "log_saturated": float(np.log10(1.0 + np.count_nonzero(full))),

@@ -16,6 +16,7 @@ _SMALLEST_AREA_PX = 4
 _DEBLEND_CONTRAST = 0.03  # coarser than sep's own 0.005: a donut must stay one source
 _COARSER_SIGMAS = (12.0, 60.0)
 _HOT_SHARE = 0.8
+_ROUNDING = 3e-7  # what float32 itself leaves, relative to the level
 
 sep.set_sub_object_limit(8192)
 
@@ -62,9 +63,9 @@ def sky(plane: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> Sky:
     back = background.back(dtype=np.float32)
     above = plane - back
     noise = float(background.globalrms)
-    if not noise > 0.0:  # most pixels equal: few bits, no noise; the differences of neighbours still tell
+    if noise in (0.0, 1.0):  # sep says 1 where it found none: most pixels equal, as with few bits
         noise = float(np.std(np.diff(above, axis=1))) / np.sqrt(2.0)
-    if not noise > 0.0:
+    if not noise > _ROUNDING * abs(float(background.globalback)):
         raise InputInvalid("the frame has no noise at all; a real sensor has: give the raw frame")
     step = max(1, mesh // 2)
     return Sky(float(background.globalback), noise, above, back[::step, ::step].astype(np.float64))
