@@ -32,8 +32,7 @@ def line_signal(above: NDArray[np.float32]) -> float:
     binned = _levelled(binned)
     weight, bins = _raster(*binned.shape)
     found = [
-        _contrast(_sums(places, binned, counts.size), counts, side)
-        for counts, places in zip(weight, bins, strict=True)
+        _contrast(_sums(places, binned, counts.size), counts, side) for counts, places in zip(weight, bins, strict=True)
     ]
     lines = np.concatenate(found)
     usual = 1.4826 * float(np.median(np.abs(lines - np.median(lines))))

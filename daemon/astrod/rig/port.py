@@ -15,13 +15,22 @@ from astrod_drivers.protocols import Device
 
 log = logging.getLogger(__name__)
 
-D = TypeVar("D", bound=Device)
-D_co = TypeVar("D_co", bound=Device, covariant=True)
+
+class Readable(Device, Protocol):
+    """Every kind of device can be read."""
+
+    async def read(self) -> object: ...
+
+
+D = TypeVar("D", bound=Readable)
+D_co = TypeVar("D_co", bound=Readable, covariant=True)
 T = TypeVar("T")
 
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Waits between attempts to reach a device that is gone; the last one is repeated."""
 CONNECT_S = 20.0
+LOOK_S = 10.0
+"""How often a device that nobody uses is read, so that its loss is noticed before it is needed."""
 
 
 class Session(Protocol[D_co]):
@@ -100,7 +109,7 @@ class Port(Generic[D]):
         """Connect, and reconnect whenever the device is lost, for ever. Run as a task of its own."""
         attempt = 0
         while True:
-            await self._lost.wait()
+            await self._until_lost()
             try:
                 await self._connect()
             except (DriverError, AstrodError, TimeoutError, OSError) as fault:
@@ -111,6 +120,21 @@ class Port(Generic[D]):
             else:
                 self._mark(True, "connected")
                 attempt = 0
+
+    async def _until_lost(self) -> None:
+        """Return when the device is lost; find that out by reading it now and then."""
+        while not self._lost.is_set():
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._lost.wait()
+            except TimeoutError:
+                await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.call("read", lambda device: device.read())
+        except AstrodError as fault:  # `call` has marked the device as lost where it is
+            log.debug("%s: %s", self.name, fault)
 
     async def found(self, within_s: float) -> bool:
         """Wait until the device is there; False when it is not within that time."""
