@@ -302,7 +302,7 @@ def final(network: QualityNet, data: Data, sizes: Sizes) -> tuple[Judge, list[Li
         compare("shipped: validation", model, baseline, check),
         compare("shipped: simulated observatory, other nights", model, baseline, data.observatory_test),
         *(
-            compare(f"shipped: {name}, clean frames", model, baseline, test, data.clean[name])
+            compare(f"shipped: {name}, most of it learned from", model, baseline, test, data.clean[name])
             for name, test in data.cameras.items()
         ),
     ]
@@ -354,7 +354,7 @@ name = "{NAME}"
 version = "{VERSION}"
 file = "{path.name}"
 sha256 = "{digest}"
-made_by = "models/training/quality.py, seed {SEED}, {minutes:.0f} minutes on one core with its samples"
+made_by = "models/training/quality.py, seed {SEED}, {minutes:.0f} minutes on one core"
 parameters = {parameters(model.network)}
 inputs = ["tiles", "whole", "features"]
 outputs = ["probabilities"]
