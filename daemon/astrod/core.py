@@ -41,6 +41,7 @@ from astrod_drivers.protocols import Mount, SiteFix
 
 log = logging.getLogger(__name__)
 
+DEVICES_S = 5.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -93,6 +94,16 @@ class Core:
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
         }
+
+    async def watch_devices(self) -> None:
+        """Say which devices are lost, and that they are back, for ever. Run as a service."""
+        while True:
+            for port in self.ports():
+                if port.up:
+                    self.health.mended("AST-201", port.name)
+                else:
+                    self.health.found("AST-201", f"{port.name} ({port.address}): {port.detail}", port.name)
+            await self.clock.sleep(DEVICES_S)
 
     async def check_disk(self) -> None:
         """Say when the night's frames will not fit on the disk."""

@@ -48,6 +48,7 @@ SAFETY_SILENT_US = 15 * SECOND_US
 STOP_MARGIN_S = 60.0
 CLOSER_S = 240.0
 TELEMETRY_S = 30.0
+FIRST_CONTACT_S = 10.0
 _OPEN = Cost(modelled_s=0.05, deadline_s=60.0)
 
 Resolve = Callable[[str], tuple[float, float]]
@@ -167,6 +168,8 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 for port in core.ports():
                     group.create_task(port.keep(), name=f"keep {port.name}")
+                await asyncio.gather(*(port.found(FIRST_CONTACT_S) for port in core.ports()))
+                group.create_task(core.watch_devices(), name="watch devices")
 
         async def conduct(ready: Ready) -> None:
             await holds.restore()

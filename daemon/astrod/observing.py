@@ -147,10 +147,9 @@ class Observing:
         """A device is lost: say so, wait for its port to bring it back, point anew."""
         self.occupation.enter("fault", str(fault))
         self._pointed = None
-        self._health.found("AST-201", str(fault), fault.device)
         port = self._telescope.ports().get(fault.device)
-        if port is not None and await port.found(FOUND_S):
-            self._health.mended("AST-201", fault.device)
+        if port is not None:
+            await port.found(FOUND_S)
         await self._clock.sleep(AFTER_FAULT_S)
 
     # -- one exposure ----------------------------------------------------------------------------------------

@@ -79,6 +79,10 @@ async def _running(*bodies: Any) -> AsyncIterator[list[asyncio.Task[Any]]]:
             task.cancel()
 
 
+def _nobody_waits() -> None:
+    """A played night starts everything at once."""
+
+
 class PlayedNight:
     """One night: the parts, tied together as the daemon ties them."""
 
@@ -130,9 +134,9 @@ class PlayedNight:
         """Play it; returns the summary that `astrod night --json` prints."""
         began_s = elapsed_s()
         keeping = [port.keep() for port in self.core.ports()]
-        async with _running(
-            self.safety.run(lambda: None), self.core.conductor.run(lambda: None), self.referee.watch(), *keeping
-        ):
+        ready = _nobody_waits
+        watching = (self.core.watch_devices(), self.referee.watch())
+        async with _running(self.safety.run(ready), self.core.conductor.run(ready), *watching, *keeping):
             await self._until_over()
         return await self._summary(began_s)
 
