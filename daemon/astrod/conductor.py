@@ -8,6 +8,7 @@ next message is never kept waiting.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from astrod.domain.darkness import DarkTime, dark_time
@@ -29,7 +30,7 @@ from astrod.domain.night import (
 )
 from astrod.domain.safety import SafetyReport
 from astrod.domain.site import Site
-from astrod.errors import AstrodError, GoSafe
+from astrod.errors import AstrodError, Bug, GoSafe
 from astrod.health import Health
 from astrod.occupation import Occupation
 from astrod.rig.safety.guard import Guard
@@ -46,6 +47,14 @@ BARRED_S = 300.0
 AGAIN_S = 10.0
 FINISH_S = 900.0
 BEAT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A task of ours failed for no reason we know."""
+
+    task: str
+    fault: BaseException | None
 
 
 class Observer(Protocol):
@@ -83,7 +92,7 @@ class Conductor:
         self._telescopes, self._observers = telescopes, observers
         self._health, self._trace, self._beat = health, trace, beat
         self._on_night, self._on_finish = on_night, on_finish
-        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._messages: asyncio.Queue[Message | _Broken] = asyncio.Queue()
         self._observing: dict[str, asyncio.Task[None]] = {}
         self._work: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,7 +141,10 @@ class Conductor:
             await self._on_night(self.night, self.dark)
             ready()
             while True:
-                self._handle(await self._messages.get())
+                message = await self._messages.get()
+                if isinstance(message, _Broken):
+                    raise Bug(f"{message.task} failed") from message.fault
+                self._handle(message)
 
     def _handle(self, message: Message) -> None:
         before = self.state
@@ -240,8 +252,14 @@ class Conductor:
 
         task = asyncio.create_task(guarded(), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task that failed for no reason we know ends the conductor, and so the daemon: it is a bug."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._messages.put_nowait(_Broken(task.get_name(), task.exception()))
 
     def _start(self, work: Work, body: Awaitable[None]) -> None:
         """Begin work in place of whatever was under way, and report how it ended."""

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from astrod.domain.site import Rig, Train
 from astrod.domain.sphere import separation_deg
@@ -45,6 +46,14 @@ class Telescope:
         self.trains = trains
         self.leases = Leases()
         self._clock = clock
+        self._cold = False
+        for train in trains.values():
+            train.camera.on_connect(partial(self._restore_cooler, train.setup.camera.cool_to_c))
+
+    async def _restore_cooler(self, target_c: float | None, camera: Camera) -> None:
+        """A camera that was gone may have forgotten that it is to be cold."""
+        if self._cold and target_c is not None:
+            await camera.cool(target_c)
 
     def device_names(self) -> tuple[str, ...]:
         """Everything on this rig, for activities that need all of it."""
@@ -124,6 +133,12 @@ class Telescope:
             await self._move_focuser(focuser, max(0, position - setup.backlash))
         await self._move_focuser(focuser, position)
 
+    async def focus_roughly(self, train: str) -> None:
+        """Move to the configured start position; nothing to do where there is none."""
+        setup = self.trains[train].setup.focuser
+        if setup is not None and setup.start_position is not None:
+            await self.move_focus(train, setup.start_position)
+
     async def _move_focuser(self, focuser: Port[Focuser], position: int) -> None:
         await focuser.call(f"move to {position}", lambda device: device.move(position))
         await until(
@@ -136,10 +151,14 @@ class Telescope:
         )
 
     async def cool(self, warm: bool) -> None:
-        """Set each camera's cooler to its configured temperature, or off at the end of the night (`warm`)."""
+        """Set each camera's cooler to its configured temperature, or off at the end of the night (`warm`).
+
+        A camera that is not there now is set when it comes.
+        """
+        self._cold = not warm
         for train in self.trains.values():
             target_c = train.setup.camera.cool_to_c
-            if target_c is not None:
+            if target_c is not None and train.camera.up:
                 wanted = None if warm else target_c
                 await train.camera.call("cool", lambda camera, wanted=wanted: camera.cool(wanted))  # type: ignore[misc]
 
