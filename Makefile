@@ -43,7 +43,7 @@ soak: $(VENV)/ready ## play many nights of random weather and sites (NIGHTS=, SE
 
 models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
-	$(BIN)/python models/training/quality.py
+	$(BIN)/python -m training.quality
 
 clean: ## remove what the other verbs made, the demonstration's frames too
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

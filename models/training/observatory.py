@@ -35,8 +35,20 @@ def observed(rng: np.random.Generator, fault: str) -> Drawn:
     return Raw(render(scene), scene.sensor.bayer).drawn(labels)
 
 
+_REHEARSED = 0.3
+"""How many frames are like those of a rehearsed night on the small sensor: few pixels, each as wide as the seeing."""
+
+
 def _scene(rng: np.random.Generator) -> Scene:
     """A good exposure: any place on the sky, telescope, camera, filter and length."""
+    scene = _any_scene(rng)
+    if rng.random() > _REHEARSED:
+        return scene
+    small = Sensor(484, 274, 11.6, bayer=scene.sensor.bayer, seed=scene.sensor.seed)
+    return replace(scene, sensor=small, optics=Optics())
+
+
+def _any_scene(rng: np.random.Generator) -> Scene:
     width, height = _SIZES[int(rng.choice(len(_SIZES), p=[0.4, 0.35, 0.2, 0.05]))]
     focal = log_uniform(rng, 150.0, 900.0)
     ratio = rng.uniform(3.0, 8.0)

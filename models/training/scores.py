@@ -108,11 +108,6 @@ def _fit(design: Floats, label: NDArray[np.float32]) -> Floats:
     return weights
 
 
-def best_cuts(values: Floats, group: Group) -> Floats:
-    """For each output the probability at which balanced accuracy is best on `group`."""
-    return np.array([_best_cut(values[:, i], group.targets[:, i] > 0.5) for i in range(len(OUTPUTS))])
-
-
 def _best_cut(values: Floats, truth: NDArray[np.bool_]) -> float:
     cuts = np.quantile(values, np.linspace(0.01, 0.99, 99))
     return float(cuts[int(np.argmax([balanced(values >= cut, truth) for cut in cuts]))])
