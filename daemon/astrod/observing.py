@@ -84,6 +84,7 @@ class Observing:
         self._to_attend: deque[Outcome] = deque()
         self._winding_up = False
         self._focused_us: int | None = None
+        self._broken: BaseException | None = None
         self._pointed: tuple[str, bool] | None = None
 
     # -- what the conductor asks -----------------------------------------------------------------------------
@@ -94,6 +95,8 @@ class Observing:
         self._to_attend.clear()
         prepared = False
         while not self._winding_up:
+            if self._broken is not None:
+                raise self._broken
             try:
                 prepared = prepared or await self._prepare(permit)
                 await self._one(permit)
@@ -104,6 +107,7 @@ class Observing:
                 self._trace.note("replan", rig=self._telescope.setup.name, why=str(fault))
                 await self._clock.sleep(1.0)
             except RecoverDevice as fault:
+                prepared = False  # a driver that starts anew may come back parked
                 await self._recover(fault)
             except (Retry, TellOperator) as fault:
                 self.occupation.enter("fault", str(fault))
@@ -113,6 +117,10 @@ class Observing:
     def wind_up(self) -> None:
         """See `conductor.Observer`."""
         self._winding_up = True
+
+    def carry_on(self) -> None:
+        """See `conductor.Observer`."""
+        self._winding_up = False
 
     async def settle(self) -> None:
         """See `conductor.Observer`."""
@@ -129,6 +137,8 @@ class Observing:
     async def _prepare(self, permit: Permit) -> bool:
         self.occupation.enter("overhead", "unparking")
         await self._telescope.unpark(permit)
+        if self._focused_us is None:
+            await self._telescope.focus_roughly(self._train)
         await self._await_cold()
         return True
 
@@ -159,6 +169,7 @@ class Observing:
         choice = self._schedule.choose(self._telescope.setup.name)
         if choice is None:
             self.occupation.enter("idle", self._schedule.idle_because)
+            await self._rest_mount()
             await self._clock.sleep(IDLE_S)
             return
         try:
@@ -166,13 +177,27 @@ class Observing:
             if self._focus_is_due():
                 await self._focus(permit)
                 await self._point(choice, permit)
-            await self._telescope.select_filter(self._train_of(choice), choice.filter)
+            await self._turn_wheel(choice)
         except Replan as fault:
             self._schedule.refuse(choice.target, str(fault))
             raise
         self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
         exposed = await self._expose("light", choice, choice.exposure_s, permit)
         await self._hand_on(exposed)
+
+    async def _turn_wheel(self, choice: Choice) -> None:
+        try:
+            await self._telescope.select_filter(self._train_of(choice), choice.filter)
+        except Replan as fault:
+            self._health.found("AST-205", f"{choice.request}: {fault}", choice.request)
+            raise
+        self._health.mended("AST-205", choice.request)
+
+    async def _rest_mount(self) -> None:
+        """Nothing to look at: let the mount stand, wherever it last tracked."""
+        if self._pointed is not None:
+            self._pointed = None
+            await self._telescope.stand_still()
 
     def _train_of(self, choice: Choice) -> str:
         return choice.train or self._train
@@ -233,7 +258,13 @@ class Observing:
     def _fly(self, body: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.create_task(body)
         self._flights.add(task)
-        task.add_done_callback(self._flights.discard)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        """A flight that failed for no reason we know ends the observing, and so the daemon: it is a bug."""
+        self._flights.discard(flight)
+        if not flight.cancelled() and flight.exception() is not None:
+            self._broken = flight.exception()
 
     async def _hand_on(self, exposed: Exposed) -> None:
         """Start the frame on its way; with too many in flight, wait for one to land."""
@@ -269,11 +300,24 @@ class Observing:
         while clear < CLEAR_TESTS and not self._winding_up:
             self.occupation.enter("weather", "clouds in the frames; looking with short exposures")
             await self._clock.sleep(self.manners.cloud_pause_s)
+            await self._stay_pointed(permit)
             exposed = await self._expose("test", None, self.manners.test_exposure_s, permit)
             seen = await self._journey.look(exposed)
             clear = clear + 1 if seen.judgement.cause != "clouds" else 0
             self._trace.note("test frame", id=str(exposed.intent.id), cause=seen.judgement.cause)
         self._to_attend = deque(o for o in self._to_attend if o.consequence != "pause_for_cloud")
+
+    async def _stay_pointed(self, permit: Permit) -> None:
+        """Clouds may last for hours: look where the plan looks now, never where the last target has gone down."""
+        choice = self._schedule.choose(self._telescope.setup.name)
+        if choice is None:
+            await self._rest_mount()
+            return
+        try:
+            await self._point(choice, permit)
+        except Replan as fault:
+            self._schedule.refuse(choice.target, str(fault))
+            raise
 
     def _focus_is_due(self) -> bool:
         if self._telescope.trains[self._train].focuser is None:

@@ -59,6 +59,12 @@ def rig_state(rig: Rig) -> RigState:
     )
 
 
+def _tell(replanning: asyncio.Task[None]) -> None:
+    """A planner that breaks costs a plan, never the night: dispatch goes on. It is told all the same."""
+    if not replanning.cancelled() and replanning.exception() is not None:
+        log.critical("planning broke; frames are chosen by dispatch", exc_info=replanning.exception())
+
+
 class Schedule:
     """The plan of one site's night and the state of its requests."""
 
@@ -114,6 +120,7 @@ class Schedule:
         """Make a new plan in the background, unless one is being made."""
         if self._replanning is None or self._replanning.done():
             self._replanning = asyncio.create_task(self.replan(reason), name="replan")
+            self._replanning.add_done_callback(_tell)
 
     async def replan(self, reason: str) -> None:
         """Make a new plan now. A failure leaves the old plan, and dispatch, in force."""
@@ -186,12 +193,16 @@ class Schedule:
         if intent.request is not None:
             self._pending[intent.request] = self._pending.get(intent.request, 0) + 1
             if intent.retake_of is not None:
-                self._retakes[intent.request].popleft()
+                waiting = self._retakes.get(intent.request)
+                if waiting and intent.retake_of in waiting:  # two rigs may make up for one frame
+                    waiting.remove(intent.retake_of)
                 self._attempts[str(intent.id)] = self._attempts.get(intent.retake_of, 0) + 1
 
     def lost(self, intent: Intent) -> None:
-        """It brought no frame."""
+        """It brought no frame; what it was to make up for still waits."""
         self._settle(intent)
+        if intent.request is not None and intent.retake_of is not None:
+            self._retakes.setdefault(intent.request, deque()).appendleft(intent.retake_of)
 
     def settled(self, outcome: Outcome) -> None:
         """Its frame was judged."""

@@ -51,9 +51,7 @@ def _scene(rng: np.random.Generator) -> Scene:
         seed=int(rng.integers(1000)),
     )
     optics = Optics(focal, focal / ratio, float(rng.choice([0.0, 0.3, 0.45])), 0.6, rng.uniform(0.0, 0.4))
-    place = Pointing(
-        ra_deg=rng.uniform(0.0, 360.0), dec_deg=float(np.rad2deg(np.arcsin(rng.uniform(-0.9, 0.97))))
-    )
+    place = Pointing(ra_deg=rng.uniform(0.0, 360.0), dec_deg=float(np.rad2deg(np.arcsin(rng.uniform(-0.9, 0.97)))))
     return Scene(
         seed=int(rng.integers(1 << 30)),
         exposure_s=log_uniform(rng, 15.0, 300.0),
@@ -78,9 +76,7 @@ def _fwhm(scene: Scene) -> float:
 
 def _trailed(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
     fwhm = _fwhm(scene)
-    length = (
-        max(fwhm * log_uniform(rng, 1.8, 9.0), 4.0) if rng.random() < 0.8 else fwhm * rng.uniform(0.3, 1.2)
-    )
+    length = max(fwhm * log_uniform(rng, 1.8, 9.0), 4.0) if rng.random() < 0.8 else fwhm * rng.uniform(0.3, 1.2)
     place = scene.pointings[0]
     angle = rng.uniform(0.0, 180.0)
     track = trail(place.ra_deg, place.dec_deg, min(length, 60.0) * scene.scale_arcsec, angle)
@@ -90,9 +86,7 @@ def _trailed(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
 
 def _defocused(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
     fwhm = _fwhm(scene)
-    diameter = (
-        max(fwhm * log_uniform(rng, 2.2, 10.0), 6.0) if rng.random() < 0.8 else fwhm * rng.uniform(0.3, 1.2)
-    )
+    diameter = max(fwhm * log_uniform(rng, 2.2, 10.0), 6.0) if rng.random() < 0.8 else fwhm * rng.uniform(0.3, 1.2)
     diameter = min(diameter, 60.0)
     distance = diameter * scene.sensor.pixel_um * scene.optics.focal_ratio
     added = diameter**2 * (1.0 + scene.optics.obstruction**2) / 16.0
@@ -109,9 +103,7 @@ def _clouded(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
         seed=int(rng.integers(1 << 20)),
     )
     scene = replace(scene, cloud=cloud, town_light=rng.uniform(0.0, 3.0))
-    fov_deg = tuple(
-        side * scene.scale_arcsec / 3600.0 for side in (scene.sensor.width_px, scene.sensor.height_px)
-    )
+    fov_deg = tuple(side * scene.scale_arcsec / 3600.0 for side in (scene.sensor.width_px, scene.sensor.height_px))
     passes = clouds.transmission(
         cloud, scene.altitude_deg, scene.azimuth_deg, (fov_deg[0], fov_deg[1]), scene.exposure_s
     )

@@ -76,10 +76,7 @@ class Data:
 
 def own_sky(sizes: Sizes, cache: Path) -> tuple[Group, Group]:
     """Samples of our own sky: for learning, and a twelfth for calibration."""
-    parts = [
-        group(f"sky{part}", sizes.sky, 100 + part, simulated("seen"), cache)
-        for part in range(sizes.sky_parts)
-    ]
+    parts = [group(f"sky{part}", sizes.sky, 100 + part, simulated("seen"), cache) for part in range(sizes.sky_parts)]
     everything = joined(parts)
     cut = len(everything) // 12
     order = np.random.default_rng(SEED).permutation(len(everything))
@@ -111,9 +108,7 @@ def train(network: QualityNet, samples: Group, epochs: int, rate: float, seed: i
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * (len(samples) // BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=max(steps + 1, 20), pct_start=0.2
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=max(steps + 1, 20), pct_start=0.2)
     weights = torch.tensor(OUTPUT_WEIGHTS)
     network.train()
     for epoch in range(epochs):
@@ -133,9 +128,7 @@ def train(network: QualityNet, samples: Group, epochs: int, rate: float, seed: i
     network.eval()
 
 
-def _batch(
-    samples: Group, where: NDArray[np.intp]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def _batch(samples: Group, where: NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     return (
         torch.from_numpy(samples.tiles[where].astype(np.float32)),
         torch.from_numpy(samples.whole[where].astype(np.float32)),
@@ -239,11 +232,7 @@ def compare(name: str, model: Judge, baseline: Baseline, test: Group, whole: Gro
 
 
 def _show(line: Line) -> None:
-    kept = (
-        ""
-        if line.clean is None
-        else f"; clean kept {line.kept}/{line.clean} ({line.kept_by_baseline} by cuts)"
-    )
+    kept = "" if line.clean is None else f"; clean kept {line.kept}/{line.clean} ({line.kept_by_baseline} by cuts)"
     _say(f"{line.name}{kept}")
     for name in OUTPUTS:
         ours, theirs = line.model[name], line.baseline[name]
@@ -401,9 +390,7 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Everything, end to end."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=Path, default=Path("../shared/data/frames"), help="real frames")
     parser.add_argument("--out", type=Path, default=Path("models/weights"), help="where weights and card go")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/astrod-training"), help="drawn samples")

@@ -79,9 +79,7 @@ class Baseline:
         design = _design(group.baseline)
         self._weights = np.stack([_fit(design, group.targets[:, index]) for index in range(len(OUTPUTS))])
         values = self(group)
-        self.cuts = np.array(
-            [_best_cut(values[:, i], group.targets[:, i] > 0.5) for i in range(len(OUTPUTS))]
-        )
+        self.cuts = np.array([_best_cut(values[:, i], group.targets[:, i] > 0.5) for i in range(len(OUTPUTS))])
 
     def __call__(self, group: Group) -> Floats:
         """Probabilities of OUTPUTS."""

@@ -25,9 +25,7 @@ GOOD = {
 @pytest.mark.parametrize("camera", GOOD)
 def test_nine_of_ten_good_frames_are_kept(camera: str) -> None:
     verdicts = {path.name: appraise(path).judgement for path in sorted((FRAMES / camera).glob(GOOD[camera]))}
-    rejected = {
-        name: (said.cause, said.quality) for name, said in verdicts.items() if said.decision == "reject"
-    }
+    rejected = {name: (said.cause, said.quality) for name, said in verdicts.items() if said.decision == "reject"}
     assert len(rejected) <= len(verdicts) / 10, rejected
 
 

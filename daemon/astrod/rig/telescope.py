@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from astrod.domain.site import Rig, Train
 from astrod.domain.sphere import separation_deg
@@ -45,6 +46,9 @@ class Telescope:
         self.trains = trains
         self.leases = Leases()
         self._clock = clock
+        self._warm: bool | None = None
+        for train in trains.values():
+            train.camera.on_connect(partial(self._restore_cooler, train))
 
     def device_names(self) -> tuple[str, ...]:
         """Everything on this rig, for activities that need all of it."""
@@ -88,6 +92,11 @@ class Telescope:
             raise Replan(f"{self.mount.name}: after the slew it is {said}")
         return state
 
+    async def stand_still(self) -> None:
+        """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
+        if (await self.read_mount()).tracking:
+            await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
+
     async def check_tracking(self) -> None:
         """Make sure that the mount tracks. Raises Replan when it cannot be made to."""
         if (await self.read_mount()).tracking:
@@ -124,6 +133,12 @@ class Telescope:
             await self._move_focuser(focuser, max(0, position - setup.backlash))
         await self._move_focuser(focuser, position)
 
+    async def focus_roughly(self, train: str) -> None:
+        """Move to the configured start position; nothing to do where there is none."""
+        setup = self.trains[train].setup.focuser
+        if setup is not None and setup.start_position is not None:
+            await self.move_focus(train, setup.start_position)
+
     async def _move_focuser(self, focuser: Port[Focuser], position: int) -> None:
         await focuser.call(f"move to {position}", lambda device: device.move(position))
         await until(
@@ -136,12 +151,21 @@ class Telescope:
         )
 
     async def cool(self, warm: bool) -> None:
-        """Set each camera's cooler to its configured temperature, or off at the end of the night (`warm`)."""
+        """Set each camera's cooler to its configured temperature, or off at the end of the night (`warm`).
+
+        A camera that is not there now is told when it connects, and so is one that comes back.
+        """
+        self._warm = warm
         for train in self.trains.values():
             target_c = train.setup.camera.cool_to_c
-            if target_c is not None:
+            if target_c is not None and train.camera.up:
                 wanted = None if warm else target_c
                 await train.camera.call("cool", lambda camera, wanted=wanted: camera.cool(wanted))  # type: ignore[misc]
+
+    async def _restore_cooler(self, train: TrainPorts, camera: Camera) -> None:
+        target_c = train.setup.camera.cool_to_c
+        if target_c is not None and self._warm is not None:
+            await camera.cool(None if self._warm else target_c)
 
     async def is_cold(self, train: str) -> bool:
         """Whether the camera is at its temperature; True where none is configured or it does not tell."""
