@@ -91,7 +91,8 @@ def filled(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
         if len(pattern.findall(text)) != 1:
             raise InputInvalid(f"the page must have the lines {first!r} and {last!r}, once")
         body = f"{first}\n\n{write()}\n\n{last}"
-        text = pattern.sub(lambda _, body=body: body, text)
+        before, after = pattern.split(text)
+        text = before + body + after
     return text
 
 
