@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,7 +182,7 @@ def test_configuration_snippets_have_known_keys(page: Path) -> None:
             _check_keys(tomllib.loads(body), (), known)
 
 
-def _check_keys(node: object, path: tuple[str, ...], known: dict[tuple[str, ...], set[str]]) -> None:
+def _check_keys(node: Any, path: tuple[str, ...], known: dict[tuple[str, ...], set[str]]) -> None:
     for item in node if isinstance(node, list) else [node]:
         for key, value in item.items():
             if (*path, key) in known:
