@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped,unused-ignore]
 
 EXAMPLE = Path(__file__).parents[2] / "etc/examples/sim"
 SETTLE_S = 20.0
