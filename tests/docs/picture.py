@@ -32,12 +32,12 @@ _INK: dict[Style, str] = {
 def drawn(lines: list[Line]) -> str:
     """The SVG: each span at its own column, stretched to its width, so that any monospaced font lines up."""
     width, height = COLUMNS * _ADVANCE + 2 * _MARGIN, len(lines) * _LEADING + 2 * _MARGIN
-    rows = [
+    frame = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}"'
         f' height="{height:g}" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="{_SIZE}"'
-        ' role="img" aria-label="The screen of astrod status">',
-        f'<rect width="{width:g}" height="{height:g}" rx="8" fill="#1c1f24"/>',
-    ]
+        ' role="img" aria-label="The screen of astrod status">'
+    )
+    rows = [frame, f'<rect width="{width:g}" height="{height:g}" rx="8" fill="#1c1f24"/>']
     for number, spans in enumerate(lines):
         column, y = 0, _MARGIN + number * _LEADING + _SIZE
         for span in spans:
