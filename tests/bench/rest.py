@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 
 EXAMPLE = Path(__file__).parents[2] / "etc/examples/sim"
 SETTLE_S = 20.0
@@ -55,7 +55,7 @@ def _ours(folder: Path) -> dict[int, psutil.Process]:
 def _named(process: psutil.Process) -> str:
     words = process.cmdline()
     if "-m" in words:
-        return words[words.index("-m") + 1]
+        return str(words[words.index("-m") + 1])
     return "tracker" if "resource_tracker" in " ".join(words) else "worker"
 
 
