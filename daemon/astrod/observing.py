@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 FOUND_S = 30.0
 IDLE_S = 30.0
+NO_PLAN_S = 2.0
 AFTER_FAULT_S = 5.0
 CLEAR_TESTS = 2
 FOCUS_EXPOSURE_S = 4.0
@@ -170,7 +171,7 @@ class Observing:
         if choice is None:
             self.occupation.enter("idle", self._schedule.idle_because)
             await self._rest_mount()
-            await self._clock.sleep(IDLE_S)
+            await self._clock.sleep(IDLE_S if self._schedule.outlook is not None else NO_PLAN_S)
             return
         try:
             await self._point(choice, permit)

@@ -223,3 +223,14 @@ def test_a_site_without_roof_or_weather_is_safe_by_night_and_parks_by_day() -> N
         assert hut.mount.parked
 
     in_hut(story, site=replace(SITE, roof=None, weather=()))
+
+
+def test_a_roof_that_was_left_open_over_a_mount_at_work_counts_as_opened() -> None:
+    async def story(hut: Hut) -> None:
+        permit = await hut.open()
+        hut.events.clear()
+        await hut.loop.open_roof(permit)
+        assert hut.events == []
+        assert hut.roof.aperture == "open"
+
+    in_hut(story)

@@ -80,13 +80,14 @@ class SafetyLoop:
             raise GoSafe("the roof stays closed: " + "; ".join(self._report.reasons))
         closes = self._closes
         await self._wait_for_making()
+        aperture = (await read_roof(roof)).aperture
+        if aperture == "open":  # it was left open, by a control process that died: nothing has to move
+            return
         if setup.needs_parked and not all([await self._is_parked(name) for name in self._mounts]):
             raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it")
-        aperture = (await read_roof(roof)).aperture
         if closes != self._closes:  # whoever asked to close asked after us
             raise GoSafe("the roof stays closed: it was told to close meanwhile")
-        if aperture != "open":
-            await roof.call("open the roof", lambda device: device.open(permit))
+        await roof.call("open the roof", lambda device: device.open(permit))
         await until(
             self._clock,
             roof.name,
