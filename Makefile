@@ -27,7 +27,7 @@ night: $(VENV)/ready ## play a whole night on the simulated clock (SITE=, DATE=,
 	@$(BIN)/astrod night --site $(SITE) --date $(DATE) --seed $(SEED)
 
 test: check ## pass every test (under ten minutes on two cores)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 check: $(VENV)/ready ## style, types, floors
 	$(BIN)/ruff check

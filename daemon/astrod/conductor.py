@@ -8,7 +8,6 @@ next message is never kept waiting.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from astrod.domain.darkness import DarkTime, dark_time
@@ -43,18 +42,12 @@ from astrod_drivers.protocols import Permit
 log = logging.getLogger(__name__)
 
 LIGHT_S = 5.0
+ACCOUNT_S = 60.0
 BARRED_S = 300.0
 AGAIN_S = 10.0
 FINISH_S = 900.0
 BEAT_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Broken:
-    """A task of ours failed for no reason we know."""
-
-    task: str
-    fault: BaseException | None
+REST_S = 60.0
 
 
 class Observer(Protocol):
@@ -68,8 +61,18 @@ class Observer(Protocol):
     def wind_up(self) -> None:
         """Begin nothing new."""
 
+    def carry_on(self) -> None:
+        """Take `wind_up` back while `observe` still runs."""
+
     async def settle(self) -> None:
         """Wait until all frames taken so far have been judged and recorded."""
+
+
+async def _after(former: asyncio.Task[None] | None, observer: Observer, permit: Permit) -> None:
+    """Observe as soon as the rig's former observing has ended: never two at once on one mount."""
+    if former is not None and not former.done():
+        await asyncio.wait({former})
+    await observer.observe(permit)
 
 
 class Conductor:
@@ -87,12 +90,13 @@ class Conductor:
         beat: Callable[[], None],
         on_night: Callable[[Night, DarkTime], Awaitable[None]],
         on_finish: Callable[[Night], Awaitable[None]],
+        on_account: Callable[[], Awaitable[None]],
     ) -> None:
         self._site, self._clock, self._guard = site, clock, guard
         self._telescopes, self._observers = telescopes, observers
         self._health, self._trace, self._beat = health, trace, beat
-        self._on_night, self._on_finish = on_night, on_finish
-        self._messages: asyncio.Queue[Message | _Broken] = asyncio.Queue()
+        self._on_night, self._on_finish, self._on_account = on_night, on_finish, on_account
+        self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
         self._observing: dict[str, asyncio.Task[None]] = {}
         self._work: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,6 +105,7 @@ class Conductor:
         self.night = night_of(clock.now_us(), site.place.longitude_deg)
         self.dark = dark_time(site.place, site.darkness, self.night)
         self.safety = SafetyReport(0, False, ("safety has not spoken yet",), 0, clock.now_us())
+        self._told_safe: bool | None = None
         self._effects: dict[Effect, Callable[[], None]] = {
             "cool": self._cool,
             "open": lambda: self._start("open", self._open()),
@@ -139,11 +144,12 @@ class Conductor:
             group.create_task(self._watch_safety(), name="watch safety")
             group.create_task(self._keep_beating(), name="heartbeat")
             await self._on_night(self.night, self.dark)
+            group.create_task(self._keep_account(), name="account")
             ready()
             while True:
                 message = await self._messages.get()
-                if isinstance(message, _Broken):
-                    raise Bug(f"{message.task} failed") from message.fault
+                if isinstance(message, Exception):  # a task of ours broke: end, so that the closer closes
+                    raise Bug(f"a task of the night failed: {message}") from message
                 self._handle(message)
 
     def _handle(self, message: Message) -> None:
@@ -161,7 +167,9 @@ class Conductor:
         """What the rigs' time counts as while they do not observe."""
         if self.state.phase == "observing":
             return
-        for observer in self._observers.values():
+        for name, observer in self._observers.items():
+            if self.state.phase == "open" and self._observes(name):
+                continue  # it ends its exposure and says itself what it does
             if self.state.paused or self.state.held:
                 observer.occupation.enter("idle", "the operator's pause")
             elif self.state.barred:
@@ -204,19 +212,24 @@ class Conductor:
             try:
                 report = await self._guard.changed(self.safety.version)
             except AstrodError as fault:
-                self.send(SafetyChanged(False))
+                self._tell_safe(False)
                 self._health.found("AST-131", f"safety does not answer: {fault}")
                 await self._clock.sleep(1.0)
                 continue
+            self._health.mended("AST-131")
             was = self.safety
             self.safety = report
-            if report.safe != was.safe or was.version == 0:
+            if report.safe != self._told_safe:
                 self._trace.note("safety", safe=report.safe, reasons=list(report.reasons), epoch=report.epoch)
-                self.send(SafetyChanged(report.safe))
+                self._tell_safe(report.safe)
             elif report.safe and (report.epoch != was.epoch or self._fell_shut(report)):
                 self.send(SafetyChanged(False))  # unsafe and safe again between two looks, or as good as
                 self.send(SafetyChanged(True))
             self._note_troubles(report)
+
+    def _tell_safe(self, safe: bool) -> None:
+        self._told_safe = safe
+        self.send(SafetyChanged(safe))
 
     def _fell_shut(self, report: SafetyReport) -> bool:
         """A roof that reads closed over open work: its driver started anew, or somebody pressed a button."""
@@ -244,6 +257,15 @@ class Conductor:
             self._beat()
             await self._clock.sleep(BEAT_S)
 
+    async def _keep_account(self) -> None:
+        """Bring the account of minutes into the archive now and then, for a crash loses what is in memory."""
+        while True:
+            await self._clock.sleep(ACCOUNT_S)
+            try:
+                await self._on_account()
+            except AstrodError as fault:  # the minutes stay in memory and are brought next time
+                log.warning("the account of minutes cannot be recorded: %s", fault)
+
     # -- effects ---------------------------------------------------------------------------------------------
 
     def _spawn(self, name: str, body: Awaitable[None]) -> asyncio.Task[None]:
@@ -256,10 +278,13 @@ class Conductor:
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A task that failed for no reason we know ends the conductor, and so the daemon: it is a bug."""
+        """Nothing of ours may break in silence: what no table has an answer for ends the conductor."""
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._messages.put_nowait(_Broken(task.get_name(), task.exception()))
+        broken = None if task.cancelled() else task.exception()
+        if isinstance(broken, Exception):
+            self._messages.put_nowait(broken)
+        elif task in self._observing.values():
+            self._account()
 
     def _start(self, work: Work, body: Awaitable[None]) -> None:
         """Begin work in place of whatever was under way, and report how it ended."""
@@ -294,6 +319,8 @@ class Conductor:
             await telescope.cool(warm)
         except AstrodError as fault:
             self._health.found("AST-203", f"rig {telescope.setup.name}: {fault}", telescope.setup.name)
+        else:
+            self._health.mended("AST-203", telescope.setup.name)
 
     async def _open(self) -> None:
         await self._guard.open_roof(Permit(self.safety.epoch))
@@ -302,7 +329,15 @@ class Conductor:
     def _observe(self) -> None:
         permit = Permit(self.safety.epoch)
         for name, observer in self._observers.items():
-            self._observing[name] = self._spawn(f"observe with {name}", observer.observe(permit))
+            running = self._observing.get(name)
+            if running is not None and self._observes(name) and not running.cancelling():
+                observer.carry_on()  # the exposure that a pause lets end is still under way
+            else:
+                self._observing[name] = self._spawn(f"observe with {name}", _after(running, observer, permit))
+
+    def _observes(self, name: str) -> bool:
+        task = self._observing.get(name)
+        return task is not None and not task.done()
 
     def _suspend(self) -> None:
         gently = self.state.safe and self.state.paused and not self.state.stopping
@@ -316,15 +351,22 @@ class Conductor:
         """Wait until no rig observes any more."""
         running = [task for task in self._observing.values() if not task.done()]
         if running:
-            await asyncio.wait(running, timeout=60.0)
-        self._observing.clear()
+            await asyncio.wait(running, timeout=REST_S)
+
+    def _cut_short(self) -> None:
+        """End exposures that a pause lets end: closing waits for none."""
+        for name, task in self._observing.items():
+            if self._observes(name) and not task.cancelling():
+                task.cancel()
 
     async def _close(self) -> None:
+        self._cut_short()
         await self._guard.close_site("; ".join(self.safety.reasons) or "the operator's wish")
         await self._rest()
         self._health.mended("AST-110")
 
     async def _end(self) -> None:
+        self._cut_short()
         await self._rest()
         await self._guard.close_site("the night is over" if not self.state.stopping else "the daemon stops")
         self._health.mended("AST-110")

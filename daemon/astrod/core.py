@@ -22,6 +22,7 @@ from astrod.domain.identity import Night
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
 from astrod.domain.site import Rig, Site, Train
+from astrod.errors import AstrodError
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
@@ -80,6 +81,8 @@ class Core:
     async def summarise(self, night: Night) -> dict[str, Any]:
         """What became of a night: frames, dark minutes, requests."""
         dark = self.conductor.dark
+        for observer in self.observers.values():
+            observer.occupation.cut()
         await self.write_intervals()
         rows = await self.recording(lambda archive: archive.frames(night))
         intervals = await self.recording(lambda archive: archive.intervals(night))
@@ -93,7 +96,17 @@ class Core:
             },
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
+            "closures": self._closures(),
         }
+
+    def _closures(self) -> list[str]:
+        """Why the site closed in the dark, as often as it did; from what this run of the daemon remembers."""
+        dark = self.conductor.dark
+        return [
+            "; ".join(note["reasons"])
+            for note in self.trace.notes
+            if note["what"] == "safety" and not note["safe"] and dark.dusk_us < note["at_us"] < dark.dawn_us
+        ]
 
     async def watch_devices(self) -> None:
         """Say which devices are lost, and that they are back, for ever. Run as a service."""
@@ -122,11 +135,22 @@ class Core:
             self.health.found("AST-304", short)
 
     async def write_intervals(self) -> None:
-        """Bring the account of minutes into the archive."""
+        """Bring the account of minutes into the archive, but for what is being done now: that may yet be renamed."""
         night = self.conductor.night
         for observer in self.observers.values():
-            observer.occupation.cut()
-            await self.recording(partial(_record_intervals, night=night, intervals=observer.occupation.take()))
+            intervals = observer.occupation.take()
+            try:
+                await self.recording(partial(_record_intervals, night=night, intervals=intervals))
+            except AstrodError:
+                observer.occupation.give_back(intervals)
+                raise
+
+    async def note_absence(self, night: Night, dark: DarkTime) -> None:
+        """Account for the dark time before this daemon ran, from where its forerunner's account of this night ends."""
+        recorded = await self.recording(lambda archive: archive.intervals(night))
+        for name, observer in self.observers.items():
+            ends_us = [interval.end_us for interval in recorded if interval.rig == name]
+            observer.occupation.away_since(max([dark.dusk_us, *ends_us]))
 
 
 def _record_intervals(archive: Archive, night: Night, intervals: Sequence[Interval]) -> None:
@@ -219,13 +243,24 @@ def assemble(
     trace = Trace(clock)
     health = Health(clock, trace)
     recording = Recording(archive, offload)
-    schedule = Schedule(site, loaded.targets, offload, recording, health, trace, clock, work=settings.night.plan_work_s)
+    schedule = Schedule(
+        site,
+        loaded.targets,
+        offload,
+        recording,
+        health,
+        trace,
+        clock,
+        work=settings.night.plan_work_s,
+        retakes_max=settings.night.retakes_max,
+    )
     telescopes = {rig.name: telescope_of(rig, site, clock, open_session) for rig in site.rigs}
     observers: dict[str, Observing] = {}
     core: Core
 
     async def begin_night(night: Night, dark: DarkTime) -> None:
         await recording(lambda archive: archive.open_night(night, clock.now_us()))
+        await core.note_absence(night, dark)
         await schedule.begin_night(dark)
         await core.check_disk()
 
@@ -233,10 +268,23 @@ def assemble(
         summary = core.summaries[str(night)] = await core.summarise(night)
         await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
 
-    conductor = Conductor(site, clock, guard, telescopes, observers, health, trace, beat, begin_night, finish_night)
+    conductor = Conductor(
+        site,
+        clock,
+        guard,
+        telescopes,
+        observers,
+        health,
+        trace,
+        beat,
+        begin_night,
+        finish_night,
+        lambda: core.write_intervals(),
+    )
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
+        settings.models,
         offload,
         recording,
         facts,

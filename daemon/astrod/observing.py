@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 FOUND_S = 30.0
 IDLE_S = 30.0
+NO_PLAN_S = 2.0
 AFTER_FAULT_S = 5.0
 CLEAR_TESTS = 2
 FOCUS_EXPOSURE_S = 4.0
@@ -118,6 +119,10 @@ class Observing:
         """See `conductor.Observer`."""
         self._winding_up = True
 
+    def carry_on(self) -> None:
+        """See `conductor.Observer`."""
+        self._winding_up = False
+
     async def settle(self) -> None:
         """See `conductor.Observer`."""
         while self._flights:
@@ -165,7 +170,8 @@ class Observing:
         choice = self._schedule.choose(self._telescope.setup.name)
         if choice is None:
             self.occupation.enter("idle", self._schedule.idle_because)
-            await self._clock.sleep(IDLE_S)
+            await self._rest_mount()
+            await self._clock.sleep(IDLE_S if self._schedule.outlook is not None else NO_PLAN_S)
             return
         try:
             await self._point(choice, permit)
@@ -187,6 +193,12 @@ class Observing:
             self._health.found("AST-205", f"{choice.request}: {fault}", choice.request)
             raise
         self._health.mended("AST-205", choice.request)
+
+    async def _rest_mount(self) -> None:
+        """Nothing to look at: let the mount stand, wherever it last tracked."""
+        if self._pointed is not None:
+            self._pointed = None
+            await self._telescope.stand_still()
 
     def _train_of(self, choice: Choice) -> str:
         return choice.train or self._train
@@ -289,11 +301,24 @@ class Observing:
         while clear < CLEAR_TESTS and not self._winding_up:
             self.occupation.enter("weather", "clouds in the frames; looking with short exposures")
             await self._clock.sleep(self.manners.cloud_pause_s)
+            await self._stay_pointed(permit)
             exposed = await self._expose("test", None, self.manners.test_exposure_s, permit)
             seen = await self._journey.look(exposed)
             clear = clear + 1 if seen.judgement.cause != "clouds" else 0
             self._trace.note("test frame", id=str(exposed.intent.id), cause=seen.judgement.cause)
         self._to_attend = deque(o for o in self._to_attend if o.consequence != "pause_for_cloud")
+
+    async def _stay_pointed(self, permit: Permit) -> None:
+        """Clouds may last for hours: look where the plan looks now, never where the last target has gone down."""
+        choice = self._schedule.choose(self._telescope.setup.name)
+        if choice is None:
+            await self._rest_mount()
+            return
+        try:
+            await self._point(choice, permit)
+        except Replan as fault:
+            self._schedule.refuse(choice.target, str(fault))
+            raise
 
     def _focus_is_due(self) -> bool:
         if self._telescope.trains[self._train].focuser is None:

@@ -31,6 +31,17 @@ class Occupation:
         """What was being done turned out to be this: the running interval counts as such from its start."""
         self.cause, self.detail = cause, detail
 
+    def away_since(self, since_us: int) -> None:
+        """Nobody kept this account between then and now: the daemon was not running."""
+        self.cut()
+        first_us = min([interval.start_us for interval in self._closed], default=self._since_us)
+        if since_us < first_us:
+            self._closed.insert(0, Interval(self._rig, since_us, first_us, "fault", "the daemon was not running"))
+
+    def give_back(self, intervals: list[Interval]) -> None:
+        """Intervals that were taken and could not be recorded."""
+        self._closed = intervals + self._closed
+
     def take(self) -> list[Interval]:
         """The intervals closed since the last call."""
         closed, self._closed = self._closed, []

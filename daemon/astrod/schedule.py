@@ -193,12 +193,16 @@ class Schedule:
         if intent.request is not None:
             self._pending[intent.request] = self._pending.get(intent.request, 0) + 1
             if intent.retake_of is not None:
-                self._retakes[intent.request].popleft()
+                waiting = self._retakes.get(intent.request)
+                if waiting and intent.retake_of in waiting:  # two rigs may make up for one frame
+                    waiting.remove(intent.retake_of)
                 self._attempts[str(intent.id)] = self._attempts.get(intent.retake_of, 0) + 1
 
     def lost(self, intent: Intent) -> None:
-        """It brought no frame."""
+        """It brought no frame; what it was to make up for still waits."""
         self._settle(intent)
+        if intent.request is not None and intent.retake_of is not None:
+            self._retakes.setdefault(intent.request, deque()).appendleft(intent.retake_of)
 
     def settled(self, outcome: Outcome) -> None:
         """Its frame was judged."""

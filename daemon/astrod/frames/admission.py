@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astrod.domain.exposure import Taken
+from astrod.errors import InputInvalid
 from astrod.frames.header import FrameFacts
 from astrod.frames.store import FrameStore, read_pixels
 from astrod_drivers.protocols import PixelFormat
@@ -49,7 +50,12 @@ def admit(
     from astrod.frames.gate import Asked, digest, refusal
 
     store = FrameStore(root)
-    pixels, _ = read_pixels(pixels_path, fmt)
+    if not pixels_path.exists():
+        return Quarantined("", "its pixels are gone from the spool")
+    try:
+        pixels, _ = read_pixels(pixels_path, fmt)
+    except InputInvalid as fault:  # to try again would not help: the pixels stay as they are
+        return Quarantined(store.quarantine(pixels_path, fmt, facts, str(fault)), str(fault))
     asked = Asked(
         width_px=seen.width_px,
         height_px=seen.height_px,

@@ -53,13 +53,13 @@ class Evidence(Protocol):
         """The measurements by name."""
 
 
-def judge(evidence: Evidence, weights: Path | None = None) -> Judgement:
+def judge(evidence: Evidence, weights: Path | None = None, enabled: bool = True) -> Judgement:
     """The verdict on a measured frame.
 
     By the quality model of the folder `weights` (default: the one shipped), loaded once in a process; by the
-    classical stand-in where the model is missing or refused, and then `model` says why.
+    classical stand-in where models are not `enabled`, or this one is missing or refused; `model` says why.
     """
-    model = _model(weights)
+    model = _model(weights) if enabled else "models are switched off"
     if isinstance(model, str):
         return verdict(classical(evidence.values), f"{TITLE} ({model})")
     view = View(evidence.above, evidence.sky, evidence.x, evidence.y, evidence.values)

@@ -6,9 +6,9 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +26,7 @@ from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.referee import Claim, Referee
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
+from astrod.report import told
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory
@@ -140,11 +141,15 @@ class PlayedNight:
             await self._until_over()
         return await self._summary(began_s)
 
+    @property
+    def _gets_dark(self) -> bool:
+        return self.dark.dawn_us > self.dark.dusk_us
+
     async def _until_over(self) -> None:
         """Wait for the night's own end; a night that does not end by itself is over three hours after dawn."""
         last_s = (self.dark.dawn_us - self.clock.now_us()) / 1e6 + AFTER_S
         key = str(self.night)
-        while key not in self.core.summaries and self.clock.monotonic_s() < last_s:
+        while key not in self.core.summaries and self._gets_dark and self.clock.monotonic_s() < last_s:
             await self.clock.sleep(30.0)
         await self.clock.sleep(30.0)
 
@@ -158,7 +163,7 @@ class PlayedNight:
         ]
         root = self.loaded.settings.storage.data_dir
         broken = self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
-        if str(self.night) not in self.core.summaries:
+        if str(self.night) not in self.core.summaries and self._gets_dark:
             broken.append("the night did not end by itself")
         return {
             "site": self.loaded.site.name,
@@ -166,37 +171,39 @@ class PlayedNight:
             "seed": self.observatory.setup.seed,
             "weather": self.observatory.setup.scenario,
             **summary,
-            "closures": self._closures(),
             "trace_sha256": self.core.trace.sha256,
             "wall_s": round(elapsed_s() - began_s, 1),
             "invariants_broken": broken,
         }
 
-    def _closures(self) -> list[str]:
-        """Why the site closed before dawn, as often as it did."""
-        notes = self.core.trace.notes
-        return [
-            "; ".join(note["reasons"])
-            for note in notes
-            if note["what"] == "safety" and not note["safe"] and self.dark.dusk_us < note["at_us"] < self.dark.dawn_us
-        ]
-
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, let go of the archive."""
         self.offload.close()
         self.render.close()
+        self.archive.close()
 
 
 def play(script: Script, folder: Path) -> dict[str, Any]:
     """Play a night with all its files under `folder`; returns its summary."""
     site = known(script.site)
+    with _spool() as spool:
+        write_simulated(folder, site, script.play, spool)
+        return play_configured(folder, script.night, spool, site.seeing_arcsec)
+
+
+def play_configured(folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0) -> dict[str, Any]:
+    """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary."""
+    loaded = load(folder, resolve_name)
+    for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
+        path.mkdir(parents=True, exist_ok=True)
+    return run_virtual(lambda loop: _play(loaded, loop, night, spool, seeing_arcsec))  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _spool() -> Iterator[Path]:
     spool = Path(tempfile.mkdtemp(prefix="astrod-night-", dir=_memory()))
     try:
-        write_simulated(folder, site, script.play, spool)
-        loaded = load(folder, resolve_name)
-        for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
-            path.mkdir(parents=True, exist_ok=True)
-        return run_virtual(lambda loop: _play(loaded, loop, script.night, spool, site.seeing_arcsec))  # type: ignore[no-any-return]
+        yield spool
     finally:
         shutil.rmtree(spool, ignore_errors=True)
 
@@ -239,17 +246,6 @@ def main(words: argparse.Namespace) -> int:
 
 
 def _told(summary: dict[str, Any]) -> str:
-    frames, minutes, requests = summary["frames"], summary["dark_minutes"], summary["requests"]
-    dark = sum(minutes.values()) or 1.0
-    causes = ", ".join(f"{cause} {value:.0f} min ({100 * value / dark:.0f} %)" for cause, value in minutes.items())
-    lines = [
-        f"Night of {summary['night']} at {summary['site']}, {summary['weather']}, seed {summary['seed']}",
-        "  frames    {taken} taken, {kept} kept, {rejected} rejected, {retaken} taken again".format(**frames),
-        f"  dark      {causes}",
-        "  requests  {done} done, {partial} begun, {untouched} untouched".format(**requests),
-        f"  closed    {len(summary['closures'])} times",
-        *(f"            {why}" for why in summary["closures"]),
-        f"  played in {summary['wall_s']} s; trace {summary['trace_sha256'][:16]}",
-    ]
-    lines += [f"  BROKEN    {what}" for what in summary["invariants_broken"]]
-    return "\n".join(lines)
+    title = f"Night of {summary['night']} at {summary['site']}, {summary['weather']}, seed {summary['seed']}"
+    lines = [told(title, summary), f"  played in {summary['wall_s']} s; trace {summary['trace_sha256'][:16]}"]
+    return "\n".join([*lines, *(f"  BROKEN    {what}" for what in summary["invariants_broken"])])

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from astrod.domain.exposure import Intent
-from astrod.errors import RecoverDevice
+from astrod.errors import AstrodError
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import Clock
 from astrod_drivers.protocols import CameraInfo, CameraState, FocuserState, MountState, Permit, RawFrame, Shot
@@ -53,9 +53,9 @@ class Exposing:
                 binning=intent.binning,
             )
             asked_us = self._clock.now_us()
-            await train.camera.call("expose", lambda device: device.expose(shot, permit))
-            self.under_way = (intent, asked_us)
             try:
+                await train.camera.call("expose", lambda device: device.expose(shot, permit))
+                self.under_way = (intent, asked_us)
                 await self._clock.sleep(intent.exposure_s)
                 raw = await self._fetch(train, intent)
                 state = await train.camera.call("read the camera", lambda device: device.read())
@@ -83,5 +83,5 @@ class Exposing:
     async def _abort(self, train: TrainPorts) -> None:
         try:
             await train.camera.call("abort", lambda device: device.abort(), deadline_s=5.0)
-        except RecoverDevice as fault:
+        except AstrodError as fault:  # whatever it is, what made us abort is what must be heard of
             log.warning("the camera did not abort in order: %s", fault)

@@ -34,7 +34,7 @@ class FocusRun:
 def minimum(points: Sequence[tuple[int, float]]) -> tuple[float, float] | None:
     """Position and FWHM at the minimum of the parabola through (position, FWHM^2); None when there is none.
 
-    Least squares in centred coordinates. There is a minimum when the curve opens upward and its lowest point
+    Weighted least squares in centred coordinates. There is a minimum when the curve opens upward and its lowest point
     lies within the sweep.
     """
     if len(points) < 4:
@@ -55,9 +55,16 @@ def minimum(points: Sequence[tuple[int, float]]) -> tuple[float, float] | None:
 
 
 def _parabola(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, float] | None:
-    """a, b, c of the least-squares a x^2 + b x + c, by Cramer's rule on the normal equations."""
-    s = [sum(x**k for x in xs) for k in range(5)]
-    t = [sum(y * x**k for x, y in zip(xs, ys, strict=True)) for k in range(3)]
+    """a, b, c of the least-squares a x^2 + b x + c, by Cramer's rule on the normal equations.
+
+    FWHM is measured to about the same fraction at any focus, so a point weighs 1 / y^2: else the widest stars,
+    with the largest errors, would say where the narrowest are.
+    """
+    weights = [1.0 / max(y, 0.25) ** 2 for y in ys]
+    largest = max(weights)
+    weights = [weight / largest for weight in weights]
+    s = [sum(w * x**k for w, x in zip(weights, xs, strict=True)) for k in range(5)]
+    t = [sum(w * y * x**k for w, x, y in zip(weights, xs, ys, strict=True)) for k in range(3)]
 
     def det(m: Sequence[Sequence[float]]) -> float:
         return (
@@ -68,7 +75,7 @@ def _parabola(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, f
 
     base = [[s[4], s[3], s[2]], [s[3], s[2], s[1]], [s[2], s[1], s[0]]]
     whole = det(base)
-    if abs(whole) < 1e-12:
+    if abs(whole) < 1e-18:
         return None
     right = [t[2], t[1], t[0]]
 

@@ -46,14 +46,9 @@ class Telescope:
         self.trains = trains
         self.leases = Leases()
         self._clock = clock
-        self._cold = False
+        self._warm: bool | None = None
         for train in trains.values():
-            train.camera.on_connect(partial(self._restore_cooler, train.setup.camera.cool_to_c))
-
-    async def _restore_cooler(self, target_c: float | None, camera: Camera) -> None:
-        """A camera that was gone may have forgotten that it is to be cold."""
-        if self._cold and target_c is not None:
-            await camera.cool(target_c)
+            train.camera.on_connect(partial(self._restore_cooler, train))
 
     def device_names(self) -> tuple[str, ...]:
         """Everything on this rig, for activities that need all of it."""
@@ -96,6 +91,11 @@ class Telescope:
             said = f"{off_arcmin:.0f}' from where it was sent" if state.tracking else "not tracking"
             raise Replan(f"{self.mount.name}: after the slew it is {said}")
         return state
+
+    async def stand_still(self) -> None:
+        """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
+        if (await self.read_mount()).tracking:
+            await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
 
     async def check_tracking(self) -> None:
         """Make sure that the mount tracks. Raises Replan when it cannot be made to."""
@@ -153,14 +153,19 @@ class Telescope:
     async def cool(self, warm: bool) -> None:
         """Set each camera's cooler to its configured temperature, or off at the end of the night (`warm`).
 
-        A camera that is not there now is set when it comes.
+        A camera that is not there now is told when it connects, and so is one that comes back.
         """
-        self._cold = not warm
+        self._warm = warm
         for train in self.trains.values():
             target_c = train.setup.camera.cool_to_c
             if target_c is not None and train.camera.up:
                 wanted = None if warm else target_c
                 await train.camera.call("cool", lambda camera, wanted=wanted: camera.cool(wanted))  # type: ignore[misc]
+
+    async def _restore_cooler(self, train: TrainPorts, camera: Camera) -> None:
+        target_c = train.setup.camera.cool_to_c
+        if target_c is not None and self._warm is not None:
+            await camera.cool(None if self._warm else target_c)
 
     async def is_cold(self, train: str) -> bool:
         """Whether the camera is at its temperature; True where none is configured or it does not tell."""

@@ -13,6 +13,7 @@ import multiprocessing.connection
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -161,6 +162,10 @@ class WallOffload:
             pool.shutdown(wait=True)
 
 
+def _pool() -> concurrent.futures.ProcessPoolExecutor:
+    return concurrent.futures.ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
+
+
 class VirtualOffload:
     """Lanes on the simulated clock. Lanes in `processes` use a real worker process, so that two cores help."""
 
@@ -169,10 +174,7 @@ class VirtualOffload:
         self._seed = seed
         self._calls: dict[str, int] = {}
         self._turns: dict[str, asyncio.Lock] = {}
-        context = multiprocessing.get_context("spawn")
-        self._pools = {
-            name: concurrent.futures.ProcessPoolExecutor(max_workers=1, mp_context=context) for name in processes
-        }
+        self._pools = {name: _pool() for name in processes}
 
     def _duration_s(self, lane: str, modelled_s: float) -> float:
         count = self._calls[lane] = self._calls.get(lane, 0) + 1
@@ -185,7 +187,11 @@ class VirtualOffload:
             if lane in self._pools:
                 future = self._pools[lane].submit(work, *args)
                 await self._clock.sleep(duration_s)
-                return future.result()  # blocks on purpose: simulated time stands still until the work is done
+                try:
+                    return future.result()  # blocks on purpose: simulated time stands still until the work is done
+                except BrokenProcessPool as fault:
+                    self._pools[lane] = _pool()
+                    raise WorkerLost(f"the {lane} worker died; it is started again") from fault
             value = work(*args)
             await self._clock.sleep(duration_s)
             return value

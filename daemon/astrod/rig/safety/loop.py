@@ -54,6 +54,7 @@ class SafetyLoop:
         self._aperture: str | None = "unknown" if roof else None
         self._troubles: dict[str, str] = {}
         self._making: asyncio.Task[None] | None = None
+        self._closes = 0
         self._changed = asyncio.Condition()
         gate.become_unsafe()
         self._report = SafetyReport(1, False, ("starting",), gate.epoch, clock.now_us(), self._aperture)
@@ -77,25 +78,31 @@ class SafetyLoop:
         setup, roof = self._site.roof, self._roof
         if not self._gate.allows(permit):
             raise GoSafe("the roof stays closed: " + "; ".join(self._report.reasons))
+        closes = self._closes
         await self._wait_for_making()
+        aperture = (await read_roof(roof)).aperture
+        if aperture == "open":  # it was left open, by a control process that died: nothing has to move
+            return
         if setup.needs_parked and not all([await self._is_parked(name) for name in self._mounts]):
             raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it")
-        if (await read_roof(roof)).aperture != "open":
-            await roof.call("open the roof", lambda device: device.open(permit))
+        if closes != self._closes:  # whoever asked to close asked after us
+            raise GoSafe("the roof stays closed: it was told to close meanwhile")
+        await roof.call("open the roof", lambda device: device.open(permit))
         await until(
             self._clock,
             roof.name,
             "open the roof",
             lambda: read_roof(roof),
-            lambda state: state.aperture == "open" or not self._gate.allows(permit),
+            lambda state: state.aperture == "open" or closes != self._closes or not self._gate.allows(permit),
             setup.open_s,
         )
-        if not self._gate.allows(permit):
-            raise GoSafe("the roof closes again: " + "; ".join(self._report.reasons))
+        if closes != self._closes or not self._gate.allows(permit):
+            raise GoSafe("the roof closes again: " + ("; ".join(self._report.reasons) or "it was told to close"))
 
     async def close_site(self, reason: str) -> None:
         """See `Guard`."""
         log.info("closing: %s", reason)
+        self._closes += 1
         await self._wait_for_making()
         await make_safe(self._clock, self._site, self._mounts, self._roof)
         await self._look()

@@ -1,0 +1,292 @@
+"""Fake devices on the simulated clock: simple, obedient, and able to hang, stick and vanish on demand."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from astrod.domain.instant import SECOND_US
+from astrod.domain.safety import SafetyReport
+from astrod.domain.site import (
+    CameraSetup,
+    FocuserSetup,
+    Limit,
+    MountSetup,
+    Place,
+    Rig,
+    RoofSetup,
+    Site,
+    Train,
+    WeatherSetup,
+)
+from astrod.rig.port import DirectSession, Port
+from astrod.rig.safety.loop import SafetyLoop
+from astrod.rig.safety.memory import Memory
+from astrod.runtime.clock import Clock, SimClock, VirtualLoop, run_virtual
+from astrod_drivers.errors import CommandRefused, PermitRefused, Unreachable
+from astrod_drivers.permit import EpochCell
+from astrod_drivers.protocols import (
+    Aperture,
+    FocuserState,
+    MountState,
+    Permit,
+    RoofState,
+    SiteFix,
+    WeatherReading,
+)
+
+MIDNIGHT_US = 1_797_292_800 * SECOND_US
+"""2026-12-15T00:00:00Z: deep night at Pujalt."""
+NOON_US = MIDNIGHT_US + 12 * 3600 * SECOND_US
+
+
+class FakeDevice:
+    """Whatever can vanish (`gone`) and hang (`hangs`: no call ever answers)."""
+
+    def __init__(self, clock: Clock, events: list[str]) -> None:
+        self.clock, self.events = clock, events
+        self.gone = False
+        self.hangs = False
+
+    async def connect(self) -> None:
+        await self.answer()
+
+    async def disconnect(self) -> None:
+        """Nothing to let go of."""
+
+    async def answer(self) -> None:
+        """What every call goes through."""
+        if self.gone:
+            raise Unreachable("it is gone")
+        if self.hangs:
+            await asyncio.Event().wait()
+
+
+class FakeMount(FakeDevice):
+    """Parks in ten seconds unless `stuck`."""
+
+    def __init__(self, clock: Clock, events: list[str], gate: EpochCell) -> None:
+        super().__init__(clock, events)
+        self.gate = gate
+        self.stuck = False
+        self.refuses_slews = False
+        self.misses_by_deg = 0.0
+        self.tracks = True
+        self._parked = True
+        self._parked_at_s: float | None = None
+        self.ra_deg, self.dec_deg, self.tracking = 0.0, 90.0, False
+
+    @property
+    def parked(self) -> bool:
+        if self._parked_at_s is not None and self.clock.monotonic_s() >= self._parked_at_s:
+            self._parked, self._parked_at_s = True, None
+        return self._parked
+
+    async def set_site(self, site: SiteFix, utc_us: int) -> None:
+        await self.answer()
+
+    async def read(self) -> MountState:
+        await self.answer()
+        return MountState(self.ra_deg, self.dec_deg, slewing=False, tracking=self.tracking, parked=self.parked)
+
+    async def unpark(self, permit: Permit) -> None:
+        await self.answer()
+        if not self.gate.allows(permit):
+            raise PermitRefused("the epoch is over")
+        self.events.append("unpark")
+        self._parked, self._parked_at_s = False, None
+
+    async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
+        await self.answer()
+        if not self.gate.allows(permit):
+            raise PermitRefused("the epoch is over")
+        if self.parked or self.refuses_slews:
+            raise CommandRefused("parked")
+        self.events.append("slew")
+        self.ra_deg, self.dec_deg, self.tracking = ra_deg + self.misses_by_deg, dec_deg, self.tracks
+
+    async def set_tracking(self, on: bool) -> None:
+        await self.answer()
+        self.tracking = on and self.tracks
+
+    async def abort(self) -> None:
+        await self.answer()
+        self.events.append("stop")
+
+    async def park(self) -> None:
+        await self.answer()
+        self.events.append("park")
+        if not self.stuck and not self._parked:
+            self._parked_at_s = self.clock.monotonic_s() + 10.0
+
+
+class FakeRoof(FakeDevice):
+    """Moves in 20 s. `wrong` lists what must never happen, as the roof itself sees it."""
+
+    def __init__(self, clock: Clock, events: list[str], gate: EpochCell, mounts: list[FakeMount]) -> None:
+        super().__init__(clock, events)
+        self.gate, self.mounts = gate, mounts
+        self.jammed = False
+        self.wrong: list[str] = []
+        self._goal: Aperture = "closed"
+        self._done_s = 0.0
+
+    @property
+    def aperture(self) -> Aperture:
+        if self.clock.monotonic_s() >= self._done_s:
+            return self._goal
+        return "opening" if self._goal == "open" else "closing"
+
+    async def read(self) -> RoofState:
+        await self.answer()
+        return RoofState(self.aperture)
+
+    def _move(self, goal: Aperture) -> None:
+        self.events.append("open" if goal == "open" else "close")
+        if not all(mount.parked for mount in self.mounts):
+            self.wrong.append(f"told to become {goal} over an unparked mount")
+        if not self.jammed:
+            self._goal, self._done_s = goal, self.clock.monotonic_s() + 20.0
+
+    async def open(self, permit: Permit) -> None:
+        await self.answer()
+        if not self.gate.allows(permit):
+            raise PermitRefused("the epoch is over")
+        self._move("open")
+
+    async def close(self) -> None:
+        await self.answer()
+        self._move("closed")
+
+    async def abort(self) -> None:
+        await self.answer()
+
+
+class FakeWeather(FakeDevice):
+    """A wind gauge."""
+
+    wind_m_s = 2.0
+
+    async def read(self) -> WeatherReading:
+        await self.answer()
+        return WeatherReading(self.clock.now_us(), {"wind_m_s": self.wind_m_s})
+
+
+class FakeFocuser(FakeDevice):
+    """Moves at once."""
+
+    position = 1000
+
+    async def read(self) -> FocuserState:
+        await self.answer()
+        return FocuserState(self.position, moving=False, max_position=5000)
+
+    async def move(self, position: int) -> None:
+        await self.answer()
+        if not 0 <= position <= 5000:
+            raise CommandRefused(f"{position} is outside 0..5000")
+        self.position = position
+
+    async def abort(self) -> None:
+        await self.answer()
+
+
+SITE = Site(
+    name="pujalt",
+    place=Place(41.72, 1.42, 760.0),
+    rigs=(
+        Rig(
+            "main",
+            MountSetup("sim://mount", settle_s=2.0, park_s=60.0),
+            (Train("main", CameraSetup("sim://camera"), 400.0, 80.0, FocuserSetup("sim://focuser", step=50)),),
+        ),
+    ),
+    roof=RoofSetup("sim://roof", open_s=60.0, close_s=60.0),
+    weather=(
+        WeatherSetup("station", "sim://weather", (Limit("wind_m_s", high=12.0),), stale_s=60.0, safe_after_s=30.0),
+    ),
+)
+
+
+@dataclass
+class Hut:
+    """A small observatory of fake devices with a real safety loop."""
+
+    clock: SimClock
+    site: Site = SITE
+    memory: Memory = field(default_factory=lambda: Memory(None))
+
+    def __post_init__(self) -> None:
+        self.events: list[str] = []
+        self.gate = EpochCell()
+        self.mount = FakeMount(self.clock, self.events, self.gate)
+        self.roof = FakeRoof(self.clock, self.events, self.gate, [self.mount])
+        self.weather = FakeWeather(self.clock, self.events)
+        self.control_lives = True
+        self.restart()
+
+    def restart(self) -> None:
+        """A new safety loop, as after its process was started again; the hardware stays as it is."""
+        self.loop = SafetyLoop(
+            self.site,
+            self.clock,
+            self.gate,
+            {"station": self.port("station", self.weather)} if self.site.weather else {},
+            {"main": self.port("main mount", self.mount)},
+            self.port("roof", self.roof) if self.site.roof else None,
+            self.memory,
+        )
+
+    def port(self, name: str, device: Any) -> Port[Any]:
+        """A port to one of the fakes."""
+        return Port(name, "kind", f"sim://{name}", DirectSession(device), self.clock)
+
+    async def control(self) -> None:
+        """The control process's heartbeat."""
+        while True:
+            if self.control_lives:
+                self.gate.beat_control(self.clock.boottime_us())
+            await self.clock.sleep(1.0)
+
+    async def until(self, done: Callable[[SafetyReport], bool], within_s: float) -> SafetyReport:
+        """Wait until the report says so; fails with what it says when it does not in time."""
+        deadline_s = self.clock.monotonic_s() + within_s
+        while not done(report := await self.loop.report()):
+            assert self.clock.monotonic_s() < deadline_s, f"not within {within_s:g} s: {report}"
+            await self.clock.sleep(0.25)
+        return report
+
+    async def open(self) -> Permit:
+        """Wait for a clear sky, open, unpark; returns the permit that let us."""
+        permit = Permit((await self.until(lambda report: report.safe, 120.0)).epoch)
+        await self.loop.open_roof(permit)
+        await self.mount.unpark(permit)
+        return permit
+
+
+def in_hut(story: Callable[[Hut], Awaitable[None]], start_us: int = MIDNIGHT_US, **setting: Any) -> Hut:
+    """Play a story in a hut with its safety loop running; returns the hut."""
+    huts: list[Hut] = []
+
+    async def play(loop: VirtualLoop) -> None:
+        hut = Hut(SimClock(loop, start_us), **setting)
+        huts.append(hut)
+        control = asyncio.create_task(hut.control())
+        safety = asyncio.create_task(hut.loop.run(lambda: None))
+        telling = asyncio.create_task(_as_coroutine(story(hut)))
+        await asyncio.wait({telling, safety}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (control, safety):
+            task.cancel()
+        await asyncio.wait({control, safety})
+        if not telling.done():
+            telling.cancel()
+            safety.result()
+        telling.result()
+
+    run_virtual(play)
+    assert huts[0].roof.wrong == []
+    return huts[0]
+
+
+async def _as_coroutine(awaitable: Awaitable[None]) -> None:
+    await awaitable

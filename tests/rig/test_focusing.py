@@ -1,0 +1,101 @@
+"""Focusing: finds the minimum through noise and fails cleanly where there is none."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astrod.errors import Replan
+from astrod.rig.focusing import Focusing, FocusRun, minimum
+from astrod.rig.port import DirectSession, Port
+from astrod.rig.telescope import Telescope, TrainPorts
+from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
+from astrod_drivers.permit import EpochCell
+from tests.rig.devices import MIDNIGHT_US, SITE, FakeFocuser, FakeMount
+
+STEP = 50
+"""The sweep's step in `devices.SITE`."""
+
+
+def fwhm_px(position: float, best: float) -> float:
+    """Seeing of 2.5 px, and defocus that doubles it three steps away."""
+    return float((2.5**2 + (3**0.5 * 2.5 * (position - best) / (3 * STEP)) ** 2) ** 0.5)
+
+
+def focus(measure: Callable[[FakeFocuser], Awaitable[float | None]]) -> tuple[FakeFocuser, FocusRun | None]:
+    """Focus from 1000; the focuser afterwards and what the run found, None when it found nothing."""
+
+    async def play(loop: VirtualLoop) -> tuple[FakeFocuser, FocusRun | None]:
+        clock = SimClock(loop, MIDNIGHT_US)
+        focuser = FakeFocuser(clock, [])
+        setup = SITE.rigs[0]
+        mount = FakeMount(clock, [], EpochCell())
+        ports: list[Port[Any]] = [
+            Port("mount", "mount", "sim://mount", DirectSession(mount), clock),
+            Port("focuser", "focuser", "sim://focuser", DirectSession(focuser), clock),
+        ]
+        train = TrainPorts(setup.trains[0], camera=ports[0], focuser=ports[1])
+        telescope = Telescope(setup, ports[0], {"main": train}, clock)
+        keeping = [asyncio.create_task(port.keep()) for port in ports]
+        for port in ports:
+            assert await port.found(5.0)
+        try:
+            return focuser, await Focusing(telescope, "main", lambda: measure(focuser)).run()
+        except Replan:
+            return focuser, None
+        finally:
+            for task in keeping:
+                task.cancel()
+            await asyncio.wait(keeping)
+
+    return run_virtual(play)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("best", [900, 1000, 1100, 1300])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_it_finds_the_minimum_through_five_percent_of_noise(best: int, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+
+    async def measure(focuser: FakeFocuser) -> float | None:
+        return fwhm_px(focuser.position, best) * float(dice.normal(1.0, 0.05))
+
+    focuser, found = focus(measure)
+    assert found is not None
+    assert abs(found.position - best) <= 0.7 * STEP
+    assert abs(focuser.position - found.position) <= 1
+    assert fwhm_px(found.position, best) < 1.05 * 2.5
+
+
+def test_without_stars_the_old_position_is_restored() -> None:
+    async def blind(focuser: FakeFocuser) -> float | None:
+        return None
+
+    focuser, found = focus(blind)
+    assert found is None
+    assert focuser.position == 1000
+
+
+def test_a_curve_without_end_fails_and_goes_back() -> None:
+    async def ever_better(focuser: FakeFocuser) -> float | None:
+        return 40.0 - focuser.position / 200.0
+
+    focuser, found = focus(ever_better)
+    assert found is None
+    assert focuser.position == 1000
+
+
+@given(best=st.floats(-2.5, 2.5), seeing=st.floats(1.0, 8.0), slope=st.floats(0.3, 5.0))
+def test_the_parabola_is_exact_without_noise(best: float, seeing: float, slope: float) -> None:
+    points = [(k * STEP, (seeing**2 + (slope * (k - best)) ** 2) ** 0.5) for k in range(-3, 4)]
+    found = minimum(points)
+    assert found is not None
+    assert found[0] == pytest.approx(best * STEP, abs=0.5)
+    assert found[1] == pytest.approx(seeing, rel=0.02)
+
+
+def test_too_few_points_have_no_minimum() -> None:
+    assert minimum([(0, 2.0), (1, 1.0), (2, 2.0)]) is None

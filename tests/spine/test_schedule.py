@@ -1,0 +1,179 @@
+"""The schedule's bookkeeping: what is wanted, under way, kept, to be taken again, given up."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from astrod.archive.archive import Archive
+from astrod.domain.darkness import dark_time
+from astrod.domain.exposure import CONSEQUENCES, Cause, Intent, Judgement
+from astrod.domain.identity import ExposureId, Night
+from astrod.domain.target import Request, Target
+from astrod.health import Health
+from astrod.journey import Outcome
+from astrod.recording import Recording
+from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
+from astrod.runtime.offload import VirtualOffload
+from astrod.runtime.trace import Trace
+from astrod.schedule import BAN_US, Schedule
+from tests.rig.devices import MIDNIGHT_US, SITE
+
+NIGHT = Night.parse("2026-12-14")
+TARGET = Target("M 42", 83.82, -5.39, requests=(Request("M 42/1", "M 42", 60.0, 3),))
+REQUEST = TARGET.requests[0].id
+
+
+class Desk:
+    """A schedule with an archive, on the simulated clock."""
+
+    def __init__(self, loop: VirtualLoop, folder: Path) -> None:
+        self.clock = SimClock(loop, MIDNIGHT_US)
+        self.archive = Archive.open(folder / "archive.db")
+        offload = VirtualOffload(self.clock, 1)
+        trace = Trace(self.clock)
+        self.schedule = Schedule(
+            SITE, (TARGET,), offload, Recording(self.archive, offload), Health(self.clock, trace), trace, self.clock
+        )
+        self._count = 0
+
+    def begin(self) -> Intent:
+        """Begin the next exposure, as a rig does."""
+        self._count += 1
+        retake_of = self.schedule.retake_of(REQUEST)
+        intent = Intent(
+            ExposureId("pujalt", NIGHT, self._count),
+            "light",
+            "main",
+            "main",
+            60.0,
+            TARGET.ra_deg,
+            TARGET.dec_deg,
+            target=TARGET.name,
+            request=REQUEST,
+            retake_of=retake_of,
+        )
+        self.schedule.begun(intent)
+        return intent
+
+    def judge(self, intent: Intent, cause: Cause) -> None:
+        """The verdict on its frame arrives."""
+        decision = CONSEQUENCES[cause][0]
+        judgement = Judgement(50.0, decision, cause, {}, "test")
+        consequence = CONSEQUENCES[cause][1] if decision == "reject" else "none"
+        self.schedule.settled(Outcome(intent, judgement, None, consequence))
+
+    @property
+    def remaining(self) -> int:
+        return self.schedule.remaining()[REQUEST]
+
+
+def at_desk(folder: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
+    """Play a story at a desk."""
+
+    async def play(loop: VirtualLoop) -> None:
+        desk = Desk(loop, folder)
+        try:
+            await story(desk)
+        finally:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            desk.archive.close()
+
+    run_virtual(play)
+
+
+def test_what_is_under_way_is_not_wanted_again(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        assert desk.remaining == 3
+        first, second = desk.begin(), desk.begin()
+        assert desk.remaining == 1
+        desk.judge(first, "none")
+        assert (desk.remaining, desk.schedule.kept[REQUEST]) == (1, 1)
+        desk.schedule.lost(second)
+        assert desk.remaining == 2
+
+    at_desk(tmp_path, story)
+
+
+def test_a_frame_rejected_for_no_known_cause_is_taken_again_once(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        bad = desk.begin()
+        desk.judge(bad, "unknown")
+        assert desk.remaining == 3
+        again = desk.begin()
+        assert again.retake_of == str(bad.id)
+        desk.judge(again, "unknown")
+        assert desk.remaining == 2
+        assert desk.begin().retake_of is None
+
+    at_desk(tmp_path, story)
+
+
+@pytest.mark.parametrize("cause", ["clouds", "defocus", "trailing"])
+def test_a_known_cause_is_taken_again_until_it_is_good(tmp_path: Path, cause: Cause) -> None:
+    async def story(desk: Desk) -> None:
+        for _ in range(5):
+            desk.judge(desk.begin(), cause)
+            assert desk.remaining == 3
+        desk.judge(desk.begin(), "none")
+        assert desk.remaining == 2
+
+    at_desk(tmp_path, story)
+
+
+def test_a_retake_that_is_lost_still_waits(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        bad = desk.begin()
+        desk.judge(bad, "clouds")
+        desk.schedule.lost(desk.begin())
+        assert desk.begin().retake_of == str(bad.id)
+
+    at_desk(tmp_path, story)
+
+
+def test_two_rigs_that_make_up_for_the_same_frame_do_no_harm(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        desk.judge(desk.begin(), "clouds")
+        asked = desk.schedule.retake_of(REQUEST)
+        for rig, number in (("east", 8), ("west", 9)):  # both asked before either began
+            exposure = ExposureId("pujalt", NIGHT, number)
+            desk.schedule.begun(Intent(exposure, "light", rig, rig, 60.0, 1.0, 1.0, request=REQUEST, retake_of=asked))
+        assert desk.schedule.retake_of(REQUEST) is None
+        assert desk.remaining == 1
+
+    at_desk(tmp_path, story)
+
+
+def test_never_more_than_was_asked_for(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        for _ in range(5):
+            desk.judge(desk.begin(), "none")
+        assert desk.remaining == 0
+        assert desk.schedule.tally() == {"done": 1, "partial": 0, "untouched": 0}
+
+    at_desk(tmp_path, story)
+
+
+def test_a_refused_target_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.schedule.begin_night(dark_time(SITE.place, SITE.darkness, NIGHT))
+        await desk.clock.sleep(60.0)
+        choice = desk.schedule.choose("main")
+        assert choice is not None
+        assert choice.target == "M 42"
+        desk.schedule.refuse("M 42", "the mount reports another place")
+        assert desk.schedule.choose("main") is None
+        await desk.clock.sleep(BAN_US / 1e6 + 60.0)
+        assert desk.schedule.choose("main") is not None
+
+    at_desk(tmp_path, story)
+
+
+def test_without_a_plan_it_waits_and_says_so(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        assert desk.schedule.choose("main") is None
+        assert desk.schedule.idle_because == "no plan yet"
+
+    at_desk(tmp_path, story)
