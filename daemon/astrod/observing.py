@@ -33,6 +33,7 @@ IDLE_S = 30.0
 NO_PLAN_S = 2.0
 AFTER_FAULT_S = 5.0
 CLEAR_TESTS = 2
+FLIP_PAST_DEG = 1.0
 FOCUS_EXPOSURE_S = 4.0
 FOCUS_STARS = 5
 
@@ -218,11 +219,14 @@ class Observing:
         self._pointed = (choice.target, west)
 
     def _is_west(self, ra_deg: float) -> bool:
-        """Past the meridian: an equatorial mount is then sent to its target anew, and changes side."""
+        """Past the meridian: an equatorial mount is then sent to its target anew, and changes side.
+
+        A degree past, for the mount reckons with the equinox of date and must find itself past it too.
+        """
         if self._telescope.setup.mount.kind != "equatorial":
             return False
         here = sidereal_deg(self._clock.now_us(), self._site.place.longitude_deg)
-        return (here - ra_deg) % 360.0 < 180.0
+        return FLIP_PAST_DEG < (here - ra_deg) % 360.0 < 180.0
 
     async def _expose(self, kind: FrameKind, choice: Choice | None, exposure_s: float, permit: Permit) -> Exposed:
         train = self._train_of(choice) if choice else self._train
