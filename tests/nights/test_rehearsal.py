@@ -3,6 +3,7 @@
 The wall clock is shifted so that it is night at Pujalt, and the operator narrows the night to four minutes.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -98,8 +99,15 @@ class Observatory:
         if self.daemon.poll() is None:
             self.daemon.kill()
             self.daemon.wait(10)
+            self._end_safety()
         self.log.close()
         self.server.stop()
+
+    def _end_safety(self) -> None:
+        """A daemon that was killed leaves its safety process, which tries to close the site for ever."""
+        pid = self.folder / "run" / "safety.pid"
+        if pid.exists() and pid.read_text().strip():
+            os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 @pytest.fixture
