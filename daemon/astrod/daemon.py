@@ -299,7 +299,7 @@ def run(loaded: Loaded, how: Run | None = None) -> int:
     except TellOperator as fault:
         log.critical("%s", fault)
         return 1
-    except AstrodError:
+    except (AstrodError, ExceptionGroup):  # a service's failure comes in a group
         log.exception("astrod ends; its closer closes the site")
         return 70
     return 0
