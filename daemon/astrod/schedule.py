@@ -115,6 +115,11 @@ class Schedule:
         if self._replanning is None or self._replanning.done():
             self._replanning = asyncio.create_task(self.replan(reason), name="replan")
 
+    def stop(self) -> None:
+        """Make no more plans."""
+        if self._replanning is not None:
+            self._replanning.cancel()
+
     async def replan(self, reason: str) -> None:
         """Make a new plan now. A failure leaves the old plan, and dispatch, in force."""
         problem, self._refreshed_us = self._problem(), self._clock.now_us()
