@@ -27,7 +27,7 @@ night: $(VENV)/ready ## play a whole night on the simulated clock (SITE=, DATE=,
 	@$(BIN)/astrod night --site $(SITE) --date $(DATE) --seed $(SEED)
 
 test: check ## pass every test (under ten minutes on two cores)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 check: $(VENV)/ready ## style, types, floors
 	$(BIN)/ruff check
@@ -43,7 +43,7 @@ soak: $(VENV)/ready ## play many nights of random weather and sites (NIGHTS=, SE
 
 models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
-	$(BIN)/python models/training/quality.py
+	$(BIN)/python -m training.quality
 
 clean: ## remove what the other verbs made, the demonstration's frames too
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

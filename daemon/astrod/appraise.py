@@ -25,18 +25,18 @@ class Appraisal:
     features: Mapping[str, float]
 
 
-def appraise(path: Path, weights: Path | None = None) -> Appraisal:
+def appraise(path: Path, weights: Path | None = None, enabled: bool = True) -> Appraisal:
     """Appraise a FITS (plain, gzipped, tile-compressed) or `.npy` frame; picklable either way.
 
-    `weights` is the folder of the model in force, None for the one shipped. Raises InputInvalid, naming the
-    file, for what is no frame.
+    `weights` is the folder of the model in force, None for the one shipped; where models are not `enabled`,
+    classical means judge. Raises InputInvalid, naming the file, for what is no frame.
     """
     image = read_image(path)
     try:
         measured, evidence = measure(image)
     except InputInvalid as fault:
         raise InputInvalid(f"{path}: {fault}") from fault
-    return Appraisal(measured, judge(evidence, weights), dict(evidence.values))
+    return Appraisal(measured, judge(evidence, weights, enabled), dict(evidence.values))
 
 
 def report(path: Path, weights: Path | None = None) -> dict[str, Any]:

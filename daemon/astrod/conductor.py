@@ -29,7 +29,7 @@ from astrod.domain.night import (
 )
 from astrod.domain.safety import SafetyReport
 from astrod.domain.site import Site
-from astrod.errors import AstrodError, GoSafe
+from astrod.errors import AstrodError, Bug, GoSafe
 from astrod.health import Health
 from astrod.occupation import Occupation
 from astrod.rig.safety.guard import Guard
@@ -149,7 +149,7 @@ class Conductor:
             while True:
                 message = await self._messages.get()
                 if isinstance(message, Exception):  # a task of ours broke: end, so that the closer closes
-                    raise message
+                    raise Bug(f"a task of the night failed: {message}") from message
                 self._handle(message)
 
     def _handle(self, message: Message) -> None:

@@ -96,7 +96,17 @@ class Core:
             },
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
+            "closures": self._closures(),
         }
+
+    def _closures(self) -> list[str]:
+        """Why the site closed in the dark, as often as it did; from what this run of the daemon remembers."""
+        dark = self.conductor.dark
+        return [
+            "; ".join(note["reasons"])
+            for note in self.trace.notes
+            if note["what"] == "safety" and not note["safe"] and dark.dusk_us < note["at_us"] < dark.dawn_us
+        ]
 
     async def watch_devices(self) -> None:
         """Say which devices are lost, and that they are back, for ever. Run as a service."""
@@ -233,7 +243,17 @@ def assemble(
     trace = Trace(clock)
     health = Health(clock, trace)
     recording = Recording(archive, offload)
-    schedule = Schedule(site, loaded.targets, offload, recording, health, trace, clock, work=settings.night.plan_work_s)
+    schedule = Schedule(
+        site,
+        loaded.targets,
+        offload,
+        recording,
+        health,
+        trace,
+        clock,
+        work=settings.night.plan_work_s,
+        retakes_max=settings.night.retakes_max,
+    )
     telescopes = {rig.name: telescope_of(rig, site, clock, open_session) for rig in site.rigs}
     observers: dict[str, Observing] = {}
     core: Core
@@ -264,6 +284,7 @@ def assemble(
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
+        settings.models,
         offload,
         recording,
         facts,

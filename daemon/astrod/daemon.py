@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ from astrod.runtime.clock import WallClock
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
 from astrod.runtime.timekeeping import clock_quality
+from astrod_drivers.address import parse
+from astrod_drivers.errors import DriverError
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.session import open_session
 from astrod_drivers.wire import encode
@@ -101,7 +104,7 @@ class Daemon:
     async def run(self) -> None:
         """Run until stopped. Raises what ended it."""
         site = self._loaded.site
-        self._paths["site"].write_text(json.dumps(encode(site)))
+        _keep_good(site, self._paths["site"])
         self._page.beat_control(self._clock.boottime_us())
         self._page.beat_safety(self._clock.boottime_us())  # its first beat is due now, not since the last run
         archive = await self._offload.run("archive", _OPEN, Archive.open, self._paths["archive"])
@@ -333,30 +336,82 @@ def close_now(config_root: Path | None, how: Run | None = None) -> int:
     """
     systemd.start_log("info")
     try:
-        loaded = load(config_root, resolve_name)
-        data, run_dir, spool = (
-            loaded.settings.storage.data_dir,
-            loaded.settings.daemon.run_dir,
-            loaded.settings.storage.spool_dir,
-        )
-        site = loaded.site
+        site, run_dir, spool = _closable(config_root)
     except ConfigInvalid as fault:
-        data = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/astrod"))
-        run_dir = Path(os.environ.get("RUNTIME_DIRECTORY", "/run/astrod"))
-        spool = run_dir
-        log.error("the configuration is broken (%s); closing by the last good one", fault.faults[0])
-        try:
-            site = read_site(data_paths(data)["site"])
-        except AstrodError as worse:
-            log.critical("there is no last good configuration either: %s", worse)
-            return 78
+        log.critical("there is no last good configuration to close by either: %s", fault.faults[0])
+        return 78
     try:
-        if (good := data_paths(data)["site"]).exists():
-            site = read_site(good)
         _make_folder(run_dir)
-        asyncio.run(_close(site, run_dir, spool, how or Run()))
-    except (AstrodError, TimeoutError) as fault:
+        how = how or Run(sim_socket=_answering(run_dir / "sim.sock"))
+        if how.sim_socket is None and all(parse(address).scheme == "sim" for address in _moving(site)):
+            log.warning("the simulated observatory is not up: nothing stands open")
+            return 0
+        asyncio.run(_close(site, run_dir, spool, how))
+    except (AstrodError, DriverError, TimeoutError) as fault:
         log.critical("the site is NOT closed: %s", str(fault) or f"not within {CLOSER_S:g} s")
         return 1
     log.info("closed and parked")
     return 0
+
+
+def refused(config_root: Path | None) -> int:
+    """The exit code of `run` on a configuration that is wrong: 78, under systemd only once the site is closed.
+
+    systemd does not start again what ended with 78, so with a roof that may stand open (a crash, then a bad edit)
+    it is 1: the next start tries to close again.
+    """
+    if not systemd.started_us():
+        return 78
+    return 1 if close_now(config_root) == 1 else 78
+
+
+def _closable(config_root: Path | None) -> tuple[Site, Path, Path]:
+    """What the closer closes, its runtime folder and its spool: the last good site first. Raises ConfigInvalid."""
+    try:
+        loaded = load(config_root, resolve_name)
+    except ConfigInvalid as fault:
+        run_dir = Path(os.environ.get("RUNTIME_DIRECTORY", "/run/astrod"))
+        log.error("the configuration is broken (%s); closing by the last good one", fault.faults[0])
+        try:
+            return read_site(data_paths(_state_dir())["site"]), run_dir, run_dir
+        except AstrodError as worse:
+            raise ConfigInvalid([str(worse)]) from fault
+    settings = loaded.settings
+    try:
+        site = read_site(data_paths(settings.storage.data_dir)["site"])
+    except AstrodError as fault:
+        log.info("closing by the configuration as it is: %s", fault)
+        site = loaded.site
+    return site, settings.daemon.run_dir, settings.storage.spool_dir
+
+
+def _state_dir() -> Path:
+    """Where the last good site lies for whoever cannot read the configuration."""
+    return Path(os.environ.get("STATE_DIRECTORY", "/var/lib/astrod"))
+
+
+def _keep_good(site: Site, path: Path) -> None:
+    """Keep the site for the closer, whole or not at all; under systemd in its state folder too."""
+    beside = data_paths(_state_dir())["site"]
+    for place in [path, beside] if "STATE_DIRECTORY" in os.environ and beside != path else [path]:
+        draft = place.with_suffix(".new")
+        with draft.open("w") as file:
+            file.write(json.dumps(encode(site)))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(place)
+
+
+def _moving(site: Site) -> list[str]:
+    """The addresses of what the closer moves."""
+    return [*(rig.mount.address for rig in site.rigs), *([site.roof.address] if site.roof else [])]
+
+
+def _answering(path: Path) -> Path | None:
+    """The simulated observatory's socket, if somebody serves it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return None
+    return path

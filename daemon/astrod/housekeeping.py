@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -9,10 +10,11 @@ from apscheduler.triggers.cron import CronTrigger
 from astrod.archive.telemetry import Telemetry
 from astrod.config.settings import Settings, StorageSettings
 from astrod.core import Core
-from astrod.domain.identity import Night, noon_us
+from astrod.domain.identity import Night, night_of, noon_us
 from astrod.domain.instant import DAY_US, MINUTE_US, to_datetime
 from astrod.errors import AstrodError
 from astrod.frames.retention import Retention, expired, remove
+from astrod.report import told
 from astrod.runtime.offload import Cost, Offload
 from astrod.runtime.supervise import Ready
 
@@ -42,11 +44,21 @@ class Housekeeping:
         finally:
             scheduler.shutdown(wait=False)
 
+    async def _write_report(self, night: Night) -> None:
+        """`reports/NIGHT.txt` under the data root, for a night that was closed."""
+        summary = await self._core.recording(lambda archive: archive.summary(night))
+        if summary is None:
+            return
+        title = f"Night of {night} at {self._core.site.title or self._core.site.name}"
+        path = self._settings.storage.data_dir / "reports" / f"{night}.txt"
+        await self._offload.run("frames", CHORE, _write, path, told(title, summary))
+
     async def chores(self) -> None:
         """All of them; one that fails is told and leaves the others their turn."""
         core, storage = self._core, self._settings.storage
         now_us = core.clock.now_us()
         try:
+            await self._write_report(night_of(now_us - DAY_US, core.site.place.longitude_deg))
             await core.recording(lambda archive: archive.upkeep(now_us))
             before_us = now_us - storage.telemetry_days * DAY_US
             if storage.telemetry_days:
@@ -58,11 +70,18 @@ class Housekeeping:
         core.trace.note("chores done")
 
 
+def _write(path: Path, text: str) -> None:
+    """In the worker: the report, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.write_text(text + "\n")
+    draft.replace(path)
+
+
 def _retain(storage: StorageSettings, tonight: Night) -> int:
     """In the worker: delete what the configuration lets go; returns the bytes freed."""
     rules = Retention(
         raw_nights=storage.raw_days or None,
-        preview_nights=storage.preview_days or None,
         quarantine_nights=storage.quarantine_days or None,
     )
     return remove(expired(storage.data_dir, tonight, rules))

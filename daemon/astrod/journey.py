@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from astrod.config.settings import ModelSettings
 from astrod.domain.exposure import CONSEQUENCES, Consequence, Intent, Judgement, Measured, Taken
 from astrod.errors import InputInvalid
 from astrod.frames.admission import Circumstances, Kept, Quarantined, admit
@@ -51,11 +52,11 @@ class Seen:
     judgement: Judgement
 
 
-def see_frame(path: Path) -> Seen:
+def see_frame(path: Path, models: ModelSettings) -> Seen:
     """In the worker: measure and judge. Imported there, so that this process stays small."""
     from astrod.appraise import appraise
 
-    appraisal = appraise(path)
+    appraisal = appraise(path, models.folder, models.enabled)
     return Seen(appraisal.measured, appraisal.judgement)
 
 
@@ -65,6 +66,7 @@ class Journey:
     def __init__(
         self,
         root: Path,
+        models: ModelSettings,
         offload: Offload,
         recording: Recording,
         facts: Callable[[Exposed], FrameFacts],
@@ -73,7 +75,8 @@ class Journey:
         trace: Trace,
         clock: Clock,
     ) -> None:
-        self._root, self._offload, self._recording = root, offload, recording
+        self._root, self._models = root, models
+        self._offload, self._recording = offload, recording
         self._facts, self._circumstances = facts, circumstances
         self._health, self._trace, self._clock = health, trace, clock
         self._recent: tuple[str, ...] = ()
@@ -158,7 +161,7 @@ class Journey:
         """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown."""
         for _ in range(2):
             try:
-                seen = await self._offload.run(LANE, APPRAISE, see_frame, path)
+                seen = await self._offload.run(LANE, APPRAISE, see_frame, path, self._models)
             except WorkerLost as fault:
                 self._health.found("AST-402", str(fault))
             except InputInvalid as fault:

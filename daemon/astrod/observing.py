@@ -33,6 +33,7 @@ IDLE_S = 30.0
 NO_PLAN_S = 2.0
 AFTER_FAULT_S = 5.0
 CLEAR_TESTS = 2
+FLIP_PAST_DEG = 1.0
 FOCUS_EXPOSURE_S = 4.0
 FOCUS_STARS = 5
 
@@ -85,6 +86,7 @@ class Observing:
         self._to_attend: deque[Outcome] = deque()
         self._winding_up = False
         self._focused_us: int | None = None
+        self._broken: BaseException | None = None
         self._pointed: tuple[str, bool] | None = None
 
     # -- what the conductor asks -----------------------------------------------------------------------------
@@ -95,6 +97,8 @@ class Observing:
         self._to_attend.clear()
         prepared = False
         while not self._winding_up:
+            if self._broken is not None:
+                raise self._broken
             try:
                 prepared = prepared or await self._prepare(permit)
                 await self._one(permit)
@@ -105,7 +109,7 @@ class Observing:
                 self._trace.note("replan", rig=self._telescope.setup.name, why=str(fault))
                 await self._clock.sleep(1.0)
             except RecoverDevice as fault:
-                prepared = False  # a mount that was switched off and on again may have come back parked
+                prepared = False  # a driver that starts anew may come back parked
                 await self._recover(fault)
             except (Retry, TellOperator) as fault:
                 self.occupation.enter("fault", str(fault))
@@ -135,6 +139,8 @@ class Observing:
     async def _prepare(self, permit: Permit) -> bool:
         self.occupation.enter("overhead", "unparking")
         await self._telescope.unpark(permit)
+        if self._focused_us is None:
+            await self._telescope.focus_roughly(self._train)
         await self._await_cold()
         return True
 
@@ -173,13 +179,21 @@ class Observing:
             if self._focus_is_due():
                 await self._focus(permit)
                 await self._point(choice, permit)
-            await self._telescope.select_filter(self._train_of(choice), choice.filter)
+            await self._turn_wheel(choice)
         except Replan as fault:
             self._schedule.refuse(choice.target, str(fault))
             raise
         self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
         exposed = await self._expose("light", choice, choice.exposure_s, permit)
         await self._hand_on(exposed)
+
+    async def _turn_wheel(self, choice: Choice) -> None:
+        try:
+            await self._telescope.select_filter(self._train_of(choice), choice.filter)
+        except Replan as fault:
+            self._health.found("AST-205", f"{choice.request}: {fault}", choice.request)
+            raise
+        self._health.mended("AST-205", choice.request)
 
     async def _rest_mount(self) -> None:
         """Nothing to look at: let the mount stand, wherever it last tracked."""
@@ -205,11 +219,14 @@ class Observing:
         self._pointed = (choice.target, west)
 
     def _is_west(self, ra_deg: float) -> bool:
-        """Past the meridian: an equatorial mount is then sent to its target anew, and changes side."""
+        """Past the meridian: an equatorial mount is then sent to its target anew, and changes side.
+
+        A degree past, for the mount reckons with the equinox of date and must find itself past it too.
+        """
         if self._telescope.setup.mount.kind != "equatorial":
             return False
         here = sidereal_deg(self._clock.now_us(), self._site.place.longitude_deg)
-        return (here - ra_deg) % 360.0 < 180.0
+        return FLIP_PAST_DEG < (here - ra_deg) % 360.0 < 180.0
 
     async def _expose(self, kind: FrameKind, choice: Choice | None, exposure_s: float, permit: Permit) -> Exposed:
         train = self._train_of(choice) if choice else self._train
@@ -246,7 +263,13 @@ class Observing:
     def _fly(self, body: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.create_task(body)
         self._flights.add(task)
-        task.add_done_callback(self._flights.discard)
+        task.add_done_callback(self._landed)
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        """A flight that failed for no reason we know ends the observing, and so the daemon: it is a bug."""
+        self._flights.discard(flight)
+        if not flight.cancelled() and flight.exception() is not None:
+            self._broken = flight.exception()
 
     async def _hand_on(self, exposed: Exposed) -> None:
         """Start the frame on its way; with too many in flight, wait for one to land."""

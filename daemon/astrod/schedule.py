@@ -59,6 +59,12 @@ def rig_state(rig: Rig) -> RigState:
     )
 
 
+def _tell(replanning: asyncio.Task[None]) -> None:
+    """A planner that breaks costs a plan, never the night: dispatch goes on. It is told all the same."""
+    if not replanning.cancelled() and replanning.exception() is not None:
+        log.critical("planning broke; frames are chosen by dispatch", exc_info=replanning.exception())
+
+
 class Schedule:
     """The plan of one site's night and the state of its requests."""
 
@@ -114,6 +120,7 @@ class Schedule:
         """Make a new plan in the background, unless one is being made."""
         if self._replanning is None or self._replanning.done():
             self._replanning = asyncio.create_task(self.replan(reason), name="replan")
+            self._replanning.add_done_callback(_tell)
 
     def stop(self) -> None:
         """Make no more plans."""

@@ -207,9 +207,7 @@ def _blurred(
         length = max(optics.motion, optics.rotation_deg * 3.0) * fwhm / optics.fwhm
         track = path_kernel(path(rng, min(length, 1.5 * half), family), half, 1)
         light = _through(light, track.values)
-        labels["trailing"] = max(
-            base.trailing, ramp(_stretched(track.xx, track.yy, track.xy, core), *TRAILED)
-        )
+        labels["trailing"] = max(base.trailing, ramp(_stretched(track.xx, track.yy, track.xy, core), *TRAILED))
     return light, labels
 
 
@@ -234,9 +232,7 @@ def _clouds_over(
     level = min(middle, log_uniform(rng, 5.0, 300.0) * noise)
     lit = rng.uniform(0.05, 3.0) if rng.random() < 0.8 else -rng.uniform(0.1, 0.6)
     added = np.float32(level * lit) * (1 - clear)
-    grain = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(
-        np.maximum(added, 0) / max(level, 1e-6)
-    )
+    grain = rng.standard_normal(light.shape, dtype=np.float32) * np.sqrt(np.maximum(added, 0) / max(level, 1e-6))
     rest = rest + added + np.float32(noise) * grain
     return light * clear, rest.astype(np.float32), ramp(1.0 - float(clear.mean()), 0.2, 0.5)
 

@@ -112,9 +112,7 @@ def donut(rng: np.random.Generator, diameter: float, half: int, fine: int, famil
     values = values * (1.0 + rng.uniform(0.0, 0.6) * u / max(radius, 0.5))
     if rng.random() < 0.4:
         width = 0.05 * radius + 0.3
-        values = (
-            values * (1.0 - 0.8 * np.exp(-((u / width) ** 2))) * (1.0 - 0.8 * np.exp(-((v / width) ** 2)))
-        )
+        values = values * (1.0 - 0.8 * np.exp(-((u / width) ** 2))) * (1.0 - 0.8 * np.exp(-((v / width) ** 2)))
     return kernel_of(np.maximum(values, 0.0) + 1e-12 * (np.hypot(x, y) < 1.0), half, fine)
 
 
@@ -141,10 +139,7 @@ def path(rng: np.random.Generator, length: float, family: Family) -> Floats:
         along = time
         across = rng.uniform(0.2, 1.0) * time**2
     else:
-        along = (
-            np.sin(2.0 * np.pi * rng.uniform(0.4, 1.3) * time + rng.uniform(0.0, 6.0))
-            + rng.uniform(-1, 1) * time
-        )
+        along = np.sin(2.0 * np.pi * rng.uniform(0.4, 1.3) * time + rng.uniform(0.0, 6.0)) + rng.uniform(-1, 1) * time
     along = (along - along.mean()) / max(float(np.ptp(along)), 1e-6) * length
     across = (across - across.mean()) * length / max(float(np.ptp(across)), 1.0)
     return np.stack(
@@ -221,9 +216,7 @@ def cloud(rng: np.random.Generator, shape: tuple[int, int], family: Family) -> S
     return transparency
 
 
-def streak(
-    rng: np.random.Generator, shape: tuple[int, int], fwhm: float, family: Family
-) -> tuple[Single, float]:
+def streak(rng: np.random.Generator, shape: tuple[int, int], fwhm: float, family: Family) -> tuple[Single, float]:
     """One satellite or aircraft trail of peak about 1, and its length in pixels inside the frame."""
     rows, columns = shape
     angle = rng.uniform(0.0, np.pi)

@@ -95,9 +95,7 @@ def piece(rng: np.random.Generator, real: Real, whole: bool = False) -> Piece:
 
 
 def _cut(rng: np.random.Generator, values: Single) -> Single:
-    rows, columns = (
-        min(int(axis * rng.uniform(0.5, 1.0)), 600) if axis > 300 else axis for axis in values.shape
-    )
+    rows, columns = (min(int(axis * rng.uniform(0.5, 1.0)), 600) if axis > 300 else axis for axis in values.shape)
     top = int(rng.integers(0, values.shape[0] - rows + 1))
     left = int(rng.integers(0, values.shape[1] - columns + 1))
     return values[top : top + rows, left : left + columns]

@@ -3,11 +3,15 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+import astrod.measure
+import astrod_drivers.sim
+import astrod_models
 from training.dataset import Drawn, Sample, draw_fault, overlaid, sampled, synthetic
 from training.faults import Family
 from training.frames import Real, piece
@@ -37,6 +41,11 @@ def joined(groups: list[Group]) -> Group:
     return Group(**{name: np.concatenate([getattr(group, name) for group in groups]) for name in names})
 
 
+BARE_BELOW = 3
+"""Stars under which a frame shows nothing of the sky's transparency."""
+
+BARE_EXTRA = 2
+
 Draw = Callable[[np.random.Generator, str], Drawn]
 
 
@@ -57,27 +66,49 @@ def clean(frames: list[Real]) -> Group:
     return _stacked(sample for sample in map(sampled, drawn) if sample is not None)
 
 
-def group(name: str, count: int, seed: int, draw: Draw, cache: Path) -> Group:
-    """`count` samples less those that nobody could judge; the same name, count and seed give the same
-    samples, from the cache when they are there.
+def group(name: str, count: int, seed: int, draw: Draw, folder: Path) -> Group:
+    """`count` samples; the same name, count and seed give the same samples, from the cache when they are there.
+
+    The cache knows the code that drew and measured them: other code draws anew.
     """
-    tag = hashlib.sha256(f"{name} {count} {seed}".encode()).hexdigest()[:12]
-    path = cache / f"{name}-{tag}.npz"
+    tag = hashlib.sha256(f"{name} {count} {seed} {_code()}".encode()).hexdigest()[:12]
+    path = folder / f"{name}-{tag}.npz"
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         made = _stacked(_samples(count, seed, draw))
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, **{item.name: getattr(made, item.name) for item in fields(made)})
         part.replace(path)
     with np.load(path) as arrays:
-        return _told(Group(**{item.name: arrays[item.name] for item in fields(Group)}))
+        return Group(**{item.name: arrays[item.name] for item in fields(Group)})
 
 
-def _told(whole: Group) -> Group:
-    """Without the frames that are good by their making yet hold fewer than three stars: no one could tell."""
-    blank = (whole.baseline[:, 0] < 3) & (whole.targets[:, -1] > 0.5)
-    return whole.part(np.flatnonzero(~blank))
+@cache
+def _code() -> str:
+    """One digest of all source files that samples depend on."""
+    folders = [Path(module.__file__ or "").parent for module in (astrod.measure, astrod_drivers.sim, astrod_models)]
+    here = Path(__file__).parent
+    files = [here / f"{name}.py" for name in ("dataset", "faults", "frames", "observatory", "sky", "view")]
+    files += [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def clear(samples: Group) -> NDArray[np.intp]:
+    """Where the frames are that are good by their making."""
+    return np.flatnonzero(samples.targets[:, -1] > 0.5)
+
+
+def told(whole: Group) -> Group:
+    """Without clear frames that hold too few stars: no one could tell those from clouded ones, nor score it."""
+    bare = (whole.baseline[:, 0] < BARE_BELOW) & (whole.targets[:, -1] > 0.5)
+    return whole.part(np.flatnonzero(~bare))
+
+
+def favoured(samples: Group) -> Group:
+    """For learning: clear frames with too few stars count three times, so that a bare frame is kept in doubt."""
+    bare = (samples.baseline[:, 0] < BARE_BELOW) & (samples.targets[:, -1] > 0.5)
+    return samples.part(np.concatenate([np.arange(len(samples)), np.repeat(np.flatnonzero(bare), BARE_EXTRA)]))
 
 
 def _samples(count: int, seed: int, draw: Draw) -> Iterator[Sample]:

@@ -38,9 +38,7 @@ class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed
         )
         self.numbers = nn.Sequential(nn.Linear(len(FEATURES), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
         self.straight = nn.Linear(2 * len(FEATURES), 5)
-        self.mixed = nn.Sequential(
-            nn.Linear(256 + 128 + 64, 96), nn.ReLU(), nn.Dropout(0.15), nn.Linear(96, 5)
-        )
+        self.mixed = nn.Sequential(nn.Linear(256 + 128 + 64, 96), nn.ReLU(), nn.Dropout(0.15), nn.Linear(96, 5))
 
     def forward(self, tiles: Tensor, whole: Tensor, features: Tensor) -> Tensor:
         """As the class says."""

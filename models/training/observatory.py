@@ -35,8 +35,20 @@ def observed(rng: np.random.Generator, fault: str) -> Drawn:
     return Raw(render(scene), scene.sensor.bayer).drawn(labels)
 
 
+_REHEARSED = 0.3
+"""How many frames are like those of a rehearsed night on the small sensor: few pixels, each as wide as the seeing."""
+
+
 def _scene(rng: np.random.Generator) -> Scene:
     """A good exposure: any place on the sky, telescope, camera, filter and length."""
+    scene = _any_scene(rng)
+    if rng.random() > _REHEARSED:
+        return scene
+    small = Sensor(484, 274, 11.6, bayer=scene.sensor.bayer, seed=scene.sensor.seed)
+    return replace(scene, sensor=small, optics=Optics())
+
+
+def _any_scene(rng: np.random.Generator) -> Scene:
     width, height = _SIZES[int(rng.choice(len(_SIZES), p=[0.4, 0.35, 0.2, 0.05]))]
     focal = log_uniform(rng, 150.0, 900.0)
     ratio = rng.uniform(3.0, 8.0)
@@ -51,9 +63,7 @@ def _scene(rng: np.random.Generator) -> Scene:
         seed=int(rng.integers(1000)),
     )
     optics = Optics(focal, focal / ratio, float(rng.choice([0.0, 0.3, 0.45])), 0.6, rng.uniform(0.0, 0.4))
-    place = Pointing(
-        ra_deg=rng.uniform(0.0, 360.0), dec_deg=float(np.rad2deg(np.arcsin(rng.uniform(-0.9, 0.97))))
-    )
+    place = Pointing(ra_deg=rng.uniform(0.0, 360.0), dec_deg=float(np.rad2deg(np.arcsin(rng.uniform(-0.9, 0.97)))))
     return Scene(
         seed=int(rng.integers(1 << 30)),
         exposure_s=log_uniform(rng, 15.0, 300.0),
@@ -78,9 +88,7 @@ def _fwhm(scene: Scene) -> float:
 
 def _trailed(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
     fwhm = _fwhm(scene)
-    length = (
-        max(fwhm * log_uniform(rng, 1.8, 9.0), 4.0) if rng.random() < 0.8 else fwhm * rng.uniform(0.3, 1.2)
-    )
+    length = max(fwhm * log_uniform(rng, 1.8, 9.0), 4.0) if rng.random() < 0.8 else fwhm * rng.uniform(0.3, 1.2)
     place = scene.pointings[0]
     angle = rng.uniform(0.0, 180.0)
     track = trail(place.ra_deg, place.dec_deg, min(length, 60.0) * scene.scale_arcsec, angle)
@@ -90,9 +98,7 @@ def _trailed(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
 
 def _defocused(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
     fwhm = _fwhm(scene)
-    diameter = (
-        max(fwhm * log_uniform(rng, 2.2, 10.0), 6.0) if rng.random() < 0.8 else fwhm * rng.uniform(0.3, 1.2)
-    )
+    diameter = max(fwhm * log_uniform(rng, 2.2, 10.0), 6.0) if rng.random() < 0.8 else fwhm * rng.uniform(0.3, 1.2)
     diameter = min(diameter, 60.0)
     distance = diameter * scene.sensor.pixel_um * scene.optics.focal_ratio
     added = diameter**2 * (1.0 + scene.optics.obstruction**2) / 16.0
@@ -109,9 +115,7 @@ def _clouded(rng: np.random.Generator, scene: Scene) -> tuple[Scene, float]:
         seed=int(rng.integers(1 << 20)),
     )
     scene = replace(scene, cloud=cloud, town_light=rng.uniform(0.0, 3.0))
-    fov_deg = tuple(
-        side * scene.scale_arcsec / 3600.0 for side in (scene.sensor.width_px, scene.sensor.height_px)
-    )
+    fov_deg = tuple(side * scene.scale_arcsec / 3600.0 for side in (scene.sensor.width_px, scene.sensor.height_px))
     passes = clouds.transmission(
         cloud, scene.altitude_deg, scene.azimuth_deg, (fov_deg[0], fov_deg[1]), scene.exposure_s
     )

@@ -79,9 +79,7 @@ class Baseline:
         design = _design(group.baseline)
         self._weights = np.stack([_fit(design, group.targets[:, index]) for index in range(len(OUTPUTS))])
         values = self(group)
-        self.cuts = np.array(
-            [_best_cut(values[:, i], group.targets[:, i] > 0.5) for i in range(len(OUTPUTS))]
-        )
+        self.cuts = np.array([_best_cut(values[:, i], group.targets[:, i] > 0.5) for i in range(len(OUTPUTS))])
 
     def __call__(self, group: Group) -> Floats:
         """Probabilities of OUTPUTS."""
@@ -108,11 +106,6 @@ def _fit(design: Floats, label: NDArray[np.float32]) -> Floats:
         bend = (design * (chance * (1 - chance))[:, None]).T @ design + ridge
         weights = weights + np.linalg.solve(bend, slope)
     return weights
-
-
-def best_cuts(values: Floats, group: Group) -> Floats:
-    """For each output the probability at which balanced accuracy is best on `group`."""
-    return np.array([_best_cut(values[:, i], group.targets[:, i] > 0.5) for i in range(len(OUTPUTS))])
 
 
 def _best_cut(values: Floats, truth: NDArray[np.bool_]) -> float:

@@ -254,9 +254,7 @@ def _extended(rng: np.random.Generator, shape: tuple[int, int], optics: Optics, 
         glow += np.float32(log_uniform(rng, 0.2, 30.0) * depth) * field / np.float32(np.percentile(field, 98))
     count = int(rng.integers(1, 30)) if rng.random() < 0.3 else 0
     if rng.random() < 0.1:
-        _add_galaxy(
-            rng, glow, log_uniform(rng, 20.0, 0.25 * min(shape)), log_uniform(rng, 2.0, 100.0) * depth
-        )
+        _add_galaxy(rng, glow, log_uniform(rng, 20.0, 0.25 * min(shape)), log_uniform(rng, 2.0, 100.0) * depth)
     for _galaxy in range(count):
         size = optics.fwhm * rng.uniform(0.6, 3.0) + 0.4 * optics.donut
         _add_galaxy(rng, glow, size, log_uniform(rng, 1.0, 20.0) * depth)
@@ -276,9 +274,7 @@ def _add_galaxy(rng: np.random.Generator, canvas: Single, size: float, peak: flo
     canvas[y0:y1, x0:x1] += np.float32(peak) * np.exp(-np.sqrt(u * u + v * v + 1.0) / np.float32(size))
 
 
-def expose(
-    rng: np.random.Generator, electrons: Single, sensor: Sensor, family: Family
-) -> tuple[Single, float]:
+def expose(rng: np.random.Generator, electrons: Single, sensor: Sensor, family: Family) -> tuple[Single, float]:
     """The raw frame in ADU and its saturation level: photon and read noise, defects, clipping, whole
     numbers.
     """

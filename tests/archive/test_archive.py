@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from astrod.archive.archive import PLANS_KEPT_DAYS, Archive
-from astrod.archive.rows import Hold, Interval
+from astrod.archive.rows import Hold
 from astrod.domain.exposure import Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
+from astrod.domain.minutes import Interval
 from astrod.domain.plan import Plan, Slot
 from astrod.errors import Bug
 
@@ -154,14 +155,10 @@ def test_the_last_frames_come_in_order(archive: Archive) -> None:
 def test_nights_intervals_events_plans_and_holds(archive: Archive) -> None:
     archive.open_night(NIGHT, 1)
     assert archive.open_nights() == [NIGHT] and archive.summary(NIGHT) is None
-    archive.record_interval(NIGHT, 20, 30, "weather", "wind 14 m/s")
-    archive.record_interval(NIGHT, 10, 20, "observed", "M 31")
-    assert archive.intervals(NIGHT) == [
-        Interval(10, 20, "observed", "M 31"),
-        Interval(20, 30, "weather", "wind 14 m/s"),
-    ]
-    with pytest.raises(Bug, match="CHECK"):
-        archive.record_interval(NIGHT, 30, 29, "idle", "")
+    windy, clear = Interval("main", 20, 30, "weather", "wind 14 m/s"), Interval("main", 10, 20, "observed", "M 31")
+    archive.record_interval(NIGHT, windy)
+    archive.record_interval(NIGHT, clear)
+    assert archive.intervals(NIGHT) == [clear, windy]
     archive.close_night(NIGHT, {"frames": {"kept": 3}}, 40)
     assert archive.summary(NIGHT) == {"frames": {"kept": 3}} and archive.open_nights() == []
     with pytest.raises(Bug, match="never opened"):

@@ -44,9 +44,7 @@ def spent(path: Path) -> dict[str, float]:
         marks.append(time.process_time())
         rows.append([*np.diff(marks), marks[-1] - marks[0]])
     middle = np.median(np.array(rows), axis=0)
-    return dict(
-        zip(("read", "measure", "judge", "all"), (round(float(value), 4) for value in middle), strict=True)
-    )
+    return dict(zip(("read", "measure", "judge", "all"), (round(float(value), 4) for value in middle), strict=True))
 
 
 def main() -> None:

@@ -275,7 +275,7 @@ def test_run_gets_the_loaded_configuration(site: Path, monkeypatch: pytest.Monke
         seen.append(loaded)
         return 7
 
-    part(monkeypatch, "astrod.daemon", run=run)
+    part(monkeypatch, "astrod.rehearsal.simulator", run=run)
     assert main(["--config", str(site), "run"]) == 7
     assert seen[0].site.name == "home"
     assert seen[0].targets[0].name == "M 31"
@@ -362,7 +362,7 @@ def test_whatever_goes_wrong_becomes_a_message_and_a_code(
     def run(loaded: Any) -> int:
         raise fault
 
-    part(monkeypatch, "astrod.daemon", run=run)
+    part(monkeypatch, "astrod.rehearsal.simulator", run=run)
     assert main(["--config", str(site), "run"]) == code
     assert said in capsys.readouterr().err
 

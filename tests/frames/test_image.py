@@ -25,9 +25,7 @@ def written(path: Path, pixels: NDArray[Any], **keys: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "kind", ["uint8", "int16", "uint16", "int32", "uint32", "float32", "float64", ">f8", ">u2"]
-)
+@pytest.mark.parametrize("kind", ["uint8", "int16", "uint16", "int32", "uint32", "float32", "float64", ">f8", ">u2"])
 def test_any_number_type_gives_the_same_pixels(tmp_path: Path, kind: str) -> None:
     image = read_image(written(tmp_path / "a.fits", (RAMP % 200).astype(kind)))
     np.testing.assert_array_equal(image.pixels, RAMP % 200)
@@ -81,9 +79,7 @@ def test_gzipped_compressed_and_npy_hold_the_same(tmp_path: Path) -> None:
 
 def test_the_first_image_with_data_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "a.fits"
-    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(RAMP.astype(np.int16)), fits.ImageHDU(RAMP * 0)]).writeto(
-        path
-    )
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(RAMP.astype(np.int16)), fits.ImageHDU(RAMP * 0)]).writeto(path)
     assert read_image(path).pixels.max() == RAMP.max()
 
 

@@ -34,15 +34,13 @@ def test_ages_are_counted_in_nights_and_the_oldest_goes_first(tmp_path: Path) ->
         "quarantine/2026-12-01/s-20261201-00002_M31_1s.fits",
         "quarantine/2026-11-01/s-20261101-00001_M31_1s.raw",
         "quarantine/2026-11-01/s-20261101-00001_M31_1s.txt",
-        "previews/2026-09-01/whole night.jpg",
         "spool/s-20261214-00009.npy",
         "spool/s-20261201-00009.npy",
         "spool/no exposure",
-        "previews/notes/read me",
+        "quarantine/notes/read me",
     )
     gone = names(tmp_path, expired(tmp_path, TONIGHT, Retention()))
     assert gone == [
-        "previews/2026-09-01/whole night.jpg",
         "quarantine/2026-11-01/s-20261101-00001_M31_1s.raw",
         "quarantine/2026-11-01/s-20261101-00001_M31_1s.txt",
         "spool/s-20261201-00009.npy",
@@ -50,11 +48,11 @@ def test_ages_are_counted_in_nights_and_the_oldest_goes_first(tmp_path: Path) ->
 
 
 def test_removing_counts_bytes_and_clears_empty_nights(tmp_path: Path) -> None:
-    lay(tmp_path, "previews/2026-09-01/a.jpg", "previews/2026-09-02/a.jpg", "previews/2026-09-02/b.jpg")
-    gone = [tmp_path / "previews/2026-09-01/a.jpg", tmp_path / "previews/2026-09-02/a.jpg"]
+    lay(tmp_path, "quarantine/2026-09-01/a.jpg", "quarantine/2026-09-02/a.jpg", "quarantine/2026-09-02/b.jpg")
+    gone = [tmp_path / "quarantine/2026-09-01/a.jpg", tmp_path / "quarantine/2026-09-02/a.jpg"]
     assert remove(gone) == 12
     assert remove(gone) == 0
-    assert names(tmp_path, sorted((tmp_path / "previews").iterdir())) == ["previews/2026-09-02"]
+    assert names(tmp_path, sorted((tmp_path / "quarantine").iterdir())) == ["quarantine/2026-09-02"]
 
 
 def test_a_folder_in_place_of_a_file_is_reported(tmp_path: Path) -> None:
@@ -64,8 +62,8 @@ def test_a_folder_in_place_of_a_file_is_reported(tmp_path: Path) -> None:
 
 
 def test_nights_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="preview_nights 0"):
-        Retention(preview_nights=0)
+    with pytest.raises(ValueError, match="raw_nights 0"):
+        Retention(raw_nights=0)
 
 
 def test_budget_speaks_up_before_the_disk_is_full() -> None:

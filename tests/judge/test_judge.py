@@ -16,7 +16,7 @@ from astrod.domain.exposure import CONSEQUENCES
 from astrod.errors import InputInvalid
 from astrod.judge import verdict
 from astrod_drivers.sim.render import render
-from astrod_drivers.sim.scene import Cloud, Optics, Scene, Sensor, Streak, trail
+from astrod_drivers.sim.scene import FILTERS, Cloud, Optics, Pointing, Scene, Sensor, Streak, trail
 from astrod_models.card import weights_folder
 from astrod_models.quality import ISSUES, Answer
 
@@ -36,6 +36,29 @@ def test_a_clear_frame_is_kept(tmp_path: Path, seed: int) -> None:
     said = appraise(saved(tmp_path, replace(CLEAR, seed=seed, exposure_s=20.0 * (1 + seed)))).judgement
     assert (said.decision, said.cause) == ("keep", "none")
     assert said.quality > 60.0
+
+
+SMALL_NIGHT = Scene(sensor=Sensor(width_px=484, height_px=274, pixel_um=11.6), exposure_s=120.0)
+"""A rehearsed night on the small sensor: pixels of six arcseconds, stars of one pixel."""
+
+CROWDED = {"Carina": (161.26, -59.87), "Scutum": (279.9, -8.0), "Cygnus": (305.0, 40.0)}
+EMPTY = {"Coma": (192.9, 27.1), "Sculptor": (12.9, -27.1)}
+
+
+@pytest.mark.parametrize("field", CROWDED)
+def test_stars_that_touch_in_a_crowded_field_are_not_trails(tmp_path: Path, field: str) -> None:
+    scene = replace(SMALL_NIGHT, pointings=(Pointing(0.0, *CROWDED[field]),), filter=FILTERS["G"])
+    said = appraise(saved(tmp_path, scene)).judgement
+    assert said.decision == "keep"
+
+
+@pytest.mark.parametrize("field", EMPTY)
+@pytest.mark.parametrize("filtered", ["Ha", "L"])
+def test_a_clear_field_with_hardly_a_star_is_not_clouded(tmp_path: Path, field: str, filtered: str) -> None:
+    place = Pointing(0.0, *EMPTY[field])
+    scene = replace(SMALL_NIGHT, pointings=(place,), filter=FILTERS[filtered], exposure_s=5.0)
+    said = appraise(saved(tmp_path, scene))
+    assert said.judgement.decision == "keep", said
 
 
 FAULTY = {

@@ -48,9 +48,7 @@ def field(
     return frame.astype(np.float32)
 
 
-def _star_shape(
-    x: float, y: float, side: int, fwhm_px: float, stretch: float, donut_px: float
-) -> NDArray[np.float64]:
+def _star_shape(x: float, y: float, side: int, fwhm_px: float, stretch: float, donut_px: float) -> NDArray[np.float64]:
     fine = 5
     axis = (np.arange(side * fine) + 0.5) / fine - 0.5
     u, v = (axis[None, :] - x) / np.sqrt(stretch), (axis[:, None] - y) * np.sqrt(stretch)
@@ -229,8 +227,6 @@ def test_strange_frames_are_measured_or_refused(kind: str, rows: int, columns: i
 def test_a_faint_trail_stands_out_of_all_other_lines() -> None:
     quiet = field(stars=60)
     y, x = np.mgrid[0 : quiet.shape[0], 0 : quiet.shape[1]]
-    trail = 8.0 * np.exp(
-        -0.5 * ((0.6 * x - 0.8 * y + 40.0) / 1.5) ** 2
-    )  # 0.8 of the noise, invisible to the eye
+    trail = 8.0 * np.exp(-0.5 * ((0.6 * x - 0.8 * y + 40.0) / 1.5) ** 2)  # 0.8 of the noise, invisible to the eye
     without = measure(Raw(quiet))[1].values["log_line"]
     assert measure(Raw(quiet + trail.astype(np.float32)))[1].values["log_line"] > without + 0.15

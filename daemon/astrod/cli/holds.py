@@ -36,13 +36,23 @@ def _resume(args: argparse.Namespace) -> int:
 
 
 def _close(args: argparse.Namespace) -> int:
+    if args.now:
+        return _close_directly(args)
     try:
         return _wish(args, "close", {}, _CLOSE_S)
     except DaemonNotRunning:
-        from astrod.daemon import close_now
-
         print("no daemon is running; closing directly")
-        return close_now(config_root(args))
+        return _close_directly(args)
+
+
+def _close_directly(args: argparse.Namespace) -> int:
+    from astrod.daemon import close_now
+
+    return close_now(config_root(args))
+
+
+def _close_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--now", action="store_true", help="directly, without asking the daemon, as systemd does")
 
 
 def _until(text: str) -> str:
@@ -85,5 +95,6 @@ VERBS = (
         ),
         example="astrod close",
         run=_close,
+        options=_close_options,
     ),
 )

@@ -4,15 +4,22 @@ import argparse
 import re
 from pathlib import Path
 
-from astrod.cli.configuration import loaded
-from astrod.cli.verb import Verb
+from astrod.cli.configuration import complain, loaded
+from astrod.cli.verb import Verb, config_root
 from astrod.domain.identity import Night
+from astrod.errors import ConfigInvalid
 
 _SITE = re.compile(r"^[a-z][a-z0-9_]{0,31}$")
 
 
 def _run(args: argparse.Namespace) -> int:
-    found = loaded(args)
+    try:
+        found = loaded(args)
+    except ConfigInvalid as fault:
+        from astrod.daemon import refused
+
+        complain(fault)
+        return refused(config_root(args))
     from astrod.rehearsal.simulator import run
 
     return run(found)

@@ -279,13 +279,12 @@ class Builder:
         night, models, storage = self.document.night, self.document.models, self.document.storage
         return Settings(
             night=NightSettings(**night.model_dump()),
-            models=ModelSettings(models.enabled, self._optional_path(models.quality_model), models.keep_at_least),
+            models=ModelSettings(models.enabled, self._optional_path(models.folder)),
             storage=StorageSettings(
                 data_dir=self.folder / storage.data_dir,
                 spool_dir=self.folder / storage.spool_dir,
                 free_min_gb=storage.free_min_gb,
                 raw_days=storage.raw_days,
-                preview_days=storage.preview_days,
                 quarantine_days=storage.quarantine_days,
                 telemetry_days=storage.telemetry_days,
             ),
@@ -327,8 +326,8 @@ class Builder:
         if text is None:
             return None
         path = self.folder / text
-        if not path.is_file():
-            self.fault(("models", "quality_model"), f"{path} is no file")
+        if not path.is_dir():
+            self.fault(("models", "folder"), f"{path} is no folder")
         return path
 
 

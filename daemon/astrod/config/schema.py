@@ -287,19 +287,11 @@ class ModelsSection(Section):
     """The models that judge frames. They advise; without them classical measures judge."""
 
     enabled: bool = key(True, "Use the models.", when="restart")
-    quality_model: str | None = key(
+    folder: str | None = key(
         None,
-        "Another quality model (.onnx, its card beside it) than the shipped one.",
+        "Other models than the shipped ones: a folder with quality.onnx and its card, quality.toml.",
         when="restart",
-        example="models/quality.onnx",
-    )
-    keep_at_least: float | None = key(
-        None,
-        "Keep frames of at least this quality; the model's own threshold without it.",
-        when="restart",
-        example=50.0,
-        ge=0,
-        le=100,
+        example="models",
     )
 
 
@@ -310,7 +302,6 @@ class StorageSection(Section):
     spool_dir: str = key("/dev/shm/astrod", "Frames on their way, before they are kept.", when="restart", min_length=1)
     free_min_gb: float = key(5.0, "With less free than this, `status` calls for help.", when="restart", ge=0, le=100000)
     raw_days: int = key(0, "Delete raw frames after so many days; 0 is never.", when="restart", ge=0, le=36500)
-    preview_days: int = key(30, "Delete previews after so many days; 0 is never.", when="restart", ge=0, le=36500)
     quarantine_days: int = key(
         90, "Delete quarantined frames after so many days; 0 is never.", when="restart", ge=0, le=36500
     )

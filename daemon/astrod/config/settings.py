@@ -27,11 +27,10 @@ class NightSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """[models]: `quality_model` None is the shipped one, `keep_at_least` None the card's own threshold."""
+    """[models]: `folder` None holds the shipped ones."""
 
     enabled: bool
-    quality_model: Path | None
-    keep_at_least: float | None
+    folder: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,6 @@ class StorageSettings:
     spool_dir: Path
     free_min_gb: float
     raw_days: int
-    preview_days: int
     quarantine_days: int
     telemetry_days: int
 

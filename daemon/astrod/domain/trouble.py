@@ -41,6 +41,8 @@ _ALL = (
             "Choose a warmer camera.cool_to_c for the season, or check the cooler's supply."),
     Trouble("AST-204", "warning", "Focusing found no minimum; the old focus is kept.",
             "Check focuser.start_position and focuser.step: the sweep must pass through focus."),
+    Trouble("AST-205", "warning", "A request asks for a filter that the wheel does not have.",
+            "Correct the filter's name in targets.d, or name the wheel's filters in its driver; they must match."),
     Trouble("AST-301", "critical", "A frame could not be written.",
             "Free space on the data disk, or make it writable; the pixels wait in the spool until then."),
     Trouble("AST-302", "warning", "A frame failed the validity gate and lies in quarantine.",

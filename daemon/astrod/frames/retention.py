@@ -21,13 +21,12 @@ _DAY_IN_NAME = re.compile(r"^[a-z][a-z0-9_]{0,31}-(\d{4})(\d{2})(\d{2})-\d{5}")
 class Retention:
     """After how many nights each kind of file goes; None keeps it for ever. `raw_nights` is the owner's."""
 
-    preview_nights: int | None = 90
     spool_nights: int | None = 3
     quarantine_nights: int | None = 30
     raw_nights: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("preview_nights", "spool_nights", "quarantine_nights", "raw_nights"):
+        for name in ("spool_nights", "quarantine_nights", "raw_nights"):
             nights = getattr(self, name)
             if nights is not None and nights < 1:
                 raise ValueError(f"{name} {nights} must be 1 or more; leave it out to keep for ever")
@@ -36,7 +35,6 @@ class Retention:
 def expired(root: Path, tonight: Night, rules: Retention) -> list[Path]:
     """The files under the data root that the rules let go, oldest first. Touches nothing."""
     tops = (
-        ("previews", rules.preview_nights),
         ("spool", rules.spool_nights),
         ("quarantine", rules.quarantine_nights),
         ("frames", rules.raw_nights),

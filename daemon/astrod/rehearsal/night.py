@@ -26,6 +26,7 @@ from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.referee import Claim, Referee
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
+from astrod.report import told
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory
@@ -170,20 +171,10 @@ class PlayedNight:
             "seed": self.observatory.setup.seed,
             "weather": self.observatory.setup.scenario,
             **summary,
-            "closures": self._closures(),
             "trace_sha256": self.core.trace.sha256,
             "wall_s": round(elapsed_s() - began_s, 1),
             "invariants_broken": broken,
         }
-
-    def _closures(self) -> list[str]:
-        """Why the site closed before dawn, as often as it did."""
-        notes = self.core.trace.notes
-        return [
-            "; ".join(note["reasons"])
-            for note in notes
-            if note["what"] == "safety" and not note["safe"] and self.dark.dusk_us < note["at_us"] < self.dark.dawn_us
-        ]
 
     def close(self) -> None:
         """End the workers, let go of the archive."""
@@ -256,17 +247,6 @@ def main(words: argparse.Namespace) -> int:
 
 
 def _told(summary: dict[str, Any]) -> str:
-    frames, minutes, requests = summary["frames"], summary["dark_minutes"], summary["requests"]
-    dark = sum(minutes.values()) or 1.0
-    causes = ", ".join(f"{cause} {value:.0f} min ({100 * value / dark:.0f} %)" for cause, value in minutes.items())
-    lines = [
-        f"Night of {summary['night']} at {summary['site']}, {summary['weather']}, seed {summary['seed']}",
-        "  frames    {taken} taken, {kept} kept, {rejected} rejected, {retaken} taken again".format(**frames),
-        f"  dark      {causes}",
-        "  requests  {done} done, {partial} begun, {untouched} untouched".format(**requests),
-        f"  closed    {len(summary['closures'])} times",
-        *(f"            {why}" for why in summary["closures"]),
-        f"  played in {summary['wall_s']} s; trace {summary['trace_sha256'][:16]}",
-    ]
-    lines += [f"  BROKEN    {what}" for what in summary["invariants_broken"]]
-    return "\n".join(lines)
+    title = f"Night of {summary['night']} at {summary['site']}, {summary['weather']}, seed {summary['seed']}"
+    lines = [told(title, summary), f"  played in {summary['wall_s']} s; trace {summary['trace_sha256'][:16]}"]
+    return "\n".join([*lines, *(f"  BROKEN    {what}" for what in summary["invariants_broken"])])

@@ -133,6 +133,12 @@ class Telescope:
             await self._move_focuser(focuser, max(0, position - setup.backlash))
         await self._move_focuser(focuser, position)
 
+    async def focus_roughly(self, train: str) -> None:
+        """Move to the configured start position; nothing to do where there is none."""
+        setup = self.trains[train].setup.focuser
+        if setup is not None and setup.start_position is not None:
+            await self.move_focus(train, setup.start_position)
+
     async def _move_focuser(self, focuser: Port[Focuser], position: int) -> None:
         await focuser.call(f"move to {position}", lambda device: device.move(position))
         await until(
@@ -152,7 +158,7 @@ class Telescope:
         self._warm = warm
         for train in self.trains.values():
             target_c = train.setup.camera.cool_to_c
-            if target_c is not None:
+            if target_c is not None and train.camera.up:
                 wanted = None if warm else target_c
                 await train.camera.call("cool", lambda camera, wanted=wanted: camera.cool(wanted))  # type: ignore[misc]
 

@@ -1,0 +1,1 @@
+"""What everything runs on: clocks, supervision, work off the loop, systemd, the trace."""

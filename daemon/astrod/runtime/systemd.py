@@ -22,10 +22,15 @@ log = logging.getLogger(__name__)
 def notify(state: str) -> bool:
     """Send `READY=1`, `STATUS=…` and the like; False where nobody listens."""
     if _systemd is None:
-        if "NOTIFY_SOCKET" in os.environ:
+        if started_us():
             log.error("systemd waits for %r, but systemd-python is not installed: pip install astrod[systemd]", state)
         return False
     return bool(_systemd.notify(state))
+
+
+def started_us() -> bool:
+    """Whether systemd started this process and waits to hear from it."""
+    return "NOTIFY_SOCKET" in os.environ
 
 
 def ready() -> bool:

@@ -50,6 +50,8 @@ class IndiCamera(IndiDevice, Camera):
     _exposure: Exposure | None = None
 
     async def _prepare(self, link: Link) -> None:
+        if self._vector(link, EXPOSURE).state != "Busy":  # and its pixels would be here by now
+            self._lose("its driver or server went away in mid exposure")
         link.on_blob = self._received
         link.want_blobs(CHIP)
         for name, element in (

@@ -178,6 +178,8 @@ class SafetyLoop:
             self._gate.become_safe()
         await self._publish(reasons, now_us)
         self._gate.beat_safety(self._clock.boottime_us())
+        if self._making is not None and self._making.done():
+            self._making.result()  # a bug in there ends safety, and so the daemon, whose closer then closes
         if reasons and self._exposed() and (self._making is None or self._making.done()):
             self._making = asyncio.create_task(self._make_safe(), name="make the site safe")
 
