@@ -122,6 +122,11 @@ class Schedule:
             self._replanning = asyncio.create_task(self.replan(reason), name="replan")
             self._replanning.add_done_callback(_tell)
 
+    def stop(self) -> None:
+        """Make no more plans."""
+        if self._replanning is not None:
+            self._replanning.cancel()
+
     async def replan(self, reason: str) -> None:
         """Make a new plan now. A failure leaves the old plan, and dispatch, in force."""
         problem, self._refreshed_us = self._problem(), self._clock.now_us()

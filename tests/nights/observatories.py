@@ -102,5 +102,5 @@ if __name__ == "__main__":
     import json
     import sys
 
-    started = Sketch(Path(sys.argv[1]), seed=int(sys.argv[2])).dark_for(40, "2026-12-14")
+    started = Sketch(Path(sys.argv[1]), seed=int(sys.argv[2])).dark_for(float(sys.argv[3]), "2026-12-14")
     print(json.dumps(started.play("2026-12-14")))

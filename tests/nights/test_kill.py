@@ -31,9 +31,25 @@ from astrod_drivers.session import open_session
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("kill")]
 
 NIGHT = Night.parse("2026-12-14")
-RUNNER = "import sys; from pathlib import Path; from astrod.config.load import load; from astrod.daemon import *\n"
-RUNNER += "from astrod.rehearsal.simulator import run\n"
-RUNNER += "sys.exit(run(load(Path(sys.argv[1]), resolve_name), int(sys.argv[2])))"
+RUNNER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from astrod.config.load import load
+from astrod.daemon import resolve_name
+from astrod.rehearsal import simulator
+
+as_configured = simulator.setup_of
+
+def in_a_hurry(loaded):
+    setup = as_configured(loaded)
+    mounts = tuple(replace(mount, slew_deg_s=40.0) for mount in setup.mounts)
+    return replace(setup, mounts=mounts, roof=replace(setup.roof, travel_s=4.0))
+
+simulator.setup_of = in_a_hurry
+sys.exit(simulator.run(load(Path(sys.argv[1]), resolve_name), int(sys.argv[2])))
+"""
+"""The daemon, with a quick mount and a quick roof for a simulated observatory."""
 
 
 class Dark:
@@ -68,7 +84,7 @@ class Dark:
         while not ((told := self.status()) and done(told)):
             assert self.daemon.poll() is None, f"the daemon ended with {self.daemon.returncode}\n{self.tail()}"
             assert time.monotonic() < deadline_s, f"not within {within_s:g} s: {told}\n{self.tail()}"
-            time.sleep(0.1)
+            time.sleep(0.3)
         return told
 
     def tail(self) -> str:

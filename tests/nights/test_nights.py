@@ -48,7 +48,7 @@ def test_a_mixed_night_uses_what_is_clear(tmp_path: Path) -> None:
 def played_in_a_process(folder: Path, seed: int, hash_seed: str) -> dict[str, Any]:
     """The standard forty minutes, in a Python of its own."""
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.nights.observatories", str(folder), str(seed)],
+        [sys.executable, "-m", "tests.nights.observatories", str(folder), str(seed), "40"],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,

@@ -178,6 +178,7 @@ class PlayedNight:
 
     def close(self) -> None:
         """End the workers, let go of the archive."""
+        self.core.schedule.stop()
         self.offload.close()
         self.render.close()
         self.archive.close()
