@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -37,7 +38,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Remote)
 
 
-class Bench:
+class Bench(ABC):
     """Connected devices by kind, a safety epoch that is open, and a clock to wait by."""
 
     clock: Clock = WallClock()
@@ -48,23 +49,23 @@ class Bench:
         self.gate = EpochPage(folder / "epoch")
         self.permit = Permit(self.gate.become_safe())
 
-    async def mount(self) -> Mount:
-        raise NotImplementedError
+    @abstractmethod
+    async def mount(self) -> Mount: ...
 
-    async def camera(self) -> Camera:
-        raise NotImplementedError
+    @abstractmethod
+    async def camera(self) -> Camera: ...
 
-    async def focuser(self) -> Focuser:
-        raise NotImplementedError
+    @abstractmethod
+    async def focuser(self) -> Focuser: ...
 
-    async def wheel(self) -> FilterWheel:
-        raise NotImplementedError
+    @abstractmethod
+    async def wheel(self) -> FilterWheel: ...
 
-    async def roof(self) -> Roof:
-        raise NotImplementedError
+    @abstractmethod
+    async def roof(self) -> Roof: ...
 
-    async def weather(self) -> Weather:
-        raise NotImplementedError
+    @abstractmethod
+    async def weather(self) -> Weather: ...
 
     async def close(self) -> None:
         """Let go of everything."""
