@@ -76,6 +76,7 @@ def _measured(folder: Path, seconds: float) -> dict[str, object]:
     ours: dict[int, psutil.Process] = {}
     try:
         ready_s = _ready_after_s(process, log, begun_s)
+        ready_cpu_s = _cpu_s(_ours(folder))
         time.sleep(SETTLE_S)
         ours = _ours(folder)
         before_s, since_s = _cpu_s(ours), time.monotonic()
@@ -90,6 +91,7 @@ def _measured(folder: Path, seconds: float) -> dict[str, object]:
                 left.terminate()
     return {
         "ready_s": round(ready_s, 2),
+        "ready_cpu_s": round(ready_cpu_s, 2),  # what it is on an idle core
         "pss_mb": round(sum(pss.values()), 1),
         "cpu_percent": round(100.0 * share, 2),
         "processes": pss,
