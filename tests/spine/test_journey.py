@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from astrod.archive.archive import Archive
+from astrod.config.settings import ModelSettings
 from astrod.domain.exposure import Judgement, Measured
 from astrod.domain.identity import Night
 from astrod.errors import TellOperator
@@ -81,6 +82,7 @@ def walk(folder: Path, troubles: dict[str, list[Exception]], pixels: Callable[[P
         )
         journey = Journey(
             folder,
+            ModelSettings(enabled=True, folder=None),
             offload,
             Recording(archive, offload),
             lambda exposed: facts,
