@@ -1,6 +1,13 @@
-"""For all tests: the slow ones first, so that they wait for their hardware while the others run."""
+"""For all tests: the slow ones first, so that they wait for their hardware while the others run.
+
+Hypothesis draws the same examples on each run; `make soak` is where chance is let in.
+"""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

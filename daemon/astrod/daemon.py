@@ -118,6 +118,8 @@ class Daemon:
             await self._supervised(core, telemetry, safety)
         finally:
             await safety.stop()
+            await self._offload.run("archive", _OPEN, archive.close)
+            await self._offload.run("archive", _OPEN, telemetry.close)
             self._offload.close()
 
     # -- parts -----------------------------------------------------------------------------------------------
