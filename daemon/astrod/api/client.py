@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def call(path: Path, verb: str, args: dict[str, Any] | None = None, timeout_s: f
         link.settimeout(timeout_s)
         _connect(link, path)
         try:
-            link.sendall(request)
+            with suppress(BrokenPipeError):  # a daemon that turns us away says why before it hangs up
+                link.sendall(request)
             line = _line(link)
         except TimeoutError as fault:
             raise TellOperator(
