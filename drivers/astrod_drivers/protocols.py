@@ -21,6 +21,7 @@ from typing import Literal, Protocol
 
 PierSide = Literal["east", "west"]
 Aperture = Literal["open", "closed", "opening", "closing", "unknown"]
+Compass = Literal["north", "south", "east", "west"]
 PixelFormat = Literal["fits", "npy"]
 Zone = Literal["ok", "warning", "alert", "unknown"]
 
@@ -86,11 +87,22 @@ class MountState:
     pier_side: PierSide | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MountBelief:
+    """Where and when the mount believes it is, to be compared with what is so; None where it does not say."""
+
+    site: SiteFix | None = None
+    utc_us: int | None = None
+
+
 class Mount(Device, Protocol):
     """A telescope mount."""
 
     async def set_site(self, site: SiteFix, utc_us: int) -> None:
         """Tell the mount where and when it is."""
+
+    async def believes(self) -> MountBelief:
+        """The site and time by which the mount reckons."""
 
     async def read(self) -> MountState: ...
 
@@ -98,6 +110,12 @@ class Mount(Device, Protocol):
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
         """Start a slew; tracking is on when it ends. Raises CommandRefused while parked."""
+
+    async def sync(self, ra_deg: float, dec_deg: float) -> None:
+        """Tell the mount that it points there (ICRS). Raises CommandRefused while parked or slewing."""
+
+    async def pulse(self, towards: Compass, duration_s: float) -> None:
+        """Move at guide rate, 5 s at most; returns when begun. Raises CommandRefused where it cannot guide."""
 
     async def set_tracking(self, on: bool) -> None: ...
 
@@ -264,6 +282,9 @@ class Roof(Device, Protocol):
 
     async def close(self) -> None: ...
 
+    async def turn(self, azimuth_deg: float) -> None:
+        """Start turning a dome's slit to that azimuth (north 0, east 90). Raises CommandRefused for a roll-off roof."""
+
     async def abort(self) -> None: ...
 
 
@@ -290,17 +311,22 @@ class Cover(Device, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SwitchState:
-    """Outlets by name."""
+    """Outlets by name; `level` holds, in percent, those that can be dimmed (dew heaters)."""
 
     on: dict[str, bool]
+    level: dict[str, float] = field(default_factory=dict)
 
 
 class Switch(Device, Protocol):
-    """Power outlets and relays, by name."""
+    """Power outlets, relays and heaters, by name."""
 
     async def read(self) -> SwitchState: ...
 
-    async def set(self, name: str, on: bool) -> None: ...
+    async def set(self, name: str, on: bool) -> None:
+        """Switch an outlet. Raises CommandRefused for a name the switch does not have."""
+
+    async def dim(self, name: str, percent: float) -> None:
+        """Set an outlet's level, 0..100. Raises CommandRefused where it cannot be dimmed."""
 
 
 # -- weather, safety monitor ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from astrod_drivers.protocols import (
     Camera,
     CameraInfo,
     CameraState,
+    Compass,
     Cover,
     CoverState,
     Device,
@@ -20,6 +21,7 @@ from astrod_drivers.protocols import (
     Guider,
     GuiderState,
     Mount,
+    MountBelief,
     MountState,
     Permit,
     RawFrame,
@@ -48,6 +50,9 @@ DEADLINES_S: Mapping[str, float] = {
     "unpark": 10.0,
     "slew": 10.0,
     "set_tracking": 10.0,
+    "believes": 5.0,
+    "sync": 10.0,
+    "pulse": 5.0,
     "abort": 5.0,
     "park": 10.0,
     "cool": 10.0,
@@ -59,6 +64,8 @@ DEADLINES_S: Mapping[str, float] = {
     "close": 10.0,
     "light": 10.0,
     "set": 10.0,
+    "dim": 10.0,
+    "turn": 10.0,
     "start": 10.0,
     "dither": 10.0,
     "stop": 5.0,
@@ -103,6 +110,15 @@ class RemoteMount(Remote, Mount):
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
         await self._call("slew", ra_deg=ra_deg, dec_deg=dec_deg, permit=permit)
+
+    async def believes(self) -> MountBelief:
+        return decode(MountBelief, await self._call("believes"))
+
+    async def sync(self, ra_deg: float, dec_deg: float) -> None:
+        await self._call("sync", ra_deg=ra_deg, dec_deg=dec_deg)
+
+    async def pulse(self, towards: Compass, duration_s: float) -> None:
+        await self._call("pulse", towards=towards, duration_s=duration_s)
 
     async def set_tracking(self, on: bool) -> None:
         await self._call("set_tracking", on=on)
@@ -184,6 +200,9 @@ class RemoteRoof(Remote, Roof):
     async def close(self) -> None:
         await self._call("close")
 
+    async def turn(self, azimuth_deg: float) -> None:
+        await self._call("turn", azimuth_deg=azimuth_deg)
+
     async def abort(self) -> None:
         await self._call("abort")
 
@@ -212,6 +231,9 @@ class RemoteSwitch(Remote, Switch):
 
     async def set(self, name: str, on: bool) -> None:
         await self._call("set", name=name, on=on)
+
+    async def dim(self, name: str, percent: float) -> None:
+        await self._call("dim", name=name, percent=percent)
 
 
 class RemoteWeather(Remote, Weather):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from astrod_drivers.errors import PermitRefused
+from astrod_drivers.errors import CommandRefused, PermitRefused
 from astrod_drivers.protocols import Aperture, Clock, Gate, Permit, RoofState
 from astrod_drivers.sim.setup import RoofSetup
 from astrod_drivers.sim.timeline import Timeline
@@ -44,6 +44,10 @@ class SimRoof:
     async def close(self) -> None:
         """Close."""
         self._go(0.0)
+
+    async def turn(self, azimuth_deg: float) -> None:
+        """A roll-off roof does not turn."""
+        raise CommandRefused(f"this roof does not turn, to {azimuth_deg:g} or anywhere; only a dome does")
 
     async def abort(self) -> None:
         """Stop where it is."""
