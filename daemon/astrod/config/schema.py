@@ -211,6 +211,7 @@ class CameraSection(Section):
     )
     saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
     readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="restart", ge=0, le=600)
+    shutter: bool = key(False, "It has a shutter of its own, which keeps the light out for darks.", when="restart")
 
 
 class FocuserSection(Section):
@@ -280,6 +281,25 @@ class NightSection(Section):
     )
     frames_in_flight_max: int = key(
         3, "So many frames may wait for their verdict; then the camera waits.", when="live", ge=1, le=10
+    )
+
+
+class CalibrationSection(Section):
+    """Calibration frames, taken when the sky is of no use. Without this table none are taken, only counted."""
+
+    darks: int = key(20, "Darks that make a set; 0 wants none.", when="restart", ge=0, le=200)
+    biases: int = key(20, "Biases that make a set; 0 wants none.", when="restart", ge=0, le=500)
+    flats: int = key(20, "Flats that make a set, for each filter; 0 wants none.", when="restart", ge=0, le=200)
+    flat_darks: int = key(10, "Darks of a flat's length that make a set.", when="restart", ge=0, le=200)
+    dark_days: float = key(180.0, "Darks and biases serve so many days.", when="restart", gt=0, le=3650)
+    flat_days: float = key(14.0, "Flats serve so many days.", when="restart", gt=0, le=3650)
+    frame_days: float = key(30.0, "Frames of so many days back are provided for.", when="restart", gt=0, le=3650)
+    after_dawn_min: float = key(
+        90.0,
+        "After dawn darks are taken for no longer than this, before the cameras warm up.",
+        when="restart",
+        ge=0,
+        le=360,
     )
 
 
@@ -385,6 +405,7 @@ class Document(Section):
     weather: list[WeatherSection] = sections("The weather sources.", shown=True)
     rig: list[RigSection] = sections("The rigs.", shown=True, least=1)
     night: NightSection = section("How a night is run.", factory=NightSection)
+    calibration: CalibrationSection | None = section("Calibration frames.")
     models: ModelsSection = section("The models.", factory=ModelsSection)
     storage: StorageSection = section("Where data lie.", factory=StorageSection)
     daemon: DaemonSection = section("The process itself.", factory=DaemonSection)

@@ -30,7 +30,7 @@ class CameraSetup:
     """The camera of a train: where it is, and how it is used.
 
     `bayer` overrides what the driver says (a pattern, or "mono"). `cool_to_c` None leaves the cooler alone.
-    `egain_e_per_adu` is the owner's figure where the driver has none.
+    `egain_e_per_adu` is the owner's figure where the driver has none. `shutter` True: it keeps the light out by itself.
     """
 
     address: str
@@ -42,6 +42,7 @@ class CameraSetup:
     egain_e_per_adu: float | None = None
     saturation_adu: int = 65535
     readout_s: float = 5.0
+    shutter: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ IMAGE_TYPES: dict[FrameKind, str] = {
     "dark": "Dark Frame",
     "bias": "Bias Frame",
     "flat": "Flat Frame",
+    "flat_dark": "Dark Frame",  # its length tells whose dark it is
 }
 
 _WEATHER_KEYS = {
