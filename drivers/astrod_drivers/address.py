@@ -4,15 +4,18 @@ indi://localhost:7624/Telescope Simulator     a device of an indiserver
 indi://localhost:7624/CCD?serial=0d1a         that device, if its serial number is this one
 indi://localhost/Mount?port=/dev/serial/by-id/usb-x   that device, on this port of the server's machine
 sim://camera                                  a device of the simulated observatory
+file:///var/cloud.txt?format=boltwood         weather in a file; mqtt://, http+json://: see `feeds`
 """
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from astrod_drivers.errors import AddressInvalid
 
 SCHEMES = ("indi", "sim")
 INDI_PORT = 7624
+FEEDS = {"file": 0, "mqtt": 1883, "http+json": 80, "https+json": 443}
+"""The schemes of `feeds`, each with its usual port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Address:
         return dict(self.options).get(name)
 
     def __str__(self) -> str:
+        if self.scheme == "file":
+            return f"file://{self.device}"
         return (
             f"sim://{self.device}" if self.scheme == "sim" else f"{self.scheme}://{self.host}:{self.port}/{self.device}"
         )
@@ -38,6 +43,8 @@ class Address:
 def parse(text: str) -> Address:
     """The parts of an address. Raises AddressInvalid, which says what an address looks like."""
     parts = urlsplit(text, allow_fragments=False)  # a # is part of a device's name
+    if parts.scheme in FEEDS:
+        return _feed(text, parts)
     if parts.scheme not in SCHEMES:
         raise AddressInvalid(f"{text!r} is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
     if parts.scheme == "sim":
@@ -55,6 +62,20 @@ def parse(text: str) -> Address:
             f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write indi://HOST:PORT/DEVICE NAME"
         )
     return Address("indi", parts.hostname, port, device, _options(text, parts.query))
+
+
+def _feed(text: str, parts: SplitResult) -> Address:
+    """A feed of weather: what is a device's name elsewhere is the file's path, the topic, the document."""
+    place = unquote(parts.path)
+    device = place if parts.scheme == "file" else place.lstrip("/")
+    if not device or (parts.scheme != "file" and not parts.hostname):
+        form = "file:///PATH?format=boltwood, mqtt://HOST/TOPIC?… or http+json://HOST/PATH?…"
+        raise AddressInvalid(f"{text!r} is no feed; write {form}")
+    try:
+        port = parts.port or FEEDS[parts.scheme]
+    except ValueError as fault:
+        raise AddressInvalid(f"{text!r} has no valid port") from fault
+    return Address(parts.scheme, parts.hostname or "", port, device, _options(text, parts.query))
 
 
 def _options(text: str, query: str) -> tuple[tuple[str, str], ...]:

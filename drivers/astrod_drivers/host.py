@@ -16,7 +16,7 @@ import socket
 import sys
 from pathlib import Path
 
-from astrod_drivers.address import parse
+from astrod_drivers.address import FEEDS, parse
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.protocols import KINDS, Device
 from astrod_drivers.wallclock import WallClock
@@ -34,6 +34,10 @@ def die_with_parent() -> None:
 
 def open_device(kind: str, address_text: str, spool: Path, gate: Path, offset_us: int) -> Device:
     """The driver for that address, not yet connected. Raises AddressInvalid."""
+    if parse(address_text).scheme in FEEDS:
+        from astrod_drivers.feeds.devices import open_feed
+
+        return open_feed(kind, parse(address_text), clock=WallClock(offset_us))
     from astrod_drivers.indi.devices import open_indi  # native code: only here, in the child
 
     return open_indi(kind, parse(address_text), clock=WallClock(offset_us), gate=EpochPage(gate), spool=spool)

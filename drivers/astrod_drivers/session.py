@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from astrod_drivers.address import Address, parse
+from astrod_drivers.address import FEEDS, Address, parse
 from astrod_drivers.errors import AddressInvalid, Unreachable
+from astrod_drivers.feeds import SERVED as FED
 from astrod_drivers.indi import SERVED
 from astrod_drivers.protocols import KINDS, Device
 from astrod_drivers.remote import PROXIES, Remote
@@ -190,6 +191,10 @@ def open_session(
         raise AddressInvalid(f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(SERVED)}")
     if parsed.scheme == "indi" and importlib.util.find_spec("PyIndi") is None:
         raise AddressInvalid(f"{address} needs pyindi-client; install astrod[indi], or use a sim:// address")
+    if parsed.scheme in FEEDS and kind not in FED:
+        raise AddressInvalid(f"{address}: a feed is {', '.join(FED)} and can be no {kind}")
+    if parsed.scheme == "mqtt" and importlib.util.find_spec("paho") is None:
+        raise AddressInvalid(f"{address} needs paho-mqtt; install astrod[mqtt]")
     if parsed.scheme == "sim" and sim_socket is None:
         raise AddressInvalid(f"{address} needs the simulated observatory; start it, or write an indi:// address")
     arguments = ["--kind", kind, "--address", address, "--spool", str(spool), "--gate", str(gate_path)]
