@@ -324,7 +324,7 @@ class Conductor:
 
     async def _set_coolers(self, telescope: Telescope, warm: bool) -> None:
         try:
-            await telescope.cool(warm)
+            await telescope.cool(warm, at_once=self.state.stopping)
         except AstrodError as fault:
             self._health.found("AST-203", f"rig {telescope.setup.name}: {fault}", telescope.setup.name)
         else:

@@ -4,6 +4,7 @@
 the simulated clock. Both run the same conductor, observing, journey, schedule, archive and safety.
 """
 
+import asyncio
 import dataclasses
 import logging
 from collections import Counter
@@ -39,6 +40,8 @@ from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
 from astrod.rig.darks import Surroundings
+from astrod.rig.dew import Dew
+from astrod.rig.doming import Doming
 from astrod.rig.port import Port, Session
 from astrod.rig.safety.guard import Guard
 from astrod.rig.telescope import Telescope, TrainPorts
@@ -47,7 +50,7 @@ from astrod.runtime.offload import Offload
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
-from astrod_drivers.protocols import Mount, SiteFix
+from astrod_drivers.protocols import Mount, Roof, SiteFix
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,16 @@ class Core:
     def ports(self) -> list[Port[Any]]:
         """Every device of every rig, those of safety excepted."""
         return [port for telescope in self.telescopes.values() for port in telescope.ports().values()]
+
+    async def tend(self) -> None:
+        """Keep heaters and domes where they should be, for ever. Run as a service."""
+        heated = [dew_of(telescope, self.conductor, self.clock) for telescope in self.telescopes.values()]
+        async with asyncio.TaskGroup() as group:
+            for dew in heated:
+                group.create_task(dew.run())
+            for telescope in self.telescopes.values():
+                if telescope.doming is not None:
+                    group.create_task(telescope.doming.follow(telescope.mount))
 
     def reload(self, fresh: Loaded) -> None:
         """Take up the live keys of a new configuration: targets and [night]. The next exposure knows them."""
@@ -236,6 +249,29 @@ def manners_of(night: NightSettings) -> Manners:
     )
 
 
+def dew_of(telescope: Telescope, conductor: Conductor, clock: Clock) -> Dew:
+    """A rig's dew heaters: on from the evening's preparation to the end of the night."""
+    return Dew(
+        {heater: telescope.switches[heater.switch] for heater in telescope.setup.heaters},
+        lambda: conductor.safety.weather,
+        lambda: conductor.state.phase != "asleep",
+        clock,
+    )
+
+
+def _add_dome(
+    telescope: Telescope, site: Site, clock: Clock, open_session: OpenSession, conductor: Callable[[], Conductor]
+) -> None:
+    """A dome with a slit follows the first rig under it; the second session to it turns and never opens."""
+    roof = site.roof
+    if roof is None or roof.slit_within_deg is None or telescope.setup != site.rigs[0]:
+        return
+    dome: Port[Roof] = Port("dome slit", "roof", roof.address, open_session(roof.address, "roof"), clock)
+    telescope.doming = Doming(
+        dome, site.place, roof.slit_within_deg, lambda: conductor().state.phase == "observing", clock
+    )
+
+
 def surroundings_of(site: Site, safety: SafetyReport, now_us: int) -> Surroundings:
     """What decides whether it is dark in a tube: the roof, as safety reads it, and the Sun."""
     altitude_deg = sun_altitude_deg(now_us, site.place.latitude_deg, site.place.longitude_deg)
@@ -269,7 +305,10 @@ def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession) 
     place = site.place
     fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
     mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
-    return Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock)
+    telescope = Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock)
+    for number, address in enumerate(dict.fromkeys(heater.switch for heater in rig.heaters), start=1):
+        telescope.switches[address] = port(f"heater switch {number}", "switch", address)
+    return telescope
 
 
 def assemble(
@@ -327,6 +366,8 @@ def assemble(
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
     )
+    for telescope in telescopes.values():
+        _add_dome(telescope, site, clock, open_session, lambda: conductor)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,

@@ -34,6 +34,7 @@ from astrod.domain.site import (
     CameraSetup,
     Darkness,
     FocuserSetup,
+    Heater,
     Limit,
     MountSetup,
     Place,
@@ -367,7 +368,12 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
 
 
 def _rig(section: RigSection) -> Rig:
-    return Rig(section.name, MountSetup(**section.mount.model_dump()), tuple(_train(t) for t in section.train))
+    return Rig(
+        section.name,
+        MountSetup(**section.mount.model_dump()),
+        tuple(_train(train) for train in section.train),
+        tuple(Heater(**heater.model_dump()) for heater in section.heater),
+    )
 
 
 def _train(section: TrainSection) -> Train:
