@@ -216,9 +216,10 @@ class ArchiveIntents:
         night = self._night()
         return await self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
 
-    async def begin_calibration(self, recipe: Recipe) -> Intent:
+    async def begin_calibration(self, recipe: Recipe, exposure_s: float) -> Intent:
         """See `calibrating.CalibrationIntents`."""
         facts = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        facts["exposure_s"] = exposure_s
         at_us, night = self._clock.now_us(), self._night()
         return await self._recording(
             lambda archive: archive.begin_exposure(self._site.name, night, at_us=at_us, **facts)
@@ -365,6 +366,7 @@ def assemble(
         finish_night,
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
+        lambda permit: core.calibrating.flatten(permit),
     )
     for telescope in telescopes.values():
         _add_dome(telescope, site, clock, open_session, lambda: conductor)
@@ -393,6 +395,7 @@ def assemble(
         journey,
         intents,
         lambda: surroundings_of(site, conductor.safety, clock.now_us()),
+        site.place,
         health,
         trace,
         clock,

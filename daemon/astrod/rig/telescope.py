@@ -224,10 +224,14 @@ class Telescope:
         """Close every cover, at the end of the night; one that does not close is told and left to the morning."""
         for cover in [train.cover for train in self.trains.values() if train.cover is not None]:
             try:
-                await cover.call("close the cover", lambda device: device.close())
-                await self._await_cover(cover, "closed")
+                await self.shut(cover)
             except (RecoverDevice, OutcomeUnknown, Replan) as fault:
                 log.warning("%s: not closed: %s", cover.name, fault)
+
+    async def shut(self, cover: Port[Cover]) -> None:
+        """Close a cover and wait until it is closed. Raises OutcomeUnknown when it does not get there."""
+        await cover.call("close the cover", lambda device: device.close())
+        await self._await_cover(cover, "closed")
 
     async def _await_cover(self, cover: Port[Cover], aperture: str) -> None:
         await until(
