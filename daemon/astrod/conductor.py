@@ -6,6 +6,7 @@ next message is never kept waiting.
 """
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -286,6 +287,8 @@ class Conductor:
         task = asyncio.create_task(guarded(), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        if inspect.iscoroutine(body):  # one that was cancelled before its first step was never awaited
+            task.add_done_callback(lambda _: body.close())
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
