@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from astrod_drivers.errors import CommandRefused
 from astrod_drivers.protocols import Clock, FocuserState
+from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.setup import FocuserSetup
 from astrod_drivers.sim.timeline import Timeline
 from astrod_drivers.sim.weather import Climate
@@ -62,6 +63,10 @@ class SimFocuser:
         here, moving = self._motor(now_us)
         if moving:
             self._moves.add(now_us, Move(round(here), round(here), self._tube(now_us)))
+
+    def doing(self, instant_us: int) -> Phase | None:
+        """What it is doing, in the words of faults."""
+        return "focusing" if self._motor(instant_us)[1] else None
 
     def best(self, instant_us: int, shift_um: float) -> float:
         """The drawtube's position of best focus, steps, for a filter that shifts it by `shift_um`."""

@@ -17,6 +17,7 @@ import numpy as np
 from astrod_drivers.errors import CommandRefused, PermitRefused
 from astrod_drivers.protocols import Clock, Gate, MountState, Permit, PierSide, SiteFix
 from astrod_drivers.sim import ephemeris
+from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.setup import MountSetup
 from astrod_drivers.sim.timeline import Timeline
 
@@ -235,6 +236,15 @@ class SimMount:
             isinstance(motion, Still) and motion.parked,
             pier_side,
         )
+
+    def doing(self, instant_us: int) -> Phase | None:
+        """What it is doing, in the words of faults: a flip is a slew that changes the side of the pier."""
+        motion = self._settled(instant_us)
+        if not isinstance(motion, Slewing):
+            return None
+        if isinstance(motion.then, Still) and motion.then.parked:
+            return "parking"
+        return "slewing" if self._pier_side(motion.start) == self._pier_side(motion.end) else "flipping"
 
     def unsteady(self, start_us: int, end_us: int) -> bool:
         """Whether the mount slewed, rang or changed its motion between two instants."""

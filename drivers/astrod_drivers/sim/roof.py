@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from astrod_drivers.errors import CommandRefused, PermitRefused
 from astrod_drivers.protocols import Aperture, Clock, Gate, Permit, RoofState
+from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.setup import RoofSetup
 from astrod_drivers.sim.timeline import Timeline
 
@@ -52,6 +53,11 @@ class SimRoof:
     async def abort(self) -> None:
         """Stop where it is."""
         self._go(self.opening(self._clock.now_us()))
+
+    def doing(self, instant_us: int) -> Phase | None:
+        """What it is doing, in the words of faults."""
+        aperture = self.aperture(instant_us)
+        return aperture if aperture in ("opening", "closing") else None
 
     def _go(self, end: float) -> None:
         now_us = self._clock.now_us()
