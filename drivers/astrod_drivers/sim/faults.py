@@ -70,6 +70,8 @@ class Entry:
     once: bool = False
 
 
+_SENSORS = ("weather", "safety_monitor")
+
 CATALOGUE: Mapping[str, Entry] = {
     # -- between the daemon and a device
     "hang": Entry(
@@ -90,6 +92,94 @@ CATALOGUE: Mapping[str, Entry] = {
         ANY,
         until="restart",
     ),
+    "vanish": Entry(
+        "The device is gone from its server, as a camera that fell off the USB bus: every call raises DeviceMissing.",
+        "call",
+        ANY,
+        until="power",
+    ),
+    "refuse": Entry("Each command is refused; reading goes on.", "call", ANY),
+    "wrong": Entry(
+        "What is read is nonsense: numbers that are none, far out of range, or text in place of numbers. It passes the "
+        "checks that a driver host makes of every answer, so that the first and the last arrive as BadAnswer.",
+        "call",
+        ANY,
+        modes=("nan", "range", "type"),
+    ),
+    # -- readings
+    "stale": Entry("The last reading is read again and again, with its own old time.", "call", _SENSORS),
+    "frozen": Entry("The last values are read again and again, as if they were new.", "call", _SENSORS),
+    # -- frames
+    "black": Entry("Frames are all zero.", "call", ("camera",)),
+    "constant": Entry("Every pixel of a frame has the same value.", "call", ("camera",), "ADU", 1000.0),
+    "repeat": Entry(
+        "The first frame after the fault's begin is handed out again for each exposure that follows.",
+        "call",
+        ("camera",),
+    ),
+    "crop": Entry("Frames come with half their rows.", "call", ("camera",)),
+    "torn": Entry("The frame's file ends in the middle.", "call", ("camera",)),
+    "late": Entry("The image is ready so much later; 0 is never.", "call", ("camera",), "seconds", 0.0),
+    # -- mount
+    "flip_fails": Entry(
+        "A slew that should change the side of the pier ends, on target, on the same side, and tracks on past the "
+        "mount's own meridian limit.",
+        "truth",
+        ("mount",),
+    ),
+    "pier_lies": Entry("The mount reports the other side of the pier.", "call", ("mount",)),
+    "tracking_stops": Entry(
+        "The mount stands still while it reports that it tracks, on target. It still slews.", "truth", ("mount",)
+    ),
+    "drifts": Entry(
+        "The tube runs off in hour angle and half as fast in declination, from each slew anew, while the mount reports "
+        "that it is on target.",
+        "truth",
+        ("mount",),
+        "arcseconds a minute",
+        60.0,
+    ),
+    "slips": Entry(
+        "The tube is knocked on its axis: from now on it points beside what the mount reports.",
+        "truth",
+        ("mount",),
+        "arcminutes of hour angle",
+        30.0,
+        once=True,
+    ),
+    "park_fails": Entry("The mount takes the command to park and does not move.", "truth", ("mount",)),
+    "park_lies": Entry(
+        "The mount takes the command to park, stays where it is and reports parked.", "truth", ("mount",)
+    ),
+    # -- roof
+    "roof_sticks": Entry(
+        "The roof does not come past this share of its way, 0 closed to 1 open; it reads as still moving.",
+        "truth",
+        ("roof",),
+        "share",
+        0.5,
+    ),
+    "roof_lies": Entry("The roof stays where it is and reads as if each command was done.", "truth", ("roof",)),
+    # -- what hangs behind the mount
+    "cooler_resets": Entry("The cooler switches itself off, once.", "truth", ("camera",), once=True),
+    "filter_sticks": Entry(
+        "The wheel does not turn: it reads as moving for ever or, with mode `silent`, as if it had arrived.",
+        "truth",
+        ("wheel",),
+        modes=("moving", "silent"),
+    ),
+    "focuser_slips": Entry(
+        "The drawtube slides while the motor stands; the focuser reads as before.",
+        "truth",
+        ("focuser",),
+        "steps",
+        300.0,
+        once=True,
+    ),
+    # -- the sky
+    "rain": Entry("It rains, truly.", "truth", (), "mm/h", 2.0),
+    "wind": Entry("The wind blows, truly.", "truth", (), "m/s", 25.0),
+    "cloud": Entry("Thick cloud covers the sky, truly.", "truth", (), "percent", 100.0),
 }
 """Every kind of fault."""
 

@@ -8,13 +8,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from astrod_drivers.errors import Unreachable
+from astrod_drivers.errors import CommandRefused, DeviceMissing, Unreachable
 from astrod_drivers.protocols import KINDS, Clock, Device
+from astrod_drivers.sim import lies, spoiling
 from astrod_drivers.sim.injector import Injector, Running
 
 Call = Callable[..., Coroutine[Any, Any, Any]]
 Begun = Callable[[str, str, tuple[Any, ...]], None]
 """Told of each call that the device took: its name, the method and the arguments."""
+
+_HARMLESS = frozenset({"connect", "disconnect", "read", "describe", "believes", "fetch"})
+"""The methods that command nothing."""
 
 _WAITING = frozenset({"fetch"})
 """The methods that wait by themselves, so that a connection can be lost meanwhile."""
@@ -86,15 +90,15 @@ class Faulty:
     async def _through(
         self, faults: list[Running], method: str, real: Call, args: tuple[Any, ...], named: dict[str, Any]
     ) -> Any:
-        """The call, past every fault that the device has."""
+        """The call, past every fault that the device has when it begins, and those that it has when it ends."""
         for running in faults:
-            await self._meet(running)
+            await self._before(running, method)
         answer = await self._carry_out(method, real, args, named)
-        if any(running.fault.kind == "hang" for running in faults):
-            await _for_ever()
+        for running in list(self._injector.active(self._name)):
+            answer = await self._after(running, method, answer, (*args, *named.values()))
         return answer
 
-    async def _meet(self, running: Running) -> None:
+    async def _before(self, running: Running, method: str) -> None:
         fault = running.fault
         match fault.kind:
             case "hang" if fault.way == "before":
@@ -103,6 +107,23 @@ class Faulty:
                 await self._clock.sleep(fault.size)
             case "drop" | "crash":
                 raise Unreachable(f"{self._name} does not answer; is its server up?")
+            case "vanish":
+                raise DeviceMissing(f"{self._name} is not on its server any more; look at its cable and its power")
+            case "refuse" if method not in _HARMLESS:
+                raise CommandRefused(f"{self._name} refuses to {method}")
+
+    async def _after(self, running: Running, method: str, answer: Any, arguments: tuple[Any, ...]) -> Any:
+        fault = running.fault
+        if fault.kind == "hang":
+            await _for_ever()
+        if method == "read":
+            return lies.told(running, answer, self._clock.now_us())
+        lies.note(running, method, arguments)
+        if method == "fetch" and fault.kind == "late":
+            await (self._clock.sleep(fault.size) if fault.size > 0.0 else _for_ever())
+        if method == "fetch" and fault.kind in spoiling.KINDS:
+            spoiling.spoil(running, answer)
+        return answer
 
     async def _unless_severed(self, call: Awaitable[Any]) -> Any:
         """The call's answer, or Unreachable as soon as the connection is lost."""

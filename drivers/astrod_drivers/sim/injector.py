@@ -26,7 +26,7 @@ IDLE_AFTER_S = 60.0
 @dataclass(eq=False)
 class Running:
     """A fault that fired: when, in which phase of the observatory, and when it ended. `memory` is for whoever
-    carries it out.
+    carries it out, `mend` undoes what it did to the truth.
     """
 
     fault: Fault
@@ -34,6 +34,7 @@ class Running:
     phase: str
     ended_us: int | None = None
     memory: dict[str, Any] = field(default_factory=dict)
+    mend: Callable[[], None] = lambda: None
 
 
 Act = Callable[[Running, bool], None]

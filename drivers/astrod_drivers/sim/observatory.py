@@ -18,7 +18,7 @@ import numpy as np
 
 from astrod_drivers.errors import DeviceMissing
 from astrod_drivers.protocols import Aperture, Clock, Device, Gate, Shot
-from astrod_drivers.sim import ephemeris, light
+from astrod_drivers.sim import ephemeris, harm, light
 from astrod_drivers.sim.camera import Renderer, SimCamera
 from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.faulty import Faulty
@@ -281,10 +281,12 @@ class Observatory:
             self.faults.foresee("reading_out", device.ends_in_s(now_us))
 
     def _harm(self, running: Running, begins: bool) -> None:
-        """What a fault does to the observatory's truth."""
-        device = self._devices.get(running.fault.device)
-        if running.fault.kind == "crash" and begins and isinstance(device, SimCamera):
-            device.forget()
+        """Have a fault do what it does to the truth, or undo it."""
+        if begins:
+            device = self._devices.get(running.fault.device)
+            running.mend = harm.begin(running, device, self.climate, self.clock)
+        else:
+            running.mend()
 
     # -- the truth -------------------------------------------------------------------------------------------
 
@@ -301,7 +303,7 @@ class Observatory:
         return Truth(
             now_us,
             sun_deg,
-            self._roof.aperture(now_us) if self._roof else "open",
+            self._roof.truly(now_us) if self._roof else "open",
             self.opening(now_us),
             self.climate.at(now_us),
             {name: mount.truth(now_us) for name, mount in self._mounts.items()},
