@@ -8,7 +8,7 @@ from astrod_drivers.sim.focuser import SimFocuser
 from astrod_drivers.sim.injector import Running
 from astrod_drivers.sim.mount import SimMount
 from astrod_drivers.sim.roof import SimRoof
-from astrod_drivers.sim.weather import Climate
+from astrod_drivers.sim.weather import QUANTITIES, Climate
 from astrod_drivers.sim.wheel import SimWheel
 
 Mend = Callable[[], None]
@@ -40,10 +40,10 @@ def begin(running: Running, device: Device | None, climate: Climate, clock: Cloc
 
 
 def _to_sky(running: Running, climate: Climate, clock: Clock) -> Mend:
-    kind = running.fault.kind
-    if kind not in ("rain", "wind", "cloud"):
+    quantity = next((quantity for quantity in QUANTITIES if quantity == running.fault.kind), None)
+    if quantity is None:
         return _nothing
-    spell = climate.begin(kind, running.fault.size, clock.now_us())
+    spell = climate.begin(quantity, running.fault.size, clock.now_us())
 
     def clear_up() -> None:
         spell.until_us = clock.now_us()

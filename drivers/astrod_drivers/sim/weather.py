@@ -9,7 +9,7 @@ a cloudy one an overcast with rain that covers a good part of the dark hours.
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -71,6 +71,7 @@ class Conditions:
 
 
 Quantity = Literal["rain", "wind", "cloud"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 
 @dataclass(eq=False)

@@ -405,7 +405,7 @@ async def test_frames_are_spoiled_as_asked(bench: Callable[..., Bench], tmp_path
     same = await with_one("repeat")
     assert np.array_equal(same[0], same[1])
     assert (await with_one("crop"))[0].shape == (right[0].shape[0] // 2, right[0].shape[1])
-    with pytest.raises(ValueError, match="reshape|read"):
+    with pytest.raises(ValueError, match="reshape"):
         await with_one("torn")
 
 
@@ -462,7 +462,7 @@ async def test_a_mount_that_runs_off_reports_that_it_is_on_target(
         assert state.tracking
         assert state.ra_deg == pytest.approx(TARGET[0], abs=0.01)
         east = math.cos(math.radians(TARGET[1]))
-        assert abs(off_arcsec(made) - before) == pytest.approx(arcsec * east, rel=0.6, abs=100.0)
+        assert abs(off_arcsec(made) - before) == pytest.approx(arcsec * east, rel=0.15, abs=100.0)
         assert off_arcsec(made) > 400.0
         made.observatory.faults.clear()
         await mount.slew(*TARGET, made.permit)
