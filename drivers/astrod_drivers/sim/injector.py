@@ -67,9 +67,13 @@ class Injector:
     def plan(self, faults: tuple[Fault, ...], anchors: Mapping[str, int]) -> None:
         """Have these happen; needs a running event loop. What is due in the past happens at once.
 
-        Raises ValueError for a device that is not there, or an anchor that is not known.
+        Raises ValueError for a device that is not there, an anchor that is not known, or a fault of the host
+        where nobody plays the host.
         """
         check(faults, self._devices)
+        for fault in faults if self.on_host is None else ():
+            if fault.entry.where == "host":
+                raise ValueError(f"{fault.kind!r} happens to the daemon's host: only astrod night can play it")
         due = [fault.due_us({"start": self._clock.now_us(), **anchors}) for fault in faults]
         for fault, due_us in zip(faults, due, strict=True):
             if due_us is None:
