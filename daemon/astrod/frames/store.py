@@ -21,6 +21,7 @@ from astrod.domain.exposure import Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.errors import AstrodError, Bug, InputInvalid, TellOperator
 from astrod.frames.header import FrameFacts, ascii_text, header_of
+from astrod.runtime.durable import make_folder, sync_folder
 
 if TYPE_CHECKING:
     from numpy import uint16
@@ -281,7 +282,7 @@ def write_whole(path: Path, content: Iterator[bytes]) -> tuple[str, int]:
     """
     if path.exists():
         raise FileExistsError(errno.EEXIST, "a frame is never overwritten", str(path))
-    _make_folder(path.parent)
+    make_folder(path.parent)
     half = path.with_name(f".{path.name}.part")
     try:
         digest, size = _write_synced(half, content)
@@ -308,23 +309,6 @@ def _write_all(handle: int, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(handle, rest) :]
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder and those above it, each synced into its parent."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's names outlast a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _on_disk(path: Path, work: Callable[[], Result]) -> Result:

@@ -32,6 +32,7 @@ from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
+from astrod.runtime.durable import make_folder
 from astrod.runtime.offload import VirtualOffload
 from astrod.runtime.timekeeping import ClockQuality
 from astrod_drivers.address import parse
@@ -196,7 +197,7 @@ def play_configured(folder: Path, night: Night, spool: Path, seeing_arcsec: floa
     """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary."""
     loaded = load(folder, resolve_name)
     for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     return run_virtual(lambda loop: _play(loaded, loop, night, spool, seeing_arcsec))  # type: ignore[no-any-return]
 
 
