@@ -4,7 +4,7 @@ Positions live on two mechanical axes. For the equatorial, axis 1 turns about th
 declination axis, both 0 at the home position (counterweight down, tube at the pole); a negative axis 2 is
 the tube east of the pier. For the alt-azimuth they are azimuth and altitude.
 
-What the mount reports comes from its axes. Where it really points adds index, cone and polar errors (the
+What the mount reports comes from its axes, and from the last `sync`. Where it really points adds index, cone and polar errors (the
 terms IH, ID, CH, MA, ME of Wallace's TPOINT), a scatter for each slew, the worm's periodic error and, just
 after a slew, a ringing of the tube.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from astrod_drivers.errors import CommandRefused, PermitRefused
-from astrod_drivers.protocols import Clock, Gate, MountState, Permit, PierSide, SiteFix
+from astrod_drivers.protocols import Clock, Gate, MountBelief, MountState, Permit, PierSide, SiteFix
 from astrod_drivers.sim import ephemeris
 from astrod_drivers.sim.setup import MountSetup
 from astrod_drivers.sim.timeline import Timeline
@@ -118,6 +118,7 @@ class SimMount:
         self._errors = _draw_errors(setup, seed)
         self._belief = site  # a mount remembers its site; `set_site` can spoil it
         self._clock_error_us = 0
+        self._synced: Axes = (0.0, 0.0)  # what a sync adds to the right ascension and declination of the axes
         self._slews = 0
         home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._motion: Timeline[Motion] = Timeline(clock.now_us(), Still(home, parked=True))
@@ -139,12 +140,17 @@ class SimMount:
         self._belief = site
         self._clock_error_us = utc_us - self._clock.now_us()
 
+    async def believes(self) -> MountBelief:
+        """See `protocols.Mount.believes`."""
+        return MountBelief(self._belief, self._clock.now_us() + self._clock_error_us)
+
     async def read(self) -> MountState:
         """See `protocols.Mount.read`; coordinates are what the axes say."""
         now_us = self._clock.now_us()
         motion = self._settled(now_us)
-        hour_angle_deg, dec_deg = self._sky_axes(self._axes(now_us), now_us)
-        ra_deg, dec_deg = ephemeris.icrs((self._sidereal_deg(now_us) - hour_angle_deg) % 360.0, dec_deg, now_us)
+        place = self._place_of_axes(now_us)
+        believed_dec_deg = max(-90.0, min(90.0, place[1] + self._synced[1]))
+        ra_deg, dec_deg = ephemeris.icrs((place[0] + self._synced[0]) % 360.0, believed_dec_deg, now_us)
         return MountState(
             ra_deg,
             dec_deg,
@@ -178,7 +184,19 @@ class SimMount:
             raise CommandRefused(
                 f"the target is {altitude_deg:.1f} degrees up, under the limit of {self.setup.horizon_deg:g}"
             )
-        self._start_slew_to(place, now_us)
+        axes_dec_deg = max(-90.0, min(90.0, place[1] - self._synced[1]))
+        self._start_slew_to(((place[0] - self._synced[0]) % 360.0, axes_dec_deg), now_us)
+
+    async def sync(self, ra_deg: float, dec_deg: float) -> None:
+        """See `protocols.Mount.sync`."""
+        if not (math.isfinite(ra_deg) and -90.0 <= dec_deg <= 90.0):
+            raise CommandRefused(f"no such place: {ra_deg}, {dec_deg}; right ascension 0..360, declination -90..90")
+        now_us = self._clock.now_us()
+        motion = self._settled(now_us)
+        if isinstance(motion, Slewing) or (isinstance(motion, Still) and motion.parked):
+            raise CommandRefused("the mount is parked or slewing; sync it while it tracks")
+        place, axes = ephemeris.of_date(ra_deg % 360.0, dec_deg, now_us), self._place_of_axes(now_us)
+        self._synced = (_half_turn(place[0] - axes[0]), place[1] - axes[1])
 
     async def set_tracking(self, on: bool) -> None:
         """Follow the stars from here, or stop. Raises CommandRefused while parked."""
@@ -290,6 +308,11 @@ class SimMount:
         if pier_side == "west":
             return hour_angle_deg + 90.0, 90.0 - dec_deg
         return hour_angle_deg - 90.0, dec_deg - 90.0
+
+    def _place_of_axes(self, instant_us: int) -> tuple[float, float]:
+        """The place of date that the axes alone say."""
+        hour_angle_deg, dec_deg = self._sky_axes(self._axes(instant_us), instant_us)
+        return (self._sidereal_deg(instant_us) - hour_angle_deg) % 360.0, dec_deg
 
     def _sky_axes(self, axes: Axes, instant_us: int) -> tuple[float, float]:
         """Hour angle and declination of the axes, without errors."""
