@@ -17,6 +17,7 @@ import numpy as np
 from astrod_drivers.errors import CommandRefused, PermitRefused
 from astrod_drivers.protocols import Clock, Gate, MountBelief, MountState, Permit, PierSide, SiteFix
 from astrod_drivers.sim import ephemeris
+from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.setup import MountSetup
 from astrod_drivers.sim.timeline import Timeline
 
@@ -52,16 +53,27 @@ class Tracking:
 
 @dataclass(frozen=True, slots=True)
 class Slewing:
-    """From one pair of axes to another; `then` follows at `end_us`."""
+    """From one pair of axes to another; `then` follows at `end_us`. `flip`: it should change the side of the pier."""
 
     start: Axes
     end: Axes
     end_us: int
     then: Still | Tracking
     number: int
+    flip: bool = False
 
 
 Motion = Still | Tracking | Slewing
+
+
+@dataclass(eq=False)
+class Drift:
+    """While it tracks, the tube runs off at these rates (hour angle, declination) and the mount does not know."""
+
+    since_us: int
+    hour_angle_deg_s: float
+    dec_deg_s: float
+    until_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +132,9 @@ class SimMount:
         self._clock_error_us = 0
         self._synced: Axes = (0.0, 0.0)  # what a sync adds to the right ascension and declination of the axes
         self._slews = 0
+        self.parks = self.flips = True  # faults take these away
+        self._drifts: list[Drift] = []
+        self._knocks: list[tuple[int, float]] = []
         home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._motion: Timeline[Motion] = Timeline(clock.now_us(), Still(home, parked=True))
 
@@ -224,6 +239,8 @@ class SimMount:
         going = isinstance(motion, Slewing) and isinstance(motion.then, Still) and motion.then.parked
         if going or (isinstance(motion, Still) and motion.parked):
             return
+        if not self.parks:  # a fault: it was told to, and does not
+            return
         home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._slew(self._axes(now_us), home, Still(home, parked=True), now_us)
 
@@ -236,6 +253,8 @@ class SimMount:
         pier_side = self._pier_side(axes)
         hour_angle_deg, dec_deg = self._sky_axes(axes, instant_us)
         hour_angle_deg, dec_deg = self._erring(hour_angle_deg, dec_deg, axes, instant_us)
+        run_off = self._run_off(instant_us)
+        hour_angle_deg, dec_deg = hour_angle_deg + run_off[0], max(-90.0, min(90.0, dec_deg + run_off[1]))
         altitude_deg, azimuth_deg = ephemeris.horizontal_deg(hour_angle_deg, dec_deg, self._site.latitude_deg)
         sidereal_deg = ephemeris.sidereal_deg(instant_us, self._site.longitude_deg)
         ra_deg, dec_icrs_deg = ephemeris.icrs((sidereal_deg - hour_angle_deg) % 360.0, dec_deg, instant_us)
@@ -254,14 +273,68 @@ class SimMount:
             pier_side,
         )
 
+    def doing(self, instant_us: int) -> Phase | None:
+        """What it is doing, in the words of faults: a flip is a slew that changes the side of the pier."""
+        motion = self._settled(instant_us)
+        if not isinstance(motion, Slewing):
+            return None
+        if isinstance(motion.then, Still) and motion.then.parked:
+            return "parking"
+        return "flipping" if motion.flip else "slewing"
+
     def unsteady(self, start_us: int, end_us: int) -> bool:
         """Whether the mount slewed, rang or changed its motion between two instants."""
-        if self._motion.changes(start_us, end_us):
+        if self._motion.changes(start_us, end_us) or self._runs_off(start_us, end_us):
             return True
         _, motion = self._motion.at(start_us)
         if isinstance(motion, Slewing):
             return start_us < motion.end_us + 5_000_000
         return isinstance(motion, Tracking) and start_us < motion.until_us < end_us
+
+    # -- what can be wrong with it --
+
+    def drift(self, hour_angle_arcsec_s: float, dec_arcsec_s: float) -> Drift:
+        """From now on, and after each slew anew, the tube runs off while the mount reports that it tracks."""
+        begun = Drift(self._clock.now_us(), hour_angle_arcsec_s / 3600.0, dec_arcsec_s / 3600.0)
+        self._drifts.append(begun)
+        return begun
+
+    def stop_tracking_unnoticed(self) -> Drift:
+        """The motor stands still and the mount reports that it tracks; it still slews."""
+        return self.drift(-SIDEREAL_DEG_S * 3600.0, 0.0)
+
+    def mend(self, drift: Drift) -> None:
+        """The tube runs off no further; how far it came is made good by the next slew."""
+        drift.until_us = self._clock.now_us()
+
+    def knock(self, arcmin: float) -> None:
+        """The tube slips on its axis, in hour angle, for good."""
+        self._knocks.append((self._clock.now_us(), arcmin / 60.0))
+
+    def lose_power(self) -> None:
+        """The motors stop where they are; a mount that was parked remembers it."""
+        now_us = self._clock.now_us()
+        motion = self._settled(now_us)
+        self._motion.add(now_us, Still(self._axes(now_us), isinstance(motion, Still) and motion.parked))
+
+    def _run_off(self, instant_us: int) -> tuple[float, float]:
+        """How far the tube has run off, hour angle and declination, since the mount began to track."""
+        knocked = sum(deg for at_us, deg in self._knocks if at_us <= instant_us)
+        motion = self._settled(instant_us)
+        if not self._drifts or not isinstance(motion, Tracking):
+            return knocked, 0.0
+        leg_us, leg = self._motion.at(instant_us)
+        began_us = leg.end_us if isinstance(leg, Slewing) else leg_us
+        dha = ddec = 0.0
+        for drift in self._drifts:
+            end_us = instant_us if drift.until_us is None else min(instant_us, drift.until_us)
+            lasted_s = max(0, end_us - max(began_us, drift.since_us)) / 1e6
+            dha += drift.hour_angle_deg_s * lasted_s
+            ddec += drift.dec_deg_s * lasted_s
+        return knocked + dha, ddec
+
+    def _runs_off(self, start_us: int, end_us: int) -> bool:
+        return any(d.since_us < end_us and (d.until_us is None or d.until_us > start_us) for d in self._drifts)
 
     # -- motion --
 
@@ -331,23 +404,27 @@ class SimMount:
         """Slew to a place of date; where its axes will be depends on how long the slew takes."""
         start = self._axes(now_us)
         hour_angle_deg = _half_turn(self._sidereal_deg(now_us) - place[0])
+        here = self._pier_side(start)
         pier_side: PierSide = "west" if hour_angle_deg < 0.0 else "east"
+        flip = here not in (None, pier_side)
+        if not self.flips and here is not None:
+            pier_side = here
         arrival_us = now_us
         for _ in range(3):
             target = Tracking(place[0], place[1], pier_side, now_us)
             end = self._near(start, self._tracked_axes(target, arrival_us))
             arrival_us = now_us + self._duration_us(start, end)
         limit_us = self._limit_us(place, pier_side, now_us)
-        self._slew(start, end, replace(target, until_us=max(arrival_us, limit_us)), now_us)
+        self._slew(start, end, replace(target, until_us=max(arrival_us, limit_us)), now_us, flip)
 
     def _near(self, start: Axes, end: Axes) -> Axes:
         """An alt-azimuth goes the short way round in azimuth."""
         return end if self._equatorial else (start[0] + _half_turn(end[0] - start[0]), end[1])
 
-    def _slew(self, start: Axes, end: Axes, then: Still | Tracking, now_us: int) -> None:
+    def _slew(self, start: Axes, end: Axes, then: Still | Tracking, now_us: int, flip: bool = False) -> None:
         self._slews += 1
         end_us = now_us + self._duration_us(start, end)
-        self._motion.add(now_us, Slewing(start, end, end_us, then, self._slews))
+        self._motion.add(now_us, Slewing(start, end, end_us, then, self._slews, flip))
 
     def _duration_us(self, start: Axes, end: Axes) -> int:
         """Travel of the slower axis, and the settling time."""
@@ -385,7 +462,7 @@ class SimMount:
         floor = math.sin(math.radians(self.setup.horizon_deg - 2.0)) - math.sin(lat) * math.sin(dec)
         ratio = floor / max(1e-9, math.cos(lat) * math.cos(dec))
         last_deg = 540.0 if ratio <= -1.0 else math.degrees(math.acos(min(1.0, ratio)))
-        if self._equatorial and pier_side == "west":
+        if self._equatorial and pier_side == "west" and self.flips:
             last_deg = min(last_deg, self.setup.meridian_limit_deg)
         elif self._equatorial:
             last_deg = min(last_deg, 179.0)
