@@ -250,9 +250,7 @@ def fits_bytes(
 
     told = dataclasses.replace(facts, row_order=facts.row_order or row_order)
     stored = (pixels ^ np.uint16(0x8000)).view(np.int16).astype(">i2")
-    header = fits.Header()
-    for card in header_of(told, (pixels.shape[0], pixels.shape[1])):
-        header.append(card, end=True)
+    header = fits.Header(header_of(told, (pixels.shape[0], pixels.shape[1])))
     if reason is not None:
         header.append(("REJECTED", ascii_text(reason)[:60], ""), end=True)
     hdu = fits.PrimaryHDU(stored, header)
