@@ -21,7 +21,8 @@ from astrod.domain.exposure import FrameKind, Intent, Taken
 from astrod.domain.identity import Night
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
-from astrod.domain.site import Rig, Site, Train
+from astrod.domain.safety import SafetyReport
+from astrod.domain.site import Outlet, Rig, Site, Train
 from astrod.errors import AstrodError
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
@@ -31,6 +32,7 @@ from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
 from astrod.rig.port import Port, Session
+from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import Clock
@@ -38,7 +40,7 @@ from astrod.runtime.offload import Offload
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
-from astrod_drivers.protocols import Mount, SiteFix
+from astrod_drivers.protocols import Mount, SiteFix, Switch
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +67,13 @@ class Core:
     observers: dict[str, Observing]
     conductor: Conductor
     storage: StorageSettings
+    switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def ports(self) -> list[Port[Any]]:
         """Every device of every rig, those of safety excepted."""
-        return [port for telescope in self.telescopes.values() for port in telescope.ports().values()]
+        rigs: list[Port[Any]] = [port for scope in self.telescopes.values() for port in scope.ports().values()]
+        return [*rigs, *self.switches]
 
     def reload(self, fresh: Loaded) -> None:
         """Take up the live keys of a new configuration: targets and [night]. The next exposure knows them."""
@@ -112,6 +116,10 @@ class Core:
         """Say which devices are lost, and that they are back, for ever. Run as a service."""
         while True:
             for port in self.ports():
+                if port.given_up:
+                    self.health.found("AST-206", f"{port.name} ({port.address}): {port.detail}", port.name)
+                else:
+                    self.health.mended("AST-206", port.name)
                 if port.up:
                     self.health.mended("AST-201", port.name)
                 else:
@@ -206,22 +214,51 @@ def manners_of(night: NightSettings) -> Manners:
     )
 
 
-def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession) -> Telescope:
-    """A rig's ports. The mount is told its site and the time at each connection."""
+def power_board(site: Site, clock: Clock, open_session: OpenSession, safety: Callable[[], SafetyReport]) -> PowerBoard:
+    """The outlets that power the site's devices, each switch with a session of its own."""
+    switches = {
+        address: Port(
+            f"switch {address}", "switch", address, open_session(address, "switch"), clock, site.ladder("switch")
+        )
+        for address in switch_addresses(site.outlets())
+    }
+    return PowerBoard(
+        clock,
+        switches,
+        site.roof.power if site.roof else None,
+        lambda: safety().roof not in (None, "open", "closed"),
+    )
 
-    def port(part: str, kind: str, address: str | None) -> Any:
-        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock) if address else None
+
+def telescope_of(
+    rig: Rig, site: Site, clock: Clock, open_session: OpenSession, board: PowerBoard, remedies: Remedies
+) -> Telescope:
+    """A rig's ports, with what recovers them. The mount is told its site and the time at each connection."""
+
+    def port(part: str, kind: str, address: str | None, power: Outlet | None) -> Any:
+        if address is None:
+            return None
+        session = open_session(address, kind)
+        what = remedies.of(address, power)
+        return Port(f"{rig.name} {part}", kind, address, session, clock, site.ladder(kind), what)
 
     def train_ports(train: Train) -> TrainPorts:
         label = f"{train.name} " if len(rig.trains) > 1 else ""
         return TrainPorts(
             setup=train,
-            camera=port(f"{label}camera", "camera", train.camera.address),
-            focuser=port(f"{label}focuser", "focuser", train.focuser.address if train.focuser else None),
-            wheel=port(f"{label}wheel", "wheel", train.wheel),
+            camera=port(f"{label}camera", "camera", train.camera.address, train.camera.power),
+            focuser=port(
+                f"{label}focuser",
+                "focuser",
+                train.focuser.address if train.focuser else None,
+                train.focuser.power if train.focuser else None,
+            ),
+            wheel=port(f"{label}wheel", "wheel", train.wheel, train.wheel_power),
         )
 
-    mount: Port[Mount] = port("mount", "mount", rig.mount.address)
+    mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
+    if rig.mount.power is not None:
+        board.powers(rig.mount.power, mount)
     place = site.place
     fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
     mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
@@ -254,7 +291,9 @@ def assemble(
         work=settings.night.plan_work_s,
         retakes_max=settings.night.retakes_max,
     )
-    telescopes = {rig.name: telescope_of(rig, site, clock, open_session) for rig in site.rigs}
+    board = power_board(site, clock, open_session, lambda: conductor.safety)
+    remedies = Remedies(clock, site.indi, board)
+    telescopes = {rig.name: telescope_of(rig, site, clock, open_session, board, remedies) for rig in site.rigs}
     observers: dict[str, Observing] = {}
     core: Core
 
@@ -300,7 +339,18 @@ def assemble(
             site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
         )
     core = Core(
-        site, clock, trace, health, recording, schedule, journey, telescopes, observers, conductor, settings.storage
+        site,
+        clock,
+        trace,
+        health,
+        recording,
+        schedule,
+        journey,
+        telescopes,
+        observers,
+        conductor,
+        settings.storage,
+        tuple(board.switches.values()),
     )
     return core
 

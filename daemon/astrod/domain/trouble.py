@@ -43,6 +43,8 @@ _ALL = (
             "Check focuser.start_position and focuser.step: the sweep must pass through focus."),
     Trouble("AST-205", "warning", "A request asks for a filter that the wheel does not have.",
             "Correct the filter's name in targets.d, or name the wheel's filters in its driver; they must match."),
+    Trouble("AST-206", "critical", "A device did not come back although all was tried; the night goes on without it.",
+            "Look at its cable and supply; astrod tries on at leisure. Without its mount or camera a rig rests."),
     Trouble("AST-301", "critical", "A frame could not be written.",
             "Free space on the data disk, or make it writable; the pixels wait in the spool until then."),
     Trouble("AST-302", "warning", "A frame failed the validity gate and lies in quarantine.",
