@@ -4,7 +4,9 @@
 the simulated clock. Both run the same conductor, observing, journey, schedule, archive and safety.
 """
 
+import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,16 +15,21 @@ from typing import Any
 
 from astrod.archive.archive import Archive
 from astrod.archive.rows import Outcome
+from astrod.calibrating import Calibrating
+from astrod.calibrating import told as ledger_told
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
-from astrod.config.settings import NightSettings, StorageSettings
-from astrod.domain.darkness import DarkTime
-from astrod.domain.exposure import FrameKind, Intent, Taken
+from astrod.config.settings import CalibrationSettings, NightSettings, StorageSettings
+from astrod.domain.calibration import Recipe
+from astrod.domain.darkness import DarkTime, dark_time
+from astrod.domain.exposure import CALIBRATION, FrameKind, Intent, Taken
 from astrod.domain.identity import Night
+from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
 from astrod.domain.safety import SafetyReport
 from astrod.domain.site import Outlet, Rig, Site, Train
+from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
@@ -31,6 +38,7 @@ from astrod.journey import Journey
 from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
+from astrod.rig.darks import Surroundings
 from astrod.rig.port import Port, Session
 from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
@@ -45,6 +53,7 @@ from astrod_drivers.protocols import Mount, SiteFix, Switch
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
+NEXT_NIGHT_US = 30 * MINUTE_US
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -67,6 +76,7 @@ class Core:
     observers: dict[str, Observing]
     conductor: Conductor
     storage: StorageSettings
+    calibrating: Calibrating
     switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -101,6 +111,10 @@ class Core:
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
             "closures": self._closures(),
+            "calibrations": {
+                "taken": dict(Counter(row.intent.kind for row in rows if row.intent.kind in CALIBRATION and row.kept)),
+                **ledger_told(await self.calibrating.needs()),
+            },
         }
 
     def _closures(self) -> list[str]:
@@ -191,15 +205,30 @@ class ArchiveIntents:
             "binning": choice.binning if choice else setup.camera.binning,
             "retake_of": retake_of,
             "at_us": self._clock.now_us(),
+            **_camera_facts(setup),
         }
         night = self._night()
         return await self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+
+    async def begin_calibration(self, recipe: Recipe) -> Intent:
+        """See `calibrating.CalibrationIntents`."""
+        facts = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        at_us, night = self._clock.now_us(), self._night()
+        return await self._recording(
+            lambda archive: archive.begin_exposure(self._site.name, night, at_us=at_us, **facts)
+        )
 
     async def failed(self, intent: Intent, reason: str) -> None:
         """See `observing.Intents`."""
         outcome: Outcome = "aborted" if reason == "aborted" else "failed"
         now_us = self._clock.now_us()
         await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
+
+
+def _camera_facts(train: Train) -> dict[str, float | None]:
+    """What a camera is set to, which decides what calibrates its frames."""
+    camera = train.camera
+    return {"gain": camera.gain, "offset": camera.offset, "temperature_c": camera.cool_to_c}
 
 
 def manners_of(night: NightSettings) -> Manners:
@@ -230,6 +259,19 @@ def power_board(site: Site, clock: Clock, open_session: OpenSession, safety: Cal
     )
 
 
+def surroundings_of(site: Site, safety: SafetyReport, now_us: int) -> Surroundings:
+    """What decides whether it is dark in a tube: the roof, as safety reads it, and the Sun."""
+    altitude_deg = sun_altitude_deg(now_us, site.place.latitude_deg, site.place.longitude_deg)
+    return Surroundings(safety.roof, altitude_deg)
+
+
+def dark_until_us(site: Site, dark: DarkTime, night: Night, settings: CalibrationSettings) -> int:
+    """Darks end so long after dawn, and always well before the next night's cooling and opening begin."""
+    following = dark_time(site.place, site.darkness, night.next)
+    after_dawn_us = dark.dawn_us + round(settings.after_dawn_min * MINUTE_US)
+    return min(after_dawn_us, following.prepare_us - NEXT_NIGHT_US)
+
+
 def telescope_of(
     rig: Rig, site: Site, clock: Clock, open_session: OpenSession, board: PowerBoard, remedies: Remedies
 ) -> Telescope:
@@ -254,6 +296,7 @@ def telescope_of(
                 train.focuser.power if train.focuser else None,
             ),
             wheel=port(f"{label}wheel", "wheel", train.wheel, train.wheel_power),
+            cover=port(f"{label}cover", "cover", train.cover, None),
         )
 
     mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
@@ -304,6 +347,7 @@ def assemble(
         await core.check_disk()
 
     async def finish_night(night: Night) -> None:
+        await core.calibrating.settle()
         summary = core.summaries[str(night)] = await core.summarise(night)
         await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
 
@@ -319,6 +363,7 @@ def assemble(
         begin_night,
         finish_night,
         lambda: core.write_intervals(),
+        lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
     )
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
@@ -338,6 +383,17 @@ def assemble(
         observers[name] = Observing(
             site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
         )
+    calibrating = Calibrating(
+        settings.calibration,
+        telescopes,
+        recording,
+        journey,
+        intents,
+        lambda: surroundings_of(site, conductor.safety, clock.now_us()),
+        health,
+        trace,
+        clock,
+    )
     core = Core(
         site,
         clock,
@@ -350,6 +406,7 @@ def assemble(
         observers,
         conductor,
         settings.storage,
+        calibrating,
         tuple(board.switches.values()),
     )
     return core

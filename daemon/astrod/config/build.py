@@ -27,6 +27,7 @@ from astrod.config.schema import (
     WeatherSection,
 )
 from astrod.config.settings import (
+    CalibrationSettings,
     DaemonSettings,
     ModelSettings,
     NightSettings,
@@ -302,6 +303,7 @@ class Builder:
             ),
             daemon=self._daemon(),
             simulator=self._simulator(),
+            calibration=self._calibration(),
         )
 
     def _daemon(self) -> DaemonSettings:
@@ -316,6 +318,12 @@ class Builder:
         return DaemonSettings(
             self.folder / section.run_dir, socket, section.log_level, section.housekeeping_after_noon_min
         )
+
+    def _calibration(self) -> CalibrationSettings:
+        section = self.document.calibration
+        if section is None:
+            return CalibrationSettings()
+        return CalibrationSettings(scheduled=True, **section.model_dump())
 
     def _simulator(self) -> SimulatorSettings:
         section = self.document.simulator

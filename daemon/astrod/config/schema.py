@@ -239,6 +239,7 @@ class CameraSection(Section):
     saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
     readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="restart", ge=0, le=600)
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 3")
+    shutter: bool = key(False, "It has a shutter of its own, which keeps the light out for darks.", when="restart")
 
 
 class FocuserSection(Section):
@@ -347,6 +348,25 @@ class NightSection(Section):
     )
 
 
+class CalibrationSection(Section):
+    """Calibration frames, taken when the sky is of no use. Without this table none are taken, only counted."""
+
+    darks: int = key(20, "Darks that make a set; 0 wants none.", when="restart", ge=0, le=200)
+    biases: int = key(20, "Biases that make a set; 0 wants none.", when="restart", ge=0, le=500)
+    flats: int = key(20, "Flats that make a set, for each filter; 0 wants none.", when="restart", ge=0, le=200)
+    flat_darks: int = key(10, "Darks of a flat's length that make a set.", when="restart", ge=0, le=200)
+    dark_days: float = key(180.0, "Darks and biases serve so many days.", when="restart", gt=0, le=3650)
+    flat_days: float = key(14.0, "Flats serve so many days.", when="restart", gt=0, le=3650)
+    frame_days: float = key(30.0, "Frames of so many days back are provided for.", when="restart", gt=0, le=3650)
+    after_dawn_min: float = key(
+        90.0,
+        "After dawn darks are taken for no longer than this, before the cameras warm up.",
+        when="restart",
+        ge=0,
+        le=360,
+    )
+
+
 class ModelsSection(Section):
     """The models that judge frames. They advise; without them classical measures judge."""
 
@@ -451,6 +471,7 @@ class Document(Section):
     ladder: list[LadderSection] = sections("Recovery ladders of the owner's own.")
     indi: IndiSection | None = section("Starting INDI drivers anew.")
     night: NightSection = section("How a night is run.", factory=NightSection)
+    calibration: CalibrationSection | None = section("Calibration frames.")
     models: ModelsSection = section("The models.", factory=ModelsSection)
     storage: StorageSection = section("Where data lie.", factory=StorageSection)
     daemon: DaemonSection = section("The process itself.", factory=DaemonSection)

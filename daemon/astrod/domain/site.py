@@ -58,7 +58,8 @@ class CameraSetup:
     """The camera of a train: where it is, and how it is used.
 
     `bayer` overrides what the driver says (a pattern, or "mono"). `cool_to_c` None leaves the cooler alone.
-    `egain_e_per_adu` is the owner's figure where the driver has none. `power` is the outlet that feeds it.
+    `egain_e_per_adu` is the owner's figure where the driver has none. `power` is the outlet that feeds it. `shutter`
+    True: it keeps the light out by itself.
     """
 
     address: str
@@ -71,6 +72,7 @@ class CameraSetup:
     saturation_adu: int = 65535
     readout_s: float = 5.0
     power: Outlet | None = None
+    shutter: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ _ALL = (
             "Free space or repair the disk; astrod starts no exposure that it cannot record."),
     Trouble("AST-304", "info", "The disk will be full before the night is over.",
             "Move old nights away; `astrod frames` shows how much a night takes."),
+    Trouble("AST-305", "info", "Calibration frames are missing or too old.",
+            "astrod takes darks in bad weather and after dawn; `astrod calibrations` names what is missing."),
     Trouble("AST-401", "info", "Frames are judged by the classical stand-in, without a model.",
             "Install the model that the log names again (`models/weights`); its digest must match its card."),
     Trouble("AST-402", "warning", "The judging worker died or was too slow; it was started again.",

@@ -136,7 +136,15 @@ def _by_astrometry_net(spots: Spots, expected: Expected, solver: Solver, hinted:
         paths = "\n".join(f"add_path {path}" for path in solver.index_dirs)
         (folder / "engine.cfg").write_text(f"inparallel\ncpulimit {solver.deadline_s:.0f}\n{paths}\nautoindex\n")
         words = [
-            *(solver.solve_field, "--config", str(folder / "engine.cfg"), "--dir", str(folder), "--temp-dir", str(folder)),
+            *(
+                solver.solve_field,
+                "--config",
+                str(folder / "engine.cfg"),
+                "--dir",
+                str(folder),
+                "--temp-dir",
+                str(folder),
+            ),
             *("--width", str(spots.width_px), "--height", str(spots.height_px), "--overwrite", "--no-plots"),
             *("--x-column", "X", "--y-column", "Y", "--sort-column", "FLUX", "--no-remove-lines", "--no-tweak"),
             *("--scale-units", "arcsecperpix", "--scale-low", f"{scale / slack:.4f}"),
@@ -175,7 +183,10 @@ def _fit_of(path: Path) -> dict[str, float | int]:
     with fits.open(path) as hdus:
         table = hdus[1].data
         away = [
-            3600.0 * separation_deg(float(row["field_ra"]), float(row["field_dec"]), float(row["index_ra"]), float(row["index_dec"]))
+            3600.0
+            * separation_deg(
+                float(row["field_ra"]), float(row["field_dec"]), float(row["index_ra"]), float(row["index_dec"])
+            )
             for row in table
         ]
     return {"residual_arcsec": math.sqrt(sum(d * d for d in away) / max(1, len(away))), "stars": len(away)}

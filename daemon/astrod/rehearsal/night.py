@@ -20,6 +20,7 @@ from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
+from astrod.domain.exposure import SHUT
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US, iso
 from astrod.errors import InputInvalid
@@ -172,7 +173,14 @@ class PlayedNight:
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
-            Claim(str(row.id), row.taken.path, row.taken.sha256, row.taken.started_us, row.taken.exposure_s, row.kept)
+            Claim(
+                str(row.id),
+                row.taken.path,
+                row.taken.sha256,
+                row.taken.started_us,
+                row.taken.exposure_s,
+                row.kept and row.intent.kind not in SHUT,  # those may be kept from under a closed roof
+            )
             for row in rows
             if row.taken is not None
         ]

@@ -16,16 +16,27 @@ from astrod.rig.leases import Leases
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
-from astrod_drivers.protocols import Camera, CameraState, FilterWheel, Focuser, Mount, MountState, Permit
+from astrod_drivers.protocols import (
+    Camera,
+    CameraState,
+    Cover,
+    FilterWheel,
+    Focuser,
+    Mount,
+    MountState,
+    Permit,
+    Rotator,
+)
 
 log = logging.getLogger(__name__)
 
-AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel]
+AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel] | Port[Cover] | Port[Rotator]
 
 FILTER_S = 60.0
 FOCUS_MOVE_S = 120.0
 COOL_WITHIN_C = 1.0
 COOLS_S = 5.0
+COVER_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,12 @@ class TrainPorts:
     camera: Port[Camera]
     focuser: Port[Focuser] | None = None
     wheel: Port[FilterWheel] | None = None
+    cover: Port[Cover] | None = None
+    rotator: Port[Rotator] | None = None
+
+
+def _own(train: TrainPorts) -> tuple[AnyPort | None, ...]:
+    return train.camera, train.focuser, train.wheel, train.cover, train.rotator
 
 
 class Telescope:
@@ -63,7 +80,7 @@ class Telescope:
         """Every device of this rig by its name."""
         found: list[AnyPort] = [self.mount]
         for train in self.trains.values():
-            found += [port for port in (train.camera, train.focuser, train.wheel) if port is not None]
+            found += [port for port in _own(train) if port is not None]
         return {port.name: port for port in found}
 
     async def read_mount(self) -> MountState:
@@ -210,6 +227,37 @@ class Telescope:
         elif self._warm is False and ports.camera.name in self._cools:
             await self.cool(warm=False)
             raise RecoverDevice(ports.camera.name, "its cooler had gone off; it is cooled again")
+
+    async def uncover(self, train: str, permit: Permit) -> None:
+        """Put the light out and open the cover; nothing to do where there is none. Raises OutcomeUnknown when stuck."""
+        cover = self.trains[train].cover
+        if cover is None:
+            return
+        state = await cover.call("read the cover", lambda device: device.read())
+        if state.brightness:
+            await cover.call("switch the light off", lambda device: device.light(0))
+        if state.aperture != "open":
+            await cover.call("open the cover", lambda device: device.open(permit))
+            await self._await_cover(cover, "open")
+
+    async def cover_up(self) -> None:
+        """Close every cover, at the end of the night; one that does not close is told and left to the morning."""
+        for cover in [train.cover for train in self.trains.values() if train.cover is not None]:
+            try:
+                await cover.call("close the cover", lambda device: device.close())
+                await self._await_cover(cover, "closed")
+            except (RecoverDevice, OutcomeUnknown, Replan) as fault:
+                log.warning("%s: not closed: %s", cover.name, fault)
+
+    async def _await_cover(self, cover: Port[Cover], aperture: str) -> None:
+        await until(
+            self._clock,
+            cover.name,
+            f"be {aperture}",
+            lambda: cover.call("read the cover", lambda device: device.read()),
+            lambda state: state.aperture == aperture,
+            COVER_S,
+        )
 
     async def is_cold(self, train: str) -> bool:
         """Whether the camera is at its temperature; True where none is configured or it does not tell."""
