@@ -2,15 +2,17 @@
 
 indi://localhost:7624/Telescope Simulator     a device of an indiserver
 sim://camera                                  a device of the simulated observatory
+phd2://localhost:4400                         PHD2's event server; its one device is the guider
 """
 
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from astrod_drivers.errors import AddressInvalid
 
-SCHEMES = ("indi", "sim")
+SCHEMES = ("indi", "sim", "phd2")
 INDI_PORT = 7624
+PHD2_PORT = 4400
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Address:
     device: str
 
     def __str__(self) -> str:
+        if self.scheme == "phd2":
+            return f"phd2://{self.host}:{self.port}"
         return (
             f"sim://{self.device}" if self.scheme == "sim" else f"{self.scheme}://{self.host}:{self.port}/{self.device}"
         )
@@ -32,12 +36,16 @@ def parse(text: str) -> Address:
     """The parts of an address. Raises AddressInvalid, which says what an address looks like."""
     parts = urlsplit(text)
     if parts.scheme not in SCHEMES:
-        raise AddressInvalid(f"{text!r} is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
+        raise AddressInvalid(
+            f"{text!r} is no device address; write indi://HOST:PORT/DEVICE NAME, phd2://HOST:PORT or sim://DEVICE"
+        )
     if parts.scheme == "sim":
         name = unquote(parts.netloc + parts.path)
         if not name:
             raise AddressInvalid(f"{text!r} names no device; write for instance sim://camera")
         return Address("sim", "", 0, name)
+    if parts.scheme == "phd2":
+        return _phd2(text, parts)
     device = unquote(parts.path.lstrip("/"))
     try:
         port = parts.port or INDI_PORT
@@ -48,3 +56,13 @@ def parse(text: str) -> Address:
             f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write indi://HOST:PORT/DEVICE NAME"
         )
     return Address("indi", parts.hostname, port, device)
+
+
+def _phd2(text: str, parts: SplitResult) -> Address:
+    try:
+        port = parts.port or PHD2_PORT
+    except ValueError as fault:
+        raise AddressInvalid(f"{text!r} has no valid port; PHD2's own is {PHD2_PORT}") from fault
+    if not parts.hostname or parts.path not in ("", "/"):
+        raise AddressInvalid(f"{text!r} is no PHD2; write phd2://HOST:PORT, with nothing after it")
+    return Address("phd2", parts.hostname, port, "guider")
