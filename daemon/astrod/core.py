@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
 NEXT_NIGHT_US = 30 * MINUTE_US
+DISK_S = 300.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -139,6 +140,15 @@ class Core:
                 else:
                     self.health.found("AST-201", f"{port.name} ({port.address}): {port.detail}", port.name)
             await self.clock.sleep(DEVICES_S)
+
+    async def watch_disk(self) -> None:
+        """Compare what is free with what the rest of the night will take, for ever. Run as a service."""
+        while True:
+            await self.clock.sleep(DISK_S)
+            try:
+                await self.check_disk()
+            except (AstrodError, OSError) as fault:  # the disk that cannot be asked is told of by whoever writes to it
+                log.warning("the disk cannot be looked at: %s", fault)
 
     async def check_disk(self) -> None:
         """Say when the night's frames will not fit on the disk."""

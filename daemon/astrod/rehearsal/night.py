@@ -152,7 +152,7 @@ class PlayedNight:
         self.observatory.play_faults({"dusk": self.dark.dusk_us, "dawn": self.dark.dawn_us})
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
-        watching = (self.core.watch_devices(), self.referee.watch())
+        watching = (self.core.watch_devices(), self.core.watch_disk(), self.referee.watch())
         async with _running(self.safety.run(ready), self.core.conductor.run(ready), *watching, *keeping):
             await self._until_over()
         return await self._summary(began_s)
