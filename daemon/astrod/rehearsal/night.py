@@ -20,6 +20,7 @@ from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
+from astrod.domain.exposure import SHUT
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US, iso
 from astrod.errors import InputInvalid
@@ -34,6 +35,7 @@ from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
+from astrod.runtime.durable import make_folder
 from astrod.runtime.offload import VirtualOffload
 from astrod.runtime.timekeeping import ClockQuality
 from astrod_drivers.address import parse
@@ -150,7 +152,7 @@ class PlayedNight:
         self.observatory.play_faults({"dusk": self.dark.dusk_us, "dawn": self.dark.dawn_us})
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
-        watching = (self.core.watch_devices(), self.referee.watch())
+        watching = (self.core.watch_devices(), self.core.watch_disk(), self.referee.watch())
         async with _running(self.safety.run(ready), self.core.conductor.run(ready), *watching, *keeping):
             await self._until_over()
         return await self._summary(began_s)
@@ -171,7 +173,14 @@ class PlayedNight:
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
-            Claim(str(row.id), row.taken.path, row.taken.sha256, row.taken.started_us, row.taken.exposure_s, row.kept)
+            Claim(
+                str(row.id),
+                row.taken.path,
+                row.taken.sha256,
+                row.taken.started_us,
+                row.taken.exposure_s,
+                row.kept and row.intent.kind not in SHUT,  # those may be kept from under a closed roof
+            )
             for row in rows
             if row.taken is not None
         ]
@@ -228,7 +237,7 @@ def play_configured(
     """
     loaded = load(folder, resolve_name)
     for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     _check_faults(loaded, faults)
     playing = partial(_play, loaded, night, spool, seeing_arcsec, faults)
     return run_virtual(playing)  # type: ignore[no-any-return]
