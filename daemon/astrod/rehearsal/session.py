@@ -6,20 +6,22 @@ call may never answer, killing it ends every call that is under way, and it can 
 
 from typing import Any
 
+from astrod.rehearsal.host import Life
 from astrod_drivers.sim.observatory import Observatory
 
 
 class SimSession:
     """One device's session. Calls before the first `start` meet a device that was never connected."""
 
-    def __init__(self, observatory: Observatory, name: str) -> None:
-        self._observatory, self._name = observatory, name
+    def __init__(self, observatory: Observatory, name: str, life: Life) -> None:
+        self._observatory, self._name, self._life = observatory, name, life
         self._handle = observatory.device(name)
         self._started = False
 
     @property
     def device(self) -> Any:
-        """The device, through the handle of this session's last start."""
+        """The device, through the handle of this session's last start. Raises CancelledError in a dead daemon."""
+        self._life.check()
         return self._handle
 
     @property
@@ -29,6 +31,7 @@ class SimSession:
 
     async def start(self, deadline_s: float) -> None:
         """Start it, unless it is alive. Connecting is its port's, which watches the deadline."""
+        self._life.check()
         if not self.alive:
             self._handle = self._observatory.device(self._name)
             self._started = True
