@@ -1,21 +1,40 @@
 """Device addresses, as the configuration writes them.
 
 indi://localhost:7624/Telescope Simulator     a device of an indiserver
+alpaca://192.168.1.20:11111/telescope/0       a device of an ASCOM Alpaca server
 sim://camera                                  a device of the simulated observatory
+
+Packages of others may add schemes (`plugins`).
 """
 
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from astrod_drivers import plugins
 from astrod_drivers.errors import AddressInvalid
 
-SCHEMES = ("indi", "sim")
+SCHEMES = ("indi", "alpaca", "sim")
 INDI_PORT = 7624
+ALPACA_PORT = 11111
+ALPACA_TYPES = (
+    "telescope",
+    "camera",
+    "focuser",
+    "filterwheel",
+    "rotator",
+    "dome",
+    "covercalibrator",
+    "switch",
+    "observingconditions",
+    "safetymonitor",
+)
+"""Alpaca's words for the kinds of device that astrod drives."""
+FORMS = "indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER or sim://DEVICE"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A parsed address. For `sim`, `host` is empty and `port` 0."""
+    """A parsed address. For `sim`, `host` is empty and `port` 0; for `alpaca`, `device` is TYPE/NUMBER."""
 
     scheme: str
     host: str
@@ -23,28 +42,52 @@ class Address:
     device: str
 
     def __str__(self) -> str:
-        return (
-            f"sim://{self.device}" if self.scheme == "sim" else f"{self.scheme}://{self.host}:{self.port}/{self.device}"
-        )
+        if self.scheme == "sim":
+            return f"sim://{self.device}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}/{self.device}"
 
 
 def parse(text: str) -> Address:
     """The parts of an address. Raises AddressInvalid, which says what an address looks like."""
-    parts = urlsplit(text)
-    if parts.scheme not in SCHEMES:
-        raise AddressInvalid(f"{text!r} is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
+    try:
+        parts = urlsplit(text)
+    except ValueError as fault:
+        raise AddressInvalid(f"{text!r} is no device address ({fault}); write {FORMS}") from fault
     if parts.scheme == "sim":
         name = unquote(parts.netloc + parts.path)
         if not name:
             raise AddressInvalid(f"{text!r} names no device; write for instance sim://camera")
         return Address("sim", "", 0, name)
+    if parts.scheme == "indi":
+        return _on_server(text, parts, INDI_PORT, "indi://HOST:PORT/DEVICE NAME")
+    if parts.scheme == "alpaca":
+        return _alpaca(text, parts)
+    if parts.scheme and parts.scheme in plugins.schemes():
+        return Address(parts.scheme, parts.hostname or "", _port(text, parts, 0), unquote(parts.path.lstrip("/")))
+    raise AddressInvalid(f"{text!r} is no device address; write {FORMS}")
+
+
+def _on_server(text: str, parts: SplitResult, usual_port: int, form: str) -> Address:
     device = unquote(parts.path.lstrip("/"))
-    try:
-        port = parts.port or INDI_PORT
-    except ValueError as fault:
-        raise AddressInvalid(f"{text!r} has no valid port; INDI's own is {INDI_PORT}") from fault
+    port = _port(text, parts, usual_port)
     if not parts.hostname or not device:
-        raise AddressInvalid(
-            f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write indi://HOST:PORT/DEVICE NAME"
-        )
-    return Address("indi", parts.hostname, port, device)
+        raise AddressInvalid(f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write {form}")
+    return Address(parts.scheme, parts.hostname, port, device)
+
+
+def _port(text: str, parts: SplitResult, usual: int) -> int:
+    try:
+        return parts.port or usual
+    except ValueError as fault:
+        raise AddressInvalid(f"{text!r} has no valid port; the usual one is {usual}") from fault
+
+
+def _alpaca(text: str, parts: SplitResult) -> Address:
+    found = _on_server(text, parts, ALPACA_PORT, "alpaca://HOST:PORT/TYPE/NUMBER")
+    device_type, _, number = found.device.lower().rstrip("/").partition("/")
+    if device_type not in ALPACA_TYPES:
+        raise AddressInvalid(f"{text!r}: {device_type!r} is no type of device; there are {', '.join(ALPACA_TYPES)}")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise AddressInvalid(f"{text!r}: write the device's number, for instance {device_type}/0")
+    return Address(found.scheme, found.host, found.port, f"{device_type}/{int(number)}")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.contract.alpaca_bench import AlpacaBench, free_port, running
 from tests.contract.bench import QUICK, Bench, IndiBench, SessionBench, SimBench
 
 from astrod_drivers.indi.server import SIMULATORS, IndiServer, missing
@@ -48,7 +49,24 @@ def sim_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     process.wait(10.0)
 
 
-@pytest.fixture(params=["sim", "sim_server", pytest.param("indi", marks=pytest.mark.indi)])
+@pytest.fixture(scope="session")
+def alpaca_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Our Alpaca server over the simulated observatory; its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.contract.alpaca_server", str(port)]
+    with running([*command, str(tmp_path_factory.mktemp("alpaca"))], port):
+        yield port
+
+
+@pytest.fixture
+async def alpaca_bench(alpaca_server: int, tmp_path: Path) -> AsyncIterator[AlpacaBench]:
+    bench = AlpacaBench(tmp_path, alpaca_server)
+    yield bench
+    bench.misbehave()
+    await bench.close()
+
+
+@pytest.fixture(params=["sim", "sim_server", "alpaca", pytest.param("indi", marks=pytest.mark.indi)])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each observatory in turn."""
     bench: Bench
@@ -56,6 +74,8 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         bench = IndiBench(tmp_path, request.getfixturevalue("indiserver"))
     elif request.param == "sim":
         bench = SimBench(tmp_path)
+    elif request.param == "alpaca":
+        bench = AlpacaBench(tmp_path, request.getfixturevalue("alpaca_server"))
     else:
         folder = request.getfixturevalue("sim_server")
         bench = SessionBench(folder, lambda kind: f"sim://{kind}", folder / "socket")
