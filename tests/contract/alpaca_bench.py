@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.contract.bench import SessionBench
 
+SIMULATORS_PYTHON = Path(__file__).parents[2] / ".venv-alpaca" / "bin" / "python"
 ALPACA_TYPES = {
     "mount": "telescope/0",
     "camera": "camera/0",
@@ -59,7 +60,7 @@ def running(command: list[str], port: int, within_s: float = 30.0, **popen: obje
             time.sleep(0.05)
         yield port
     finally:
-        process.terminate()
+        process.kill()  # neither keeps anything, and one waits long for idle connections
         process.wait(10.0)
 
 

@@ -1,4 +1,6 @@
-"""Our Alpaca server over the simulated observatory and some gadgets: python -m tests.contract.alpaca_server PORT SPOOL"""
+"""Our Alpaca server, as a process: python -m tests.contract.alpaca_server PORT SPOOL
+
+It has the simulated observatory's devices, and gadgets for the kinds that those lack.
 """
 
 import asyncio

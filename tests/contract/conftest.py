@@ -1,5 +1,6 @@
 """The benches that the contract is run on."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.alpaca_bench import AlpacaBench, free_port, running
+from tests.contract.alpaca_bench import SIMULATORS_PYTHON, AlpacaBench, free_port, running
 from tests.contract.bench import QUICK, Bench, IndiBench, SessionBench, SimBench
 
 from astrod_drivers.indi.server import SIMULATORS, IndiServer, missing
@@ -66,7 +67,26 @@ async def alpaca_bench(alpaca_server: int, tmp_path: Path) -> AsyncIterator[Alpa
     await bench.close()
 
 
-@pytest.fixture(params=["sim", "sim_server", "alpaca", pytest.param("indi", marks=pytest.mark.indi)])
+def simulators_command(port: int, *more: str) -> list[str]:
+    """How alpaca-simulators is started; skips where it is not installed."""
+    if not SIMULATORS_PYTHON.exists():
+        pytest.skip("alpaca-simulators is not installed (make test puts it into .venv-alpaca)")
+    script = Path(__file__).with_name("alpaca_simulators_offline.py")
+    return [str(SIMULATORS_PYTHON), str(script), str(port), *more]
+
+
+@pytest.fixture(scope="session")
+def alpaca_simulators() -> Iterator[int]:
+    """The package alpaca-simulators, with stars; its port."""
+    port = free_port()
+    drivers = str(Path(__file__).parents[2] / "drivers")
+    with running(simulators_command(port), port, env={**os.environ, "PYTHONPATH": drivers}):
+        yield port
+
+
+@pytest.fixture(
+    params=["sim", "sim_server", "alpaca", "alpaca_simulators", pytest.param("indi", marks=pytest.mark.indi)]
+)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each observatory in turn."""
     bench: Bench
@@ -76,6 +96,8 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         bench = SimBench(tmp_path)
     elif request.param == "alpaca":
         bench = AlpacaBench(tmp_path, request.getfixturevalue("alpaca_server"))
+    elif request.param == "alpaca_simulators":
+        bench = AlpacaBench(tmp_path, request.getfixturevalue("alpaca_simulators"))
     else:
         folder = request.getfixturevalue("sim_server")
         bench = SessionBench(folder, lambda kind: f"sim://{kind}", folder / "socket")
