@@ -11,24 +11,12 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from astrod_drivers import plugins
+from astrod_drivers.alpaca import TYPES
 from astrod_drivers.errors import AddressInvalid
 
 SCHEMES = ("indi", "alpaca", "sim")
 INDI_PORT = 7624
 ALPACA_PORT = 11111
-ALPACA_TYPES = (
-    "telescope",
-    "camera",
-    "focuser",
-    "filterwheel",
-    "rotator",
-    "dome",
-    "covercalibrator",
-    "switch",
-    "observingconditions",
-    "safetymonitor",
-)
-"""Alpaca's words for the kinds of device that astrod drives."""
 FORMS = "indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER or sim://DEVICE"
 
 
@@ -86,8 +74,9 @@ def _port(text: str, parts: SplitResult, usual: int) -> int:
 def _alpaca(text: str, parts: SplitResult) -> Address:
     found = _on_server(text, parts, ALPACA_PORT, "alpaca://HOST:PORT/TYPE/NUMBER")
     device_type, _, number = found.device.lower().rstrip("/").partition("/")
-    if device_type not in ALPACA_TYPES:
-        raise AddressInvalid(f"{text!r}: {device_type!r} is no type of device; there are {', '.join(ALPACA_TYPES)}")
+    if device_type not in TYPES.values():
+        there = ", ".join(TYPES.values())
+        raise AddressInvalid(f"{text!r}: {device_type!r} is no type of device that astrod drives; there are {there}")
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise AddressInvalid(f"{text!r}: write the device's number, for instance {device_type}/0")
     return Address(found.scheme, found.host, found.port, f"{device_type}/{int(number)}")

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from astrod_drivers.address import Address, parse
 from astrod_drivers.alpaca import SERVED as ALPACA_SERVED
+from astrod_drivers.alpaca import TYPES
 from astrod_drivers.errors import AddressInvalid, Unreachable
 from astrod_drivers.indi import SERVED as INDI_SERVED
 from astrod_drivers.protocols import KINDS, Device
@@ -179,6 +180,8 @@ def _check_library(address: str, scheme: str, kind: str) -> None:
     name, served, module, package = _LIBRARIES[scheme]
     if kind not in served:
         raise AddressInvalid(f"{address}: astrod drives no {kind} through {name}; it drives {', '.join(served)}")
+    if scheme == "alpaca" and parse(address).device.partition("/")[0] != TYPES[kind]:
+        raise AddressInvalid(f"{address} is no {kind}; write alpaca://HOST:PORT/{TYPES[kind]}/NUMBER")
     if importlib.util.find_spec(module) is None:
         raise AddressInvalid(f"{address} needs {package}; install astrod[{scheme}], or use a sim:// address")
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.contract.bench import SessionBench
 
+from astrod_drivers.session import Session, open_session
+
 SIMULATORS_PYTHON = Path(__file__).parents[2] / ".venv-alpaca" / "bin" / "python"
 ALPACA_TYPES = {
     "mount": "telescope/0",
@@ -29,9 +31,17 @@ ALPACA_TYPES = {
 class AlpacaBench(SessionBench):
     """Devices of one Alpaca server, each behind its host process."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, ours: bool = True) -> None:
         super().__init__(folder, lambda kind: f"alpaca://127.0.0.1:{port}/{ALPACA_TYPES[kind]}")
         self.port = port
+        self.ours = ours  # it has management, and can misbehave
+
+    def session_at(self, device: str, kind: str) -> Session:
+        """A session to that device (`dome/1`), not started; it ends with the bench."""
+        address = f"alpaca://127.0.0.1:{self.port}/{device}"
+        session = open_session(address, kind, spool=self.spool, gate_path=self.gate.path)
+        self.sessions[address] = session
+        return session
 
     def misbehave(self, *plan: Mapping[str, object]) -> None:
         """Have our own server misbehave (`astrod_drivers.sim.alpaca.bad`); without a plan it behaves again."""

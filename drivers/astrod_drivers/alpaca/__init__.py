@@ -13,15 +13,18 @@ The words are alpyca's (its `Telescope`, `Camera`, …), the wire under them is 
 This package file imports nothing, so that the daemon may ask what is served without loading alpyca.
 """
 
-SERVED = (
-    "mount",
-    "camera",
-    "focuser",
-    "wheel",
-    "rotator",
-    "roof",
-    "cover",
-    "switch",
-    "weather",
-    "safety_monitor",
-)
+TYPES = {
+    "mount": "telescope",
+    "camera": "camera",
+    "focuser": "focuser",
+    "wheel": "filterwheel",
+    "rotator": "rotator",
+    "roof": "dome",
+    "cover": "covercalibrator",
+    "switch": "switch",
+    "weather": "observingconditions",
+    "safety_monitor": "safetymonitor",
+}
+"""Alpaca's word for each kind of device that astrod drives."""
+
+SERVED = tuple(TYPES)

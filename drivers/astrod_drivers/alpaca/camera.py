@@ -55,7 +55,6 @@ class AlpacaCamera(AlpacaDevice, Camera):
     """See `protocols.Camera`."""
 
     kind = "camera"
-    device_type = "camera"
     model = AlpycaCamera
     _width_px = _height_px = 0
     _cools = _aborts = _stops = False

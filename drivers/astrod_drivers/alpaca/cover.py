@@ -17,7 +17,6 @@ class AlpacaCover(AlpacaDevice, Cover):
     """See `protocols.Cover`. A light panel without a cover counts as one that is always open."""
 
     kind = "cover"
-    device_type = "covercalibrator"
     model = CoverCalibrator
     _covers = _lights = False
     _brightest = 0

@@ -26,10 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class AlpacaDevice(Device):
-    """One device of one server. `device_type` is its word in addresses, `model` alpyca's class for it."""
+    """One device of one server. `model` is alpyca's class for it, `kind` what errors call it."""
 
     kind = "device"
-    device_type = "device"
     model: type[Any]
 
     def __init__(self, address: Address, *, clock: Clock, gate: Gate, spool: Path) -> None:
@@ -39,10 +38,6 @@ class AlpacaDevice(Device):
         self._spool = spool
         self._link = Link(address.host, address.port, clock)
         device_type, _, number = address.device.partition("/")
-        if device_type != self.device_type:
-            raise DeviceMissing(
-                f"{address} is no {self.kind}; a {self.kind} is alpaca://HOST:PORT/{self.device_type}/0"
-            )
         self._path = f"/api/v1/{device_type}/{number}"
         self._model = self._over_our_link(int(number))
         self._settled = False

@@ -15,7 +15,6 @@ class AlpacaFocuser(AlpacaDevice, Focuser):
     """See `protocols.Focuser`. A relative one, which does not know where it is, is none for astrod."""
 
     kind = "focuser"
-    device_type = "focuser"
     model = AlpycaFocuser
     _max_position = 0
 

@@ -30,7 +30,6 @@ class AlpacaMount(AlpacaDevice, Mount):
     """See `protocols.Mount`. A mount of an unknown equinox (`Other`) is taken to speak of J2000."""
 
     kind = "mount"
-    device_type = "telescope"
     model = Telescope
     _of_date = True
     _parks = _unparks = _pulses = _syncs = _turns_tracking = False
@@ -42,7 +41,7 @@ class AlpacaMount(AlpacaDevice, Mount):
             text = "speaks of B1950 or J2050; set its driver to J2000 or to the topocentric equinox"
             raise CommandRefused(f"{self.address} {text}")
         if system == OTHER:
-            log.warning("%s does not say of which equinox it speaks; taken for J2000", self.address)
+            log.warning("the mount does not say of which equinox it speaks; taken for J2000")
         self._of_date = system == TOPOCENTRIC
         self._parks = flag(device.CanPark, "CanPark")
         self._unparks = flag(device.CanUnpark, "CanUnpark")
@@ -220,5 +219,5 @@ def _belief(device: Any) -> MountBelief:
     utc = optional(lambda: instant_us(device._get("utcdate"), "UTCDate"))
     site = None
     if latitude_deg is not None and longitude_deg is not None:
-        site = SiteFix(latitude_deg, (longitude_deg + 180.0) % 360.0 - 180.0, height_m or 0.0)
+        site = SiteFix(latitude_deg, longitude_deg - 360.0 * (longitude_deg > 180.0), height_m or 0.0)
     return MountBelief(site, utc[0] if utc else None)

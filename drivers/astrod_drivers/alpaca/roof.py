@@ -22,7 +22,6 @@ class AlpacaRoof(AlpacaDevice, Roof):
     """See `protocols.Roof`. A dome whose shutter does not obey cannot be closed, so it is none."""
 
     kind = "roof"
-    device_type = "dome"
     model = Dome
     _turns = False
 

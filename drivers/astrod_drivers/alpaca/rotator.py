@@ -14,7 +14,6 @@ class AlpacaRotator(AlpacaDevice, Rotator):
     """See `protocols.Rotator`. Before interface version 3 the only angle, `Position`, is the mechanical one."""
 
     kind = "rotator"
-    device_type = "rotator"
     model = AlpycaRotator
     _mechanical = True
 

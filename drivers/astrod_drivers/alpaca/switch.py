@@ -27,7 +27,6 @@ class AlpacaSwitch(AlpacaDevice, Switch):
     """See `protocols.Switch`. Of outlets that share a name all but the first get their number appended."""
 
     kind = "switch"
-    device_type = "switch"
     model = AlpycaSwitch
 
     def _survey(self, device: Any) -> None:

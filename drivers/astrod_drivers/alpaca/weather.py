@@ -39,7 +39,6 @@ class AlpacaWeather(AlpacaDevice, Weather):
     """See `protocols.Weather`."""
 
     kind = "weather station"
-    device_type = "observingconditions"
     model = ObservingConditions
     _values: "dict[str, float] | None" = None
     _changed_us = 0
@@ -91,7 +90,6 @@ class AlpacaSafetyMonitor(AlpacaDevice, SafetyMonitor):
     """See `protocols.SafetyMonitor`. The interface has no time of measurement: it is the time of the answer."""
 
     kind = "safety monitor"
-    device_type = "safetymonitor"
     model = AlpycaSafetyMonitor
 
     async def read(self) -> SafetyReading:

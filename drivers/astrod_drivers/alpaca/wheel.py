@@ -16,7 +16,6 @@ class AlpacaWheel(AlpacaDevice, FilterWheel):
     """See `protocols.FilterWheel`. Filters without a name are called `1`, `2`, …"""
 
     kind = "filter wheel"
-    device_type = "filterwheel"
     model = AlpycaWheel
 
     async def read(self) -> WheelState:
