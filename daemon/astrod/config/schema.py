@@ -8,7 +8,6 @@ This is the one place that knows pydantic. A key's unit is in its name. `when` s
 `daemon/docs/configuration.md` and `etc/astrod.toml` are generated from here by `reference.py`.
 """
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -18,6 +17,8 @@ from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
 from astrod.domain.recovery import Step
+from astrod_drivers.address import parse
+from astrod_drivers.errors import AddressInvalid
 
 When = Literal["live", "restart"]
 Quantity = Literal[
@@ -42,13 +43,12 @@ DeviceKind = Literal[
 Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 
-_INDI = re.compile(r"^indi://[^/:\s]+(:\d{1,5})?/\S.*$")
-_SIM = re.compile(r"^sim://\S+$")
-
 
 def _address(text: str) -> str:
-    if not (_INDI.match(text) or _SIM.match(text)):
-        raise ValueError("is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
+    try:
+        parse(text)
+    except AddressInvalid as fault:
+        raise ValueError(str(fault).removeprefix(repr(text)).lstrip(": ")) from fault
     return text
 
 

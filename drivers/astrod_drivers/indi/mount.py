@@ -3,9 +3,9 @@
 import math
 from datetime import UTC, datetime
 
+from astrod_drivers.equinox import apparent_of, icrs_of
 from astrod_drivers.errors import CommandRefused
 from astrod_drivers.indi.device import ANSWER_S, IndiDevice
-from astrod_drivers.indi.equinox import apparent_of, icrs_of
 from astrod_drivers.indi.link import Link, Vector
 from astrod_drivers.protocols import Compass, Mount, MountBelief, MountState, Permit, PierSide, SiteFix
 
