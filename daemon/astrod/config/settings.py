@@ -3,7 +3,7 @@
 `schema.py` says what each field means; the names are the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +31,17 @@ class ModelSettings:
 
     enabled: bool
     folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SolveSettings:
+    """[solve]: how frames are solved. `solve_field` and `astap` are None where they are not to be used."""
+
+    index_dirs: tuple[Path, ...] = ()
+    solve_field: str | None = "solve-field"
+    astap: str | None = None
+    deadline_s: float = 60.0
+    lights: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,7 @@ class SimulatorSettings:
     height_px: int
     pixel_um: float
     filters: tuple[str, ...]
+    pointing_arcmin: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +88,4 @@ class Settings:
     storage: StorageSettings
     daemon: DaemonSettings
     simulator: SimulatorSettings
+    solve: SolveSettings = field(default_factory=SolveSettings)

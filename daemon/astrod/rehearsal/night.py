@@ -26,6 +26,7 @@ from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.referee import Claim, Referee
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
+from astrod.rehearsal.stars import simulated_stars
 from astrod.report import told
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.loop import SafetyLoop
@@ -109,6 +110,7 @@ class PlayedNight:
             self._session,
             lambda: self.gate.beat_control(self.clock.boottime_us()),
             lambda: ClockQuality("simulated", 0),
+            simulated_stars,
         )
         self.referee = Referee(site, self.observatory, self.clock)
 

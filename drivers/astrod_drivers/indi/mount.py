@@ -98,11 +98,11 @@ class IndiMount(IndiDevice, Mount):
         if _parked(parking) or self._vector(link, COORDINATES).state == "Busy":
             raise CommandRefused(f"{self.address} is parked or slewing; sync it while it tracks")
         if "ON_COORD_SET" not in link.vectors:
-            raise CommandRefused(f"{self.address} cannot sync; write centre_by = \"offset\" for its rig")
+            raise CommandRefused(f'{self.address} cannot sync; write centre_by = "offset" for its rig')
         await self._set_switch("ON_COORD_SET", "SYNC")
         try:
             if not self._vector(link, "ON_COORD_SET").on("SYNC"):
-                raise CommandRefused(f"{self.address} does not go over to syncing; write centre_by = \"offset\"")
+                raise CommandRefused(f'{self.address} does not go over to syncing; write centre_by = "offset"')
             date_ra_deg, date_dec_deg = apparent_of(ra_deg, dec_deg, self.clock.now_us())
             place = {"RA": date_ra_deg / 15.0, "DEC": date_dec_deg}
             await self._command(
@@ -138,7 +138,11 @@ def _parked(parking: Vector | None) -> bool:
 def _site_of(vector: Vector | None) -> SiteFix | None:
     values = [vector.number(name) for name in ("LAT", "LONG", "ELEV")] if vector is not None else [None]
     latitude_deg, longitude_deg, height_m = (*values, None, None)[:3]
-    if latitude_deg is None or longitude_deg is None or not (math.isfinite(latitude_deg) and math.isfinite(longitude_deg)):
+    if (
+        latitude_deg is None
+        or longitude_deg is None
+        or not (math.isfinite(latitude_deg) and math.isfinite(longitude_deg))
+    ):
         return None
     return SiteFix(latitude_deg, (longitude_deg + 180.0) % 360.0 - 180.0, height_m or 0.0)
 
