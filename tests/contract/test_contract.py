@@ -191,6 +191,8 @@ async def test_exposures_ask_the_gate(bench: Bench) -> None:
     with pytest.raises(PermitRefused):
         await camera.expose(Shot("g2", 0.2), bench.permit)
     assert not (await camera.read()).exposing
+    await camera.expose(Shot("g3", 0.2, light=False), bench.permit)  # a closed shutter sees no unsafe sky
+    assert (await camera.fetch("g3")).exposure_id == "g3"
 
 
 async def test_cooler_goes_on_and_off(bench: Bench) -> None:

@@ -26,6 +26,24 @@ class NightSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationSettings:
+    """[calibration]: how many calibration frames make a set and for how many days it serves.
+
+    `scheduled` False (no such table): the ledger is kept and nothing is taken.
+    """
+
+    scheduled: bool = False
+    biases: int = 20
+    darks: int = 20
+    flats: int = 20
+    flat_darks: int = 10
+    dark_days: float = 180.0
+    flat_days: float = 14.0
+    frame_days: float = 30.0
+    after_dawn_min: float = 90.0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     """[models]: `folder` None holds the shipped ones."""
 
@@ -89,3 +107,4 @@ class Settings:
     daemon: DaemonSettings
     simulator: SimulatorSettings
     solve: SolveSettings = field(default_factory=SolveSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
