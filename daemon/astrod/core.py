@@ -48,6 +48,7 @@ from astrod.runtime.offload import Offload
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
+from astrod.solving import Solving, Stars
 from astrod_drivers.protocols import Mount, SiteFix, Switch
 
 log = logging.getLogger(__name__)
@@ -327,8 +328,12 @@ def assemble(
     open_session: OpenSession,
     beat: Callable[[], None],
     quality: Callable[[], ClockQuality],
+    stars: Stars | None = None,
 ) -> Core:
-    """Tie the stations together. Nothing moves before `Core.conductor` runs."""
+    """Tie the stations together. Nothing moves before `Core.conductor` runs.
+
+    `stars` is a catalogue to solve frames by in place of the installed index files (the simulator's sky).
+    """
     site, settings = loaded.site, loaded.settings
     trace = Trace(clock)
     health = Health(clock, trace)
@@ -375,6 +380,7 @@ def assemble(
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
     )
+    solving = Solving(site, settings.solve, stars, offload, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
@@ -386,12 +392,23 @@ def assemble(
         health,
         trace,
         clock,
+        solving.off_target_arcmin,
     )
     intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
     for name, telescope in telescopes.items():
         occupation = Occupation(name, clock)
         observers[name] = Observing(
-            site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
+            site,
+            telescope,
+            schedule,
+            journey,
+            intents,
+            manners_of(settings.night),
+            health,
+            trace,
+            clock,
+            occupation,
+            solving,
         )
     calibrating = Calibrating(
         settings.calibration,

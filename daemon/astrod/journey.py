@@ -5,8 +5,8 @@ Recorded before acted on, so a crash can repeat a step and never lose one. Steps
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astrod.config.settings import ModelSettings
@@ -42,13 +42,17 @@ NO_MEASURE = Measured(stars=0, background=None, noise=None, fwhm_px=None, elonga
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a frame ended: kept or rejected with its verdict, or quarantined (`judgement` None) and why."""
+    """How a frame ended: kept or rejected with its verdict, or quarantined (`judgement` None) and why.
+
+    `off_target_arcmin` is how far it was from its target by its own stars; None where they do not say.
+    """
 
     intent: Intent
     judgement: Judgement | None
     measured: Measured | None
     consequence: Consequence
     reason: str = ""
+    off_target_arcmin: float | None = None
 
     @property
     def kept(self) -> bool:
@@ -97,7 +101,10 @@ class Journey:
         health: Health,
         trace: Trace,
         clock: Clock,
+        off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
     ) -> None:
+        """`off_target_arcmin` asks a light frame's own stars how far it is from its target."""
+        self._off_target_arcmin = off_target_arcmin
         self._root, self._models = root, models
         self._offload, self._recording = offload, recording
         self._facts, self._circumstances = facts, circumstances
@@ -106,11 +113,18 @@ class Journey:
 
     async def walk(self, exposed: Exposed) -> Outcome:
         """The whole way of a frame that has just been read out."""
-        admitted = await insist(self._clock, self._health, "AST-301", lambda: self._admit(exposed))
+        off_arcmin = await self._ask_stars(exposed)
+        admitted = await insist(self._clock, self._health, "AST-301", lambda: self._admit(exposed, off_arcmin))
         if isinstance(admitted, Quarantined):
-            return await self._quarantined(exposed, admitted)
+            return replace(await self._quarantined(exposed, admitted), off_target_arcmin=off_arcmin)
         self._recent = (*self._recent, admitted.pixels_digest)[-8:]
-        return await self._from_kept(exposed.intent, admitted.taken, exposed.raw.path)
+        outcome = await self._from_kept(exposed.intent, admitted.taken, exposed.raw.path)
+        return replace(outcome, off_target_arcmin=off_arcmin)
+
+    async def _ask_stars(self, exposed: Exposed) -> float | None:
+        if self._off_target_arcmin is None or exposed.intent.kind != "light":
+            return None
+        return await self._off_target_arcmin(exposed)
 
     async def resume(self, intent: Intent, taken: Taken) -> Outcome:
         """The rest of the way of a frame that a crash left on disk, unjudged."""
@@ -119,6 +133,11 @@ class Journey:
     async def look(self, exposed: Exposed) -> Seen:
         """Judge a test or focus frame and let it go; it is recorded as taken, not kept on disk."""
         seen = await self._appraise(exposed.raw.path)
+        await self.let_go(exposed)
+        return seen
+
+    async def let_go(self, exposed: Exposed) -> None:
+        """A frame that has served its purpose: recorded as seen, its pixels removed."""
         await insist(
             self._clock,
             self._health,
@@ -130,10 +149,12 @@ class Journey:
             ),
         )
         self._discard(exposed.raw.path)
-        return seen
 
-    async def _admit(self, exposed: Exposed) -> Kept | Quarantined:
-        raw = exposed.raw
+    async def _admit(self, exposed: Exposed, off_arcmin: float | None) -> Kept | Quarantined:
+        """Past the gate; the sky's word on the pointing outranks the mount's."""
+        raw, seen = exposed.raw, self._circumstances(exposed, self._recent)
+        if off_arcmin is not None:
+            seen = replace(seen, off_target_arcmin=off_arcmin)
         return await self._offload.run(
             LANE,
             KEEP,
@@ -142,7 +163,7 @@ class Journey:
             raw.path,
             raw.format,
             self._facts(exposed),
-            self._circumstances(exposed, self._recent),
+            seen,
         )
 
     async def _from_kept(self, intent: Intent, taken: Taken, pixels: Path | None) -> Outcome:

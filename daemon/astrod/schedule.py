@@ -23,6 +23,7 @@ from astrod.journey import Outcome
 from astrod.planning.current import Situation, needs_replan, next_exposure
 from astrod.planning.problem import Outlook, Problem, RigState
 from astrod.recording import Recording
+from astrod.rig.flipping import SIDEREAL_S_PER_DEG
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload
 from astrod.runtime.trace import Trace
@@ -56,6 +57,7 @@ def rig_state(rig: Rig) -> RigState:
         readout_s=max(train.camera.readout_s for train in rig.trains),
         settle_s=rig.mount.settle_s,
         flip_s=FLIP_S if rig.mount.kind == "equatorial" else 0.0,
+        past_meridian_s=rig.mount.track_past_meridian_deg * SIDEREAL_S_PER_DEG,
     )
 
 
@@ -194,9 +196,10 @@ class Schedule:
         """Where a rig points now and its filter."""
         self._rigs[rig] = replace(self._rigs[rig], pointing=pointing, filter=filter_name)
 
-    def refuse(self, target: str, why: str) -> None:
-        """Leave a target alone for a while."""
-        self._banned[target] = (self._clock.now_us() + BAN_US, why)
+    def refuse(self, target: str, why: str, for_s: float | None = None) -> None:
+        """Leave a target alone for a while, twenty minutes unless told otherwise."""
+        ban_us = BAN_US if for_s is None else round(for_s * SECOND_US)
+        self._banned[target] = (self._clock.now_us() + ban_us, why)
         self.refresh(f"{target} refused")
 
     def begun(self, intent: Intent) -> None:

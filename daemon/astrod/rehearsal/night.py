@@ -29,6 +29,7 @@ from astrod.rehearsal.referee import Claim, Referee
 from astrod.rehearsal.session import SimSession
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
+from astrod.rehearsal.stars import simulated_stars
 from astrod.report import told
 from astrod.rig.port import Port
 from astrod.rig.safety.loop import SafetyLoop
@@ -124,6 +125,7 @@ class PlayedNight:
             self._session,
             lambda: self.gate.beat_control(self.clock.boottime_us()),
             lambda: ClockQuality("simulated", 0),
+            simulated_stars,
         )
         self.referee = Referee(site, self.observatory, self.clock)
 
