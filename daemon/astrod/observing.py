@@ -167,6 +167,8 @@ class Observing:
         self.pointing.let_go()
         port = self._telescope.ports().get(fault.device)
         if port is not None:
+            if port.kind == "focuser":
+                self._focused_us = None  # it may have lost count of its steps
             await port.found(FOUND_S)
         await self._clock.sleep(AFTER_FAULT_S)
 
@@ -325,7 +327,7 @@ class Observing:
             raise
 
     def _focus_is_due(self) -> bool:
-        if self._telescope.trains[self._train].focuser is None:
+        if self._telescope.focuser(self._train) is None:
             return False
         if self._focused_us is None:
             return self.manners.focus_at_start
@@ -334,7 +336,7 @@ class Observing:
 
     async def _focus(self, permit: Permit) -> None:
         """Focus where the mount points now. A run that fails is told and not repeated before it is due again."""
-        if self._telescope.trains[self._train].focuser is None:
+        if self._telescope.focuser(self._train) is None:
             return
         self.occupation.enter("overhead", "focusing")
 

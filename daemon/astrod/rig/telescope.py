@@ -6,6 +6,7 @@ Each method is one thing an observer would say; each raises the daemon's errors 
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -39,6 +40,16 @@ COOLS_S = 5.0
 COVER_S = 60.0
 
 
+Intend = Callable[[str, str], AbstractAsyncContextManager[None]]
+"""Record that a device is about to be told something toward danger; the command is given inside the block."""
+
+
+def unrecorded(device: str, what: str) -> AbstractAsyncContextManager[None]:
+    """For a telescope that nobody keeps a record of."""
+    log.debug("%s: %s", device, what)
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class TrainPorts:
     """The devices of a train; None where none is configured."""
@@ -63,8 +74,16 @@ class Telescope:
     must let go of the mount first (a guider).
     """
 
-    def __init__(self, setup: Rig, mount: Port[Mount], trains: Mapping[str, TrainPorts], clock: Clock) -> None:
+    def __init__(
+        self,
+        setup: Rig,
+        mount: Port[Mount],
+        trains: Mapping[str, TrainPorts],
+        clock: Clock,
+        intend: Intend = unrecorded,
+    ) -> None:
         self.setup = setup
+        self._intend = intend
         self.mount = mount
         self.trains = trains
         self.leases = Leases()
@@ -117,10 +136,10 @@ class Telescope:
     async def unpark(self, permit: Permit) -> None:
         """Unpark the mount if it is parked."""
         if (await self.read_mount()).parked:
-            await self.mount.call("unpark", lambda mount: mount.unpark(permit))
-            await until(
-                self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, self.setup.mount.park_s
-            )
+            async with self._intend(self.mount.name, "unpark"):
+                await self.mount.call("unpark", lambda mount: mount.unpark(permit))
+                within_s = self.setup.mount.park_s
+                await until(self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, within_s)
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> MountState:
         """Slew, wait, settle, and check by reading back that the mount tracks where it was sent.
@@ -131,10 +150,11 @@ class Telescope:
             await let_go()
         said_ra_deg = (ra_deg - self._beside[0]) % 360.0
         said_dec_deg = max(-90.0, min(90.0, dec_deg - self._beside[1]))
-        await self.mount.call("slew", lambda mount: mount.slew(said_ra_deg, said_dec_deg, permit), deadline_s=20.0)
-        state = await until(
-            self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
-        )
+        async with self._intend(self.mount.name, f"slew to {ra_deg:.4f} {dec_deg:+.4f}"):
+            await self.mount.call("slew", lambda mount: mount.slew(said_ra_deg, said_dec_deg, permit), deadline_s=20.0)
+            state = await until(
+                self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
+            )
         if not state.tracking:
             await self.mount.call("track", lambda mount: mount.set_tracking(True))
         await self._clock.sleep(self.setup.mount.settle_s)
