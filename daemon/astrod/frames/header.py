@@ -171,7 +171,9 @@ class Direction:
 
 @lru_cache(maxsize=4)
 def _earth_rotation(hour: int) -> tuple[float, float, float]:
-    """UT1-UTC in seconds and the pole's place in radians, in an hour after 1970's start. Past the packaged table's end UT1's last value and the pole's mean hold.
+    """UT1-UTC in seconds and the pole's place in radians, in an hour counted from 1970.
+
+    Past the end of the packaged table UT1's last value and the pole's mean hold.
     """
     go_offline()
     from astropy.utils import iers

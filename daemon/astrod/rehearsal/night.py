@@ -56,6 +56,17 @@ class Script:
     play: Play
 
 
+class Here:
+    """Renders scenes in this very process: for a soak, whose processes are all busy with nights of their own."""
+
+    async def __call__(self, scene: Scene, path: Path) -> None:
+        """See `astrod_drivers.sim.camera.Renderer`."""
+        save(scene, path)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
 class Renderings:
     """Renders scenes in a process beside the one that judges, so that two cores share a night's work."""
 
@@ -87,17 +98,20 @@ def _nobody_waits() -> None:
 class PlayedNight:
     """One night: the parts, tied together as the daemon ties them."""
 
-    def __init__(self, loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float) -> None:
+    def __init__(
+        self, loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float, alone: bool = False
+    ) -> None:
         site = loaded.site
         self.night = night
         self.loaded = loaded
         self.dark = dark_time(site.place, site.darkness, night)
         self.clock = SimClock(loop, self.dark.prepare_us - BEFORE_US)
         self.gate = EpochCell()
-        self.render = Renderings()
+        self.render = Here() if alone else Renderings()
         setup = setup_of(loaded, seeing_arcsec)
         self.observatory = Observatory(setup, self.clock, self.gate, spool, self.render)
-        self.offload = VirtualOffload(self.clock, setup.seed, processes=("frames", "plan"))
+        self.offload = VirtualOffload(self.clock, setup.seed, processes=() if alone else ("frames", "plan"))
+        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.clock)
         self.archive = Archive.open(data_paths(loaded.settings.storage.data_dir)["archive"])
         self.safety = self._safety()
         self.core: Core = assemble(
@@ -110,10 +124,10 @@ class PlayedNight:
             lambda: self.gate.beat_control(self.clock.boottime_us()),
             lambda: ClockQuality("simulated", 0),
         )
-        self.referee = Referee(site, self.observatory, self.clock)
 
     def _session(self, address: str, kind: str) -> DirectSession[Any]:
-        return DirectSession(self.observatory.device(parse(address).device))
+        name = parse(address).device
+        return DirectSession(self.referee.overhear(name, self.observatory.device(name)))
 
     def _safety(self) -> SafetyLoop:
         site = self.loaded.site
@@ -157,12 +171,22 @@ class PlayedNight:
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
-            Claim(str(row.id), row.taken.path, row.taken.sha256, row.taken.started_us, row.taken.exposure_s, row.kept)
+            Claim(
+                str(row.id),
+                row.taken.path,
+                row.taken.sha256,
+                row.taken.started_us,
+                row.taken.exposure_s,
+                row.kept,
+                row.intent.kind,
+                row.intent.rig,
+            )
             for row in rows
             if row.taken is not None
         ]
         root = self.loaded.settings.storage.data_dir
-        broken = self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        verdict = await self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        broken = [str(found) for found in verdict.broken]
         if str(self.night) not in self.core.summaries and self._gets_dark:
             broken.append("the night did not end by itself")
         return {
@@ -173,6 +197,8 @@ class PlayedNight:
             **summary,
             "trace_sha256": self.core.trace.sha256,
             "wall_s": round(elapsed_s() - began_s, 1),
+            "usable_minutes": round(verdict.usable_min, 3),
+            "used_minutes": round(verdict.observed_min, 3),
             "invariants_broken": broken,
         }
 
@@ -192,12 +218,17 @@ def play(script: Script, folder: Path) -> dict[str, Any]:
         return play_configured(folder, script.night, spool, site.seeing_arcsec)
 
 
-def play_configured(folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0) -> dict[str, Any]:
-    """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary."""
+def play_configured(
+    folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0, alone: bool = False
+) -> dict[str, Any]:
+    """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary.
+
+    `alone`: all in this process, without workers beside it.
+    """
     loaded = load(folder, resolve_name)
     for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
         path.mkdir(parents=True, exist_ok=True)
-    return run_virtual(lambda loop: _play(loaded, loop, night, spool, seeing_arcsec))  # type: ignore[no-any-return]
+    return run_virtual(lambda loop: _play(loaded, loop, night, spool, seeing_arcsec, alone))  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -209,8 +240,10 @@ def _spool() -> Iterator[Path]:
         shutil.rmtree(spool, ignore_errors=True)
 
 
-async def _play(loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float) -> dict[str, Any]:
-    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec)
+async def _play(
+    loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float, alone: bool
+) -> dict[str, Any]:
+    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, alone)
     try:
         return await played.run()
     finally:
