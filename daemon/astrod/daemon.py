@@ -36,6 +36,7 @@ from astrod.rig.safety.link import RemoteGuard, SafetyProcess, arguments
 from astrod.rig.safety.process import read_site, sessions_of
 from astrod.runtime import systemd
 from astrod.runtime.clock import WallClock
+from astrod.runtime.durable import make_folder, replace_text
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
 from astrod.runtime.timekeeping import clock_quality
@@ -175,6 +176,7 @@ class Daemon:
                     group.create_task(port.keep(), name=f"keep {port.name}")
                 await asyncio.gather(*(port.found(FIRST_CONTACT_S) for port in core.ports()))
                 group.create_task(core.watch_devices(), name="watch devices")
+                group.create_task(core.watch_disk(), name="watch the disk")
 
         async def conduct(ready: Ready) -> None:
             await holds.restore()
@@ -272,7 +274,7 @@ class Daemon:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as fault:
         raise TellOperator(f"{folder} cannot be made: {fault.strerror}; see [storage] and [daemon]") from fault
 
@@ -396,12 +398,7 @@ def _keep_good(site: Site, path: Path) -> None:
     """Keep the site for the closer, whole or not at all; under systemd in its state folder too."""
     beside = data_paths(_state_dir())["site"]
     for place in [path, beside] if "STATE_DIRECTORY" in os.environ and beside != path else [path]:
-        draft = place.with_suffix(".new")
-        with draft.open("w") as file:
-            file.write(json.dumps(encode(site)))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
+        replace_text(place, json.dumps(encode(site)))
 
 
 def _moving(site: Site) -> list[str]:

@@ -95,6 +95,7 @@ class Schedule:
         self._dark = DarkTime(0, 0, 0)
         self._replanning: asyncio.Task[None] | None = None
         self._refreshed_us = 0
+        self._revision = 0
         self.plan = Plan(clock.now_us(), "dispatch", ())
         self.outlook: Outlook | None = None
         self.idle_because = "no plan yet"
@@ -114,6 +115,7 @@ class Schedule:
         """The configuration was reloaded; the plan is made anew."""
         self.targets, self.outlook = tuple(targets), None
         self._work, self._retakes_max = work, retakes_max
+        self._revision += 1  # a plan that is being made knows the old targets only
         self.refresh("the configuration was reloaded")
 
     def refresh(self, reason: str) -> None:
@@ -129,12 +131,16 @@ class Schedule:
 
     async def replan(self, reason: str) -> None:
         """Make a new plan now. A failure leaves the old plan, and dispatch, in force."""
+        revision = self._revision
         problem, self._refreshed_us = self._problem(), self._clock.now_us()
         try:
             plan, outlook = await self._offload.run(LANE, COST, plan_night, problem, self.outlook)
             await self._recording(lambda archive: archive.save_plan(plan))
         except (AstrodError, ValueError) as fault:
             self._health.found("AST-403", f"no new plan ({reason}): {fault}")
+            return
+        if revision != self._revision:
+            await self.replan("the configuration was reloaded meanwhile")
             return
         self._health.mended("AST-403")
         self.plan, self.outlook = plan, outlook

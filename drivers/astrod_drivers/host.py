@@ -34,9 +34,14 @@ def die_with_parent() -> None:
 
 def open_device(kind: str, address_text: str, spool: Path, gate: Path, offset_us: int) -> Device:
     """The driver for that address, not yet connected. Raises AddressInvalid."""
+    address, clock, page = parse(address_text), WallClock(offset_us), EpochPage(gate)
+    if address.scheme == "phd2":
+        from astrod_drivers.phd2.guider import open_phd2
+
+        return open_phd2(kind, address_text, clock=clock, gate=page)
     from astrod_drivers.indi.devices import open_indi  # native code: only here, in the child
 
-    return open_indi(kind, parse(address_text), clock=WallClock(offset_us), gate=EpochPage(gate), spool=spool)
+    return open_indi(kind, address, clock=clock, gate=page, spool=spool)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from astrod_drivers.address import Address, parse
 from astrod_drivers.errors import AddressInvalid, Unreachable
 from astrod_drivers.indi import SERVED
+from astrod_drivers.phd2 import SERVED as PHD2_SERVED
 from astrod_drivers.protocols import KINDS, Device
 from astrod_drivers.remote import PROXIES, Remote
 from astrod_drivers.wire import Connection
@@ -188,6 +189,8 @@ def open_session(
         raise AddressInvalid(f"{address}: there is no kind of device {kind!r}; there are {', '.join(KINDS)}")
     if parsed.scheme == "indi" and kind not in SERVED:
         raise AddressInvalid(f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(SERVED)}")
+    if parsed.scheme == "phd2" and kind not in PHD2_SERVED:
+        raise AddressInvalid(f"{address}: PHD2 is a guider, no {kind}")
     if parsed.scheme == "indi" and importlib.util.find_spec("PyIndi") is None:
         raise AddressInvalid(f"{address} needs pyindi-client; install astrod[indi], or use a sim:// address")
     if parsed.scheme == "sim" and sim_socket is None:

@@ -18,6 +18,7 @@ from astrod.domain.site import MountKind, Place
 from astrod.rehearsal.observatory import Weather
 from astrod.rehearsal.sites import SITES
 from astrod.rehearsal.targets import Wish, document
+from astrod_drivers.sim.faults import CATALOGUE, Fault, Phase, Until
 
 SMALL_PX = 484, 274, 11.6
 FULL_PX = 1936, 1096, 2.9
@@ -55,14 +56,23 @@ class Lot:
     weather: Weather
     shape: Shape
     wishes: tuple[Wish, ...]
+    faults: tuple[Fault, ...] = ()
     small: bool = True
 
+    @property
+    def recoverable(self) -> bool:
+        """Whether every fault ends, or can be ended by the daemon."""
+        return all(fault.ends not in ("never", "power") for fault in self.faults)
 
-def draw(seed: int, number: int, full_size_every: int = 50) -> Lot:
-    """The night of that number. `full_size_every` 0: none has a full-size sensor."""
+
+def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True) -> Lot:
+    """The night of that number. `full_size_every` 0: none has a full-size sensor. With `faults`, two nights of three
+    have some.
+    """
     dice = random.Random(f"{seed}/{number}")
     name, place, seeing_arcsec = _place(dice)
-    shape = _shape(dice)
+    cells = _cells(seed, number) if faults else ()
+    shape = _fit(_shape(dice), cells)
     return Lot(
         seed=seed,
         number=number,
@@ -74,6 +84,7 @@ def draw(seed: int, number: int, full_size_every: int = 50) -> Lot:
         weather=dice.choices(("clear", "mixed", "cloudy"), (3, 2, 1))[0],
         shape=shape,
         wishes=_wishes(dice, shape),
+        faults=tuple(_fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape) for cell in cells),
         small=not (full_size_every and number % full_size_every == full_size_every - 1),
     )
 
@@ -109,6 +120,106 @@ def _wishes(dice: random.Random, shape: Shape) -> tuple[Wish, ...]:
     )
 
 
+# -- what goes wrong -----------------------------------------------------------------------------------------
+
+Cell = tuple[str, Phase]
+"""A kind of fault, and the phase of the night in which it comes."""
+
+_CALM = 3
+"""One night in so many has no faults."""
+_AT_ONCE = 1, 2, 3
+_LASTING = 0.06
+_NEEDS: dict[str, str] = {"wheel": "wheel", "focuser": "focuser", "roof": "roof"}
+_PHASE_NEEDS: dict[Phase, str] = {
+    "opening": "roof",
+    "closing": "roof",
+    "focusing": "focuser",
+    "cooling": "cooler",
+}
+_LONGEST_S: dict[Phase, float] = {"exposing": 25.0, "idle": 25.0, "cooling": 25.0, "opening": 15.0, "reading_out": 0.0}
+"""How far into a phase a fault may come, so that the phase is not over by then."""
+_MADE: tuple[str, ...] = ("mount", "camera", "focuser", "wheel", "roof", "weather")
+"""The kinds of device that a soak's observatories have."""
+
+
+def kinds() -> tuple[str, ...]:
+    """The faults that a soak draws: those of devices it has, and the sky's."""
+    return tuple(
+        kind
+        for kind, entry in CATALOGUE.items()
+        if entry.where != "host" and (not entry.on or any(on in _MADE for on in entry.on))
+    )
+
+
+def cells() -> tuple[Cell, ...]:
+    """Every kind in every phase, but those that cannot meet."""
+    return tuple((kind, phase) for kind, phase in product(kinds(), get_args(Phase)))
+
+
+def _cells(seed: int, number: int) -> tuple[Cell, ...]:
+    """The cells of a night. They are dealt like cards, so that every one has come before any comes again."""
+    if number % _CALM == 0:
+        return ()
+    deck = list(cells())
+    random.Random(f"{seed}/cells").shuffle(deck)
+    turn = number - 1 - (number - 1) // _CALM  # the nights with faults, counted
+    first = sum(_AT_ONCE[k % len(_AT_ONCE)] for k in range(turn % len(_AT_ONCE)))
+    first += turn // len(_AT_ONCE) * sum(_AT_ONCE)
+    return tuple(deck[(first + k) % len(deck)] for k in range(_AT_ONCE[turn % len(_AT_ONCE)]))
+
+
+def _fit(shape: Shape, night: tuple[Cell, ...]) -> Shape:
+    """The shape with what its faults need."""
+    for kind, phase in night:
+        on = [_NEEDS[device] for device in CATALOGUE[kind].on if device in _NEEDS]
+        if len(CATALOGUE[kind].on) == 1 and on:
+            shape = replace(shape, **{on[0]: True})
+        if kind == "cooler_resets":
+            shape = replace(shape, cooler=True)
+        if kind in ("flip_fails", "pier_lies") or phase == "flipping":
+            shape = replace(shape, kind="equatorial")
+        if phase in _PHASE_NEEDS:
+            shape = replace(shape, **{_PHASE_NEEDS[phase]: True})
+    return shape
+
+
+def _fault(dice: random.Random, cell: Cell, shape: Shape) -> Fault:
+    kind, phase = cell
+    entry = CATALOGUE[kind]
+    made = {
+        "mount": True,
+        "camera": True,
+        "weather": True,
+        "roof": shape.roof,
+        "focuser": shape.focuser,
+        "wheel": shape.wheel,
+    }
+    there = [name for name in entry.on if made.get(name)]
+    until, lasts_s = _end(dice, kind)
+    return Fault(
+        kind=kind,
+        device=dice.choice(there) if there else "",
+        when=phase,
+        nth=dice.randrange(1, 9) if phase in ("exposing", "reading_out", "slewing") else 1,
+        after_s=round(dice.uniform(0.0, _LONGEST_S.get(phase, 2.0)), 1),
+        lasts_s=lasts_s,
+        until=until,
+        mode=dice.choice(entry.modes) if entry.modes else "",
+    )
+
+
+def _end(dice: random.Random, kind: str) -> tuple[Until | None, float]:
+    """What ends it, and after how long: mostly the cure that is usual, or some time; seldom nothing."""
+    entry = CATALOGUE[kind]
+    if entry.once:
+        return None, 0.0
+    if entry.on and dice.random() < _LASTING:
+        return "never", 0.0
+    if entry.until in ("reconnect", "restart") and dice.random() < 0.7:
+        return entry.until, 0.0
+    return "time", round(10.0 ** dice.uniform(1.3, 3.5), 0)
+
+
 # -- the configuration ---------------------------------------------------------------------------------------
 
 
@@ -128,6 +239,7 @@ def write(lot: Lot, folder: Path, spool: Path) -> None:
         *([_table("[roof]", address="sim://roof")] if lot.shape.roof else []),
         _WEATHER,
         *(_rig(lot.shape, number) for number in range(1, lot.shape.rigs + 1)),
+        _table("[night]", plan_work_s=0.1),
         _table("[storage]", data_dir="data", spool_dir=str(spool), free_min_gb=0.0),
         _table("[daemon]", run_dir="run"),
         _table(

@@ -17,7 +17,7 @@ from astrod.domain.instant import MINUTE_US, SECOND_US, iso
 from astrod.domain.site import Limit, Site
 from astrod.domain.sphere import altitude_azimuth_deg, separation_deg, sun_radec_deg
 from astrod.domain.target import Target
-from astrod.rehearsal.harm import Harm
+from astrod.rehearsal.harm import Harm, harm_of
 from astrod.runtime.clock import Clock
 from astrod_drivers.address import parse
 from astrod_drivers.protocols import Camera
@@ -119,7 +119,7 @@ class _Minutes:
 class Referee:
     """Watches while a night is played, then reads the disk.
 
-    `harms` tells the faults that have fired so far; what they make impossible is not held against the daemon.
+    What the faults that have fired so far make impossible is not held against the daemon.
     """
 
     def __init__(
@@ -129,10 +129,9 @@ class Referee:
         dark: DarkTime,
         observatory: Observatory,
         clock: Clock,
-        harms: Callable[[], Sequence[Harm]] = tuple,
     ) -> None:
-        self._site, self._targets, self._dark = site, targets, dark
-        self._observatory, self._clock, self._harms = observatory, clock, harms
+        self._site, self._targets, self._dark = site, list(targets), dark
+        self._observatory, self._clock = observatory, clock
         self._mounts = {parse(rig.mount.address).device: rig for rig in site.rigs}
         self._roof = parse(site.roof.address).device if site.roof else None
         self._limits = [limit for source in site.weather for limit in source.limits]
@@ -182,12 +181,15 @@ class Referee:
         """Keep the first of its kind."""
         self._broken.setdefault(what, Break(at_us, what))
 
+    def _harms(self) -> list[Harm]:
+        return [harm_of(running) for running in self._observatory.faults.fired]
+
     def _active(self, at_us: int) -> list[Harm]:
         return [harm for harm in self._harms() if harm.is_active(at_us)]
 
     def _hinders(self, at_us: int, devices: Sequence[str]) -> bool:
         """Whether a fault is an excuse for what these devices do or do not do now."""
-        return any(harm.excuses(at_us) and (harm.device in devices or not harm.device) for harm in self._harms())
+        return any(harm.excuses(at_us) and harm.device in devices for harm in self._harms())
 
     def _lies(self, at_us: int) -> bool:
         """Whether roof or mount tell what is not so: then nobody can know better than they say."""
@@ -312,10 +314,12 @@ class Referee:
         return at_us - self._good_since_us >= wait_s * SECOND_US and self._something_is_up(at_us)
 
     def _something_is_up(self, at_us: int) -> bool:
+        """Whether any target is; the one that was up at the last look is asked first, for it mostly still is."""
         place, least_deg = self._site.place, self._site.min_altitude_deg + ALTITUDE_MARGIN_DEG
-        for target in self._targets:
+        for number, target in enumerate(self._targets):
             where = target.ra_deg, target.dec_deg, at_us, place.latitude_deg, place.longitude_deg
             if altitude_azimuth_deg(*where)[0] > least_deg:
+                self._targets.insert(0, self._targets.pop(number))
                 return True
         return False
 
@@ -340,7 +344,7 @@ class Referee:
         if self._roof is not None and truth.aperture != "closed" and not self._hinders_closing(at_us):
             self._break(at_us, "the night ended with the roof not closed")
         for name in truth.exposing:
-            camera: Camera = self._observatory.device(name)  # type: ignore[assignment]
+            camera: Camera = self._observatory.bare(name)  # type: ignore[assignment]
             if not self._hinders(at_us, [name]) and (await camera.read()).cooler_on:
                 self._break(at_us, f"the night ended with the cooler of {name} on")
 
