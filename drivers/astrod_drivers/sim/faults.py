@@ -180,6 +180,15 @@ CATALOGUE: Mapping[str, Entry] = {
     "rain": Entry("It rains, truly.", "truth", (), "mm/h", 2.0),
     "wind": Entry("The wind blows, truly.", "truth", (), "m/s", 25.0),
     "cloud": Entry("Thick cloud covers the sky, truly.", "truth", (), "percent", 100.0),
+    # -- the site's power
+    "mains_off": Entry(
+        "The mains fail: the weather station reads `mains` 0 and a `battery_percent` that falls, to 0 in so long. The "
+        "devices and the host go on all the same.",
+        "truth",
+        (),
+        "minutes",
+        30.0,
+    ),
 }
 """Every kind of fault."""
 
