@@ -20,7 +20,6 @@ from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
-from astrod.domain.exposure import SHUT
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US, iso
 from astrod.errors import InputInvalid
@@ -51,6 +50,8 @@ log = logging.getLogger(__name__)
 
 BEFORE_US = 45 * MINUTE_US
 AFTER_S = 3 * 3600.0
+BEFORE_BREAK, AFTER_BREAK = 14, 4
+"""Notes of the trace that are shown around a broken invariant."""
 SMALL = (484, 274, 11.6)
 
 
@@ -62,6 +63,17 @@ class Script:
     night: Night
     play: Play
     faults: tuple[Fault, ...] = ()
+
+
+class Here:
+    """Renders scenes in this very process: for a soak, whose processes are all busy with nights of their own."""
+
+    async def __call__(self, scene: Scene, path: Path) -> None:
+        """See `astrod_drivers.sim.camera.Renderer`."""
+        save(scene, path)
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class Renderings:
@@ -103,6 +115,7 @@ class PlayedNight:
         spool: Path,
         seeing_arcsec: float,
         faults: tuple[Fault, ...] = (),
+        alone: bool = False,
     ) -> None:
         site = loaded.site
         self.night = night
@@ -110,10 +123,11 @@ class PlayedNight:
         self.dark = dark_time(site.place, site.darkness, night)
         self.clock = SimClock(loop, self.dark.prepare_us - BEFORE_US)
         self.gate = EpochCell()
-        self.render = Renderings()
+        self.render = Here() if alone else Renderings()
         setup = setup_of(loaded, seeing_arcsec, faults=faults)
         self.observatory = Observatory(setup, self.clock, self.gate, spool, self.render)
-        self.offload = VirtualOffload(self.clock, setup.seed, processes=("frames", "plan"))
+        self.offload = VirtualOffload(self.clock, setup.seed, processes=() if alone else ("frames", "plan"))
+        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.clock)
         self.archive = Archive.open(data_paths(loaded.settings.storage.data_dir)["archive"])
         self.safety = self._safety()
         self.core: Core = assemble(
@@ -127,10 +141,9 @@ class PlayedNight:
             lambda: ClockQuality("simulated", 0),
             simulated_stars,
         )
-        self.referee = Referee(site, self.observatory, self.clock)
 
     def _session(self, address: str, kind: str) -> SimSession:
-        return SimSession(self.observatory, parse(address).device)
+        return SimSession(self.observatory, parse(address).device, self.referee.overhear)
 
     def _safety(self) -> SafetyLoop:
         site = self.loaded.site
@@ -181,15 +194,18 @@ class PlayedNight:
                 row.taken.sha256,
                 row.taken.started_us,
                 row.taken.exposure_s,
-                row.kept and row.intent.kind not in SHUT,  # those may be kept from under a closed roof
+                row.kept,
+                row.intent.kind,
+                row.intent.rig,
             )
             for row in rows
             if row.taken is not None
         ]
         root = self.loaded.settings.storage.data_dir
-        broken = self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        verdict = await self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        broken = [str(found) for found in verdict.broken]
         if str(self.night) not in self.core.summaries and self._gets_dark:
-            broken.append("the night did not end by itself")
+            broken.append(f"{iso(self.clock.now_us())} the night did not end by itself")
         return {
             "site": self.loaded.site.name,
             "night": str(self.night),
@@ -199,8 +215,17 @@ class PlayedNight:
             "faults_injected": [_told_fault(running) for running in self.observatory.faults.fired],
             "trace_sha256": self.core.trace.sha256,
             "wall_s": round(elapsed_s() - began_s, 1),
+            "usable_minutes": round(verdict.usable_min, 3),
+            "used_minutes": round(verdict.observed_min, 3),
             "invariants_broken": broken,
+            "excerpt": self._excerpt(verdict.broken[0].at_us) if verdict.broken else [],
         }
+
+    def _excerpt(self, at_us: int) -> list[str]:
+        """The last notes of the trace before an instant, and the first after it."""
+        notes = [note for note in self.core.trace.notes if note["at_us"] <= at_us][-BEFORE_BREAK:]
+        notes += [note for note in self.core.trace.notes if note["at_us"] > at_us][:AFTER_BREAK]
+        return [_told_note(note) for note in notes]
 
     def close(self) -> None:
         """End the workers, let go of the archive."""
@@ -208,6 +233,11 @@ class PlayedNight:
         self.offload.close()
         self.render.close()
         self.archive.close()
+
+
+def _told_note(note: dict[str, Any]) -> str:
+    facts = " ".join(f"{key}={value}" for key, value in note.items() if key not in ("at_us", "what"))
+    return f"{iso(note['at_us'])} {note['what']} {facts}"
 
 
 def _told_fault(running: Running) -> dict[str, Any]:
@@ -231,17 +261,23 @@ def play(script: Script, folder: Path) -> dict[str, Any]:
 
 
 def play_configured(
-    folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0, faults: tuple[Fault, ...] = ()
+    folder: Path,
+    night: Night,
+    spool: Path,
+    seeing_arcsec: float = 2.0,
+    faults: tuple[Fault, ...] = (),
+    alone: bool = False,
 ) -> dict[str, Any]:
     """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary.
 
-    Raises InputInvalid for a fault of a device that is not there.
+    `alone`: all in this process, without workers beside it. Raises InputInvalid for a fault of a device that is not
+    there.
     """
     loaded = load(folder, resolve_name)
     for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
         make_folder(path)
     _check_faults(loaded, faults)
-    playing = partial(_play, loaded, night, spool, seeing_arcsec, faults)
+    playing = partial(_play, loaded, night, spool, seeing_arcsec, faults, alone)
     return run_virtual(playing)  # type: ignore[no-any-return]
 
 
@@ -262,9 +298,15 @@ def _spool() -> Iterator[Path]:
 
 
 async def _play(
-    loaded: Loaded, night: Night, spool: Path, seeing_arcsec: float, faults: tuple[Fault, ...], loop: VirtualLoop
+    loaded: Loaded,
+    night: Night,
+    spool: Path,
+    seeing_arcsec: float,
+    faults: tuple[Fault, ...],
+    alone: bool,
+    loop: VirtualLoop,
 ) -> dict[str, Any]:
-    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, faults)
+    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, faults, alone)
     try:
         return await played.run()
     finally:
