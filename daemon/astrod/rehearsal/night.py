@@ -21,7 +21,6 @@ from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
-from astrod.domain.exposure import SHUT
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US, iso
 from astrod.errors import InputInvalid
@@ -32,6 +31,7 @@ from astrod.rehearsal.referee import Claim, Referee
 from astrod.rehearsal.session import SimSession
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
+from astrod.rehearsal.stars import simulated_stars
 from astrod.report import told
 from astrod.rig.port import Port
 from astrod.rig.safety.loop import SafetyLoop
@@ -54,6 +54,8 @@ log = logging.getLogger(__name__)
 
 BEFORE_US = 45 * MINUTE_US
 AFTER_S = 3 * 3600.0
+BEFORE_BREAK, AFTER_BREAK = 14, 4
+"""Notes of the trace that are shown around a broken invariant."""
 SMALL = (484, 274, 11.6)
 
 
@@ -65,6 +67,17 @@ class Script:
     night: Night
     play: Play
     faults: tuple[Fault, ...] = ()
+
+
+class Here:
+    """Renders scenes in this very process: for a soak, whose processes are all busy with nights of their own."""
+
+    async def __call__(self, scene: Scene, path: Path) -> None:
+        """See `astrod_drivers.sim.camera.Renderer`."""
+        save(scene, path)
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class Renderings:
@@ -106,6 +119,7 @@ class PlayedNight:
         spool: Path,
         seeing_arcsec: float,
         faults: tuple[Fault, ...] = (),
+        alone: bool = False,
     ) -> None:
         site = loaded.site
         self.night = night
@@ -117,11 +131,11 @@ class PlayedNight:
         self.host = Host(self.clock, loaded.settings.storage.data_dir)
         self.memory = KeptMemory()
         self.traces: list[Trace] = []
-        self.render = Renderings()
+        self.render = Here() if alone else Renderings()
         setup = setup_of(loaded, seeing_arcsec, faults=faults)
         self.observatory = Observatory(setup, self.sky, self.gate, spool, self.render)
-        self.offload = VirtualOffload(self.clock, setup.seed, processes=("frames", "plan"))
-        self.referee = Referee(site, self.observatory, self.sky)
+        self.offload = VirtualOffload(self.clock, setup.seed, processes=() if alone else ("frames", "plan"))
+        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky)
         self._boot()
 
     def _boot(self) -> None:
@@ -137,6 +151,7 @@ class PlayedNight:
             self._session,
             lambda: self.gate.beat_control(self.clock.boottime_us()),
             self._clock_quality,
+            simulated_stars,
         )
         self.traces.append(self.core.trace)
 
@@ -144,7 +159,7 @@ class PlayedNight:
         return ClockQuality("simulated", None if self.host.clock_told_wrong else 0)
 
     def _session(self, address: str, kind: str) -> SimSession:
-        return SimSession(self.observatory, parse(address).device, self.host.life)
+        return SimSession(self.observatory, parse(address).device, self.host.life, self.referee.overhear)
 
     def _safety(self) -> SafetyLoop:
         site = self.loaded.site
@@ -219,15 +234,18 @@ class PlayedNight:
                 row.taken.sha256,
                 row.taken.started_us,
                 row.taken.exposure_s,
-                row.kept and row.intent.kind not in SHUT,  # those may be kept from under a closed roof
+                row.kept,
+                row.intent.kind,
+                row.intent.rig,
             )
             for row in rows
             if row.taken is not None
         ]
         root = self.loaded.settings.storage.data_dir
-        broken = self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        verdict = await self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        broken = [str(found) for found in verdict.broken]
         if str(self.night) not in self.core.summaries and self._gets_dark:
-            broken.append("the night did not end by itself")
+            broken.append(f"{iso(self.clock.now_us())} the night did not end by itself")
         return {
             "site": self.loaded.site.name,
             "night": str(self.night),
@@ -237,8 +255,18 @@ class PlayedNight:
             "faults_injected": [_told_fault(running) for running in self.observatory.faults.fired],
             "trace_sha256": _sha256_of(self.traces),
             "wall_s": round(elapsed_s() - began_s, 1),
+            "usable_minutes": round(verdict.usable_min, 3),
+            "used_minutes": round(verdict.observed_min, 3),
             "invariants_broken": broken,
+            "excerpt": self._excerpt(verdict.broken[0].at_us) if verdict.broken else [],
         }
+
+    def _excerpt(self, at_us: int) -> list[str]:
+        """The last notes of the trace before an instant, and the first after it."""
+        notes = [note for trace in self.traces for note in trace.notes]
+        before = [note for note in notes if note["at_us"] <= at_us][-BEFORE_BREAK:]
+        after = [note for note in notes if note["at_us"] > at_us][:AFTER_BREAK]
+        return [_told_note(note) for note in before + after]
 
     def close(self) -> None:
         """End the workers, let go of the archive."""
@@ -253,6 +281,11 @@ def _sha256_of(traces: Sequence[Trace]) -> str:
     if len(traces) == 1:
         return traces[0].sha256
     return hashlib.sha256("".join(trace.sha256 for trace in traces).encode()).hexdigest()
+
+
+def _told_note(note: dict[str, Any]) -> str:
+    facts = " ".join(f"{key}={value}" for key, value in note.items() if key not in ("at_us", "what"))
+    return f"{iso(note['at_us'])} {note['what']} {facts}"
 
 
 def _told_fault(running: Running) -> dict[str, Any]:
@@ -276,17 +309,23 @@ def play(script: Script, folder: Path) -> dict[str, Any]:
 
 
 def play_configured(
-    folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0, faults: tuple[Fault, ...] = ()
+    folder: Path,
+    night: Night,
+    spool: Path,
+    seeing_arcsec: float = 2.0,
+    faults: tuple[Fault, ...] = (),
+    alone: bool = False,
 ) -> dict[str, Any]:
     """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary.
 
-    Raises InputInvalid for a fault of a device that is not there.
+    `alone`: all in this process, without workers beside it. Raises InputInvalid for a fault of a device that is not
+    there.
     """
     loaded = load(folder, resolve_name)
     for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
         make_folder(path)
     _check_faults(loaded, faults)
-    playing = partial(_play, loaded, night, spool, seeing_arcsec, faults)
+    playing = partial(_play, loaded, night, spool, seeing_arcsec, faults, alone)
     return run_virtual(playing)  # type: ignore[no-any-return]
 
 
@@ -307,9 +346,15 @@ def _spool() -> Iterator[Path]:
 
 
 async def _play(
-    loaded: Loaded, night: Night, spool: Path, seeing_arcsec: float, faults: tuple[Fault, ...], loop: VirtualLoop
+    loaded: Loaded,
+    night: Night,
+    spool: Path,
+    seeing_arcsec: float,
+    faults: tuple[Fault, ...],
+    alone: bool,
+    loop: VirtualLoop,
 ) -> dict[str, Any]:
-    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, faults)
+    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, faults, alone)
     try:
         return await played.run()
     finally:
