@@ -44,6 +44,10 @@ def open_device(kind: str, address_text: str, spool: Path, gate: Path, offset_us
         from astrod_drivers.alpaca.devices import open_alpaca
 
         return open_alpaca(kind, address, clock=clock, gate=page, spool=spool)
+    if address.scheme == "phd2":
+        from astrod_drivers.phd2.guider import open_phd2
+
+        return open_phd2(kind, address_text, clock=clock, gate=page)
     from astrod_drivers.plugins import open_plugin
 
     return open_plugin(kind, address, clock=clock, gate=page, spool=spool)

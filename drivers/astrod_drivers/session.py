@@ -21,6 +21,7 @@ from astrod_drivers.alpaca import SERVED as ALPACA_SERVED
 from astrod_drivers.alpaca import TYPES
 from astrod_drivers.errors import AddressInvalid, Unreachable
 from astrod_drivers.indi import SERVED as INDI_SERVED
+from astrod_drivers.phd2 import SERVED as PHD2_SERVED
 from astrod_drivers.protocols import KINDS, Device
 from astrod_drivers.remote import PROXIES, Remote
 from astrod_drivers.wire import Connection
@@ -29,8 +30,9 @@ REAP_S = 5.0
 _LIBRARIES = {
     "indi": ("INDI", INDI_SERVED, "PyIndi", "pyindi-client"),
     "alpaca": ("Alpaca", ALPACA_SERVED, "alpaca", "alpyca"),
+    "phd2": ("PHD2", PHD2_SERVED, "json", ""),
 }
-"""By scheme: its name, the kinds it serves, the library's module and package."""
+"""By scheme: its name, the kinds it serves, the module that it needs and the package that brings it."""
 R = TypeVar("R", bound=Remote)
 log = logging.getLogger(__name__)
 
