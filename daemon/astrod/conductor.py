@@ -15,6 +15,7 @@ from astrod.domain.identity import Night, night_of
 from astrod.domain.minutes import DarkCause
 from astrod.domain.night import (
     BarLifted,
+    Barred,
     Effect,
     Finished,
     Held,
@@ -109,6 +110,7 @@ class Conductor:
         self.dark = dark_time(site.place, site.darkness, self.night)
         self.safety = SafetyReport(0, False, ("safety has not spoken yet",), 0, clock.now_us())
         self._told_safe: bool | None = None
+        self._barred_because: str | None = None
         self._effects: dict[Effect, Callable[[], None]] = {
             "cool": self._cool,
             "open": lambda: self._start("open", self._open()),
@@ -134,6 +136,12 @@ class Conductor:
     def hold_closed(self, on: bool) -> None:
         """The operator's close: everything parked and closed until it is lifted."""
         self.send(Held(on))
+
+    def bar(self, because: str | None) -> None:
+        """Keep the site closed for that reason, until called with None. Safe to repeat."""
+        if (because is None) != (self._barred_because is None):
+            self.send(Barred() if because is not None else BarLifted())
+        self._barred_because = because
 
     async def stop(self) -> None:
         """Close, park, and come back when the night is over."""
@@ -181,7 +189,7 @@ class Conductor:
             if self.state.paused or self.state.held:
                 observer.occupation.enter("idle", "the operator's pause")
             elif self.state.barred:
-                observer.occupation.enter("fault", "the roof did not open")
+                observer.occupation.enter("fault", self._barred_because or "the roof did not open")
             elif not self.state.safe:
                 observer.occupation.enter(*self._unsafe_because())
             elif self.state.phase in ("opening", "closing", "ending"):
@@ -417,4 +425,5 @@ class Conductor:
 
     async def _lift_bar(self) -> None:
         await self._clock.sleep(BARRED_S)
-        self.send(BarLifted())
+        if self._barred_because is None:
+            self.send(BarLifted())

@@ -40,6 +40,7 @@ from astrod.runtime.durable import make_folder, replace_text
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
 from astrod.runtime.timekeeping import clock_quality
+from astrod.solving import Stars
 from astrod_drivers.address import parse
 from astrod_drivers.errors import DriverError
 from astrod_drivers.permit import EpochPage
@@ -60,10 +61,11 @@ Resolve = Callable[[str], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How this run differs from a plain one: a shifted clock, a simulated observatory's socket."""
+    """How this run differs from a plain one: a shifted clock, a simulated observatory's socket and its stars."""
 
     offset_us: int = 0
     sim_socket: Path | None = None
+    stars: Stars | None = None
 
 
 def moving_s(site: Site) -> tuple[float, float]:
@@ -114,7 +116,15 @@ class Daemon:
         guard = RemoteGuard(safety.connection, *moving_s(site))
         try:
             core = self._core = assemble(
-                self._loaded, self._clock, self._offload, archive, guard, self._session, self._beat, clock_quality
+                self._loaded,
+                self._clock,
+                self._offload,
+                archive,
+                guard,
+                self._session,
+                self._beat,
+                clock_quality,
+                self._run.stars,
             )
             await self._supervised(core, telemetry, safety)
         finally:

@@ -8,7 +8,6 @@ This is the one place that knows pydantic. A key's unit is in its name. `when` s
 `daemon/docs/configuration.md` and `etc/astrod.toml` are generated from here by `reference.py`.
 """
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -18,6 +17,8 @@ from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
 from astrod.domain.recovery import Step
+from astrod_drivers.address import parse
+from astrod_drivers.errors import AddressInvalid
 
 When = Literal["live", "restart"]
 Quantity = Literal[
@@ -42,13 +43,12 @@ DeviceKind = Literal[
 Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 
-_INDI = re.compile(r"^indi://[^/:\s]+(:\d{1,5})?/\S.*$")
-_SIM = re.compile(r"^sim://\S+$")
-
 
 def _address(text: str) -> str:
-    if not (_INDI.match(text) or _SIM.match(text)):
-        raise ValueError("is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
+    try:
+        parse(text)
+    except AddressInvalid as fault:
+        raise ValueError(str(fault).removeprefix(repr(text)).lstrip(": ")) from fault
     return text
 
 
@@ -211,6 +211,43 @@ class MountSection(Section):
         10.0, "Farther from its target than this, the mount is not on target.", when="restart", gt=0, le=600
     )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 2")
+    centre: Literal["always", "after_slew_over_deg", "never"] = key(
+        "always",
+        "When to solve a short exposure after a slew and centre the target by it.",
+        when="restart",
+    )
+    centre_after_slew_over_deg: float = key(
+        5.0, 'With centre = "after_slew_over_deg": slews longer than this.', when="restart", ge=0, le=180
+    )
+    centre_within_arcsec: float | None = key(
+        None,
+        "A target this near the middle is centred; a twentieth of the field's shorter side without it.",
+        when="restart",
+        example=60.0,
+        gt=0,
+        le=3600,
+    )
+    centre_tries: int = key(3, "Solved exposures for one centring, at most.", when="restart", ge=1, le=10)
+    centre_exposure_s: float = key(3.0, "Length of such an exposure.", when="restart", gt=0, le=120)
+    centre_by: Literal["sync", "offset"] = key(
+        "sync",
+        "Tell the mount where it points, or keep the difference here (for mounts with a pointing model of their own).",
+        when="restart",
+    )
+    flip_after_deg: float = key(
+        1.0,
+        "An equatorial mount is sent over the meridian when its target is this far past it (15 is an hour).",
+        when="restart",
+        ge=0,
+        le=60,
+    )
+    track_past_meridian_deg: float = key(
+        5.0,
+        "So far past the meridian it may track before the flip; no exposure is begun that would end later.",
+        when="restart",
+        ge=0,
+        le=60,
+    )
 
 
 class CameraSection(Section):
@@ -379,6 +416,29 @@ class ModelsSection(Section):
     )
 
 
+class SolveSection(Section):
+    """How frames are solved: where among the stars they are. Without any index the mount's own word is taken."""
+
+    index_dirs: list[str] = key(
+        ["/usr/share/astrometry"],
+        "Folders with index files of astrometry.net (Debian: astrometry-data-tycho2); none there is no fault.",
+        when="restart",
+    )
+    solve_field: str = key(
+        "solve-field",
+        "The program of astrometry.net that finds a mount that is lost; empty: not to be used.",
+        when="restart",
+    )
+    astap: str | None = key(
+        None,
+        "The program ASTAP, where it is installed, for what astrometry.net cannot solve.",
+        when="restart",
+        example="/usr/bin/astap",
+    )
+    deadline_s: float = key(60.0, "Either program is ended after this long.", when="restart", ge=5, le=600)
+    lights: bool = key(True, "Solve each light frame too: the validity gate then asks the sky.", when="restart")
+
+
 class StorageSection(Section):
     """Where data lie, and what may be deleted. Relative paths start at the configuration's folder."""
 
@@ -418,6 +478,7 @@ class SimulatorSection(Section):
     filters: list[str] = key(
         ["L", "R", "G", "B", "Ha"], "What is in its wheel.", when="restart", min_length=1, max_length=12
     )
+    pointing_arcmin: float = key(3.0, "How far off its mount points, about.", when="restart", ge=0, le=120)
 
 
 class ExposureSection(Section):
@@ -473,6 +534,7 @@ class Document(Section):
     night: NightSection = section("How a night is run.", factory=NightSection)
     calibration: CalibrationSection | None = section("Calibration frames.")
     models: ModelsSection = section("The models.", factory=ModelsSection)
+    solve: SolveSection = section("Plate solving.", factory=SolveSection)
     storage: StorageSection = section("Where data lie.", factory=StorageSection)
     daemon: DaemonSection = section("The process itself.", factory=DaemonSection)
     simulator: SimulatorSection = section("The simulated observatory.", factory=SimulatorSection)

@@ -7,6 +7,8 @@ from astrod.domain.identity import SITE_NAME
 from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
 
 MountKind = Literal["equatorial", "altaz"]
+CentreWhen = Literal["always", "after_slew_over_deg", "never"]
+CentreBy = Literal["sync", "offset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,11 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class MountSetup:
-    """A mount's address and manners. `park_s` and `slew_s` are deadlines."""
+    """A mount's address and manners. `park_s` and `slew_s` are deadlines.
+
+    `centre_within_arcsec` None: by the size of the field. Degrees of `flip_after_deg` and
+    `track_past_meridian_deg` are of hour angle.
+    """
 
     address: str
     kind: MountKind = "equatorial"
@@ -116,7 +122,19 @@ class MountSetup:
     slew_s: float = 180.0
     park_s: float = 180.0
     on_target_arcmin: float = 10.0
+    centre: CentreWhen = "always"
+    centre_after_slew_over_deg: float = 5.0
+    centre_within_arcsec: float | None = None
+    centre_tries: int = 3
+    centre_exposure_s: float = 3.0
+    centre_by: CentreBy = "sync"
+    flip_after_deg: float = 1.0
+    track_past_meridian_deg: float = 5.0
     power: Outlet | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.flip_after_deg <= self.track_past_meridian_deg:
+            raise ValueError("mount: 0 <= flip_after_deg <= track_past_meridian_deg must hold")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,15 @@ _ALL = (
             "Nothing to do now: systemd restarts the daemon. Send the log with a report if it happens again."),
     Trouble("AST-131", "critical", "The safety process ended; astrod stops, closing by its closer.",
             "Nothing to do now: systemd restarts the daemon. Send the log with a report if it happens again."),
+    Trouble("AST-140", "warning", "Frames cannot be solved; the rig points by the mount's own word.",
+            "Under clouds: nothing. Else install index files for your field (`astrod doctor` names them), or "
+            "check focal_length_mm and pixel size: they must be right to 4 %."),
+    Trouble("AST-141", "warning", "A target does not come to the middle of the field.",
+            "Look at clutches, balance and backlash of the mount; a centre_within_arcsec below what it can do "
+            "costs time for nothing."),
+    Trouble("AST-142", "critical", "The mount did not change sides at the meridian; it was stopped and parked.",
+            "Look at it before it moves again. Targets past the meridian wait; those in the east go on. Check the "
+            "mount's own flip settings and flip_after_deg."),
     Trouble("AST-201", "warning", "A device cannot be reached; astrod keeps trying.",
             "Check cable, power and driver (for INDI: that indiserver runs and names the device so)."),
     Trouble("AST-202", "warning", "An exposure brought no frame.",

@@ -107,7 +107,9 @@ def blind(frame: Frame, spots: Spots, expected: Expected, solver: Solver) -> Pla
     Takes up to `solver.deadline_s` for each program that there is.
     """
     ways = solver.blind_ways
-    if "astrometry.net" in ways:
+    scale_arcmin = expected.scale_arcsec_px / 60.0
+    reaches = coverage(solver.index_dirs, spots.width_px * scale_arcmin, spots.height_px * scale_arcmin).covered
+    if "astrometry.net" in ways and reaches:  # where it does not, it would search in vain until its deadline
         found = _by_astrometry_net(spots, expected, solver, hinted=False)
         if found is not None:
             return found
@@ -159,7 +161,10 @@ def _by_astrometry_net(spots: Spots, expected: Expected, solver: Solver, hinted:
         if not wcs.is_file():
             return None
         found = _from_wcs(wcs, spots.width_px, spots.height_px, "astrometry.net")
-        return None if found is None else replace(found, **_fit_of(folder / "found.corr"))
+        if found is None:
+            return None
+        residual_arcsec, stars = _fit_of(folder / "found.corr")
+        return replace(found, residual_arcsec=residual_arcsec, stars=stars)
 
 
 def _write_xylist(path: Path, spots: Spots) -> None:
@@ -174,12 +179,12 @@ def _write_xylist(path: Path, spots: Spots) -> None:
     fits.BinTableHDU.from_columns(columns).writeto(path)
 
 
-def _fit_of(path: Path) -> dict[str, float | int]:
+def _fit_of(path: Path) -> tuple[float, int]:
     """RMS residual and number of the stars that astrometry.net matched."""
     from astropy.io import fits
 
     if not path.is_file():
-        return {}
+        return 0.0, 0
     with fits.open(path) as hdus:
         table = hdus[1].data
         away = [
@@ -189,7 +194,7 @@ def _fit_of(path: Path) -> dict[str, float | int]:
             )
             for row in table
         ]
-    return {"residual_arcsec": math.sqrt(sum(d * d for d in away) / max(1, len(away))), "stars": len(away)}
+    return math.sqrt(sum(d * d for d in away) / max(1, len(away))), len(away)
 
 
 # -- ASTAP ---------------------------------------------------------------------------------------------------

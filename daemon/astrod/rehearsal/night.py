@@ -28,6 +28,7 @@ from astrod.rehearsal.referee import Claim, Referee
 from astrod.rehearsal.session import SimSession
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
+from astrod.rehearsal.stars import simulated_stars
 from astrod.report import told
 from astrod.rig.port import Port
 from astrod.rig.safety.loop import SafetyLoop
@@ -138,6 +139,7 @@ class PlayedNight:
             self._session,
             lambda: self.gate.beat_control(self.clock.boottime_us()),
             lambda: ClockQuality("simulated", 0),
+            simulated_stars,
         )
 
     def _session(self, address: str, kind: str) -> SimSession:

@@ -5,8 +5,9 @@ Each method is one thing an observer would say; each raises the daemon's errors 
 
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 
 from astrod.domain.site import Rig, Train
@@ -39,6 +40,16 @@ COOLS_S = 5.0
 COVER_S = 60.0
 
 
+Intend = Callable[[str, str], AbstractAsyncContextManager[None]]
+"""Record that a device is about to be told something toward danger; the command is given inside the block."""
+
+
+def unrecorded(device: str, what: str) -> AbstractAsyncContextManager[None]:
+    """For a telescope that nobody keeps a record of."""
+    log.debug("%s: %s", device, what)
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class TrainPorts:
     """The devices of a train; None where none is configured."""
@@ -56,15 +67,30 @@ def _own(train: TrainPorts) -> tuple[AnyPort | None, ...]:
 
 
 class Telescope:
-    """One rig's devices, and who holds them."""
+    """One rig's devices, and who holds them.
 
-    def __init__(self, setup: Rig, mount: Port[Mount], trains: Mapping[str, TrainPorts], clock: Clock) -> None:
+    Places are those of the sky: where a mount cannot be synced, the difference between its word and the sky is
+    kept here (`align`) and taken into account both ways. `before_slew` are awaited before each slew, for those who
+    must let go of the mount first (a guider).
+    """
+
+    def __init__(
+        self,
+        setup: Rig,
+        mount: Port[Mount],
+        trains: Mapping[str, TrainPorts],
+        clock: Clock,
+        intend: Intend = unrecorded,
+    ) -> None:
         self.setup = setup
+        self._intend = intend
         self.mount = mount
         self.trains = trains
         self.leases = Leases()
         self._clock = clock
         self._warm: bool | None = None
+        self._beside = (0.0, 0.0)
+        self.before_slew: list[Callable[[], Awaitable[None]]] = []
         self._focus: dict[str, int] = {}
         self._cools: set[str] = set()
         for train in trains.values():
@@ -85,31 +111,56 @@ class Telescope:
 
     async def read_mount(self) -> MountState:
         """Where the mount points now, ICRS."""
-        return await self.mount.call("read the mount", lambda mount: mount.read())
+        state = await self.mount.call("read the mount", lambda mount: mount.read())
+        if self._beside == (0.0, 0.0):
+            return state
+        return replace(state, ra_deg=(state.ra_deg + self._beside[0]) % 360.0, dec_deg=state.dec_deg + self._beside[1])
+
+    async def align(self, ra_deg: float, dec_deg: float) -> None:
+        """The sky says that the telescope points there: sync the mount, or remember the difference.
+
+        Which of the two is configured (`centre_by`); a mount that refuses to sync is remembered about as well.
+        """
+        if self.setup.mount.centre_by == "sync":
+            try:
+                await self.mount.call("sync", lambda mount: mount.sync(ra_deg, dec_deg))
+            except Replan as fault:
+                log.info("%s; the difference is kept here", fault)
+            else:
+                self._beside = (0.0, 0.0)
+                return
+        state = await self.mount.call("read the mount", lambda mount: mount.read())
+        east_deg = (ra_deg - state.ra_deg + 180.0) % 360.0 - 180.0
+        self._beside = (east_deg, dec_deg - state.dec_deg)
 
     async def unpark(self, permit: Permit) -> None:
         """Unpark the mount if it is parked."""
         if (await self.read_mount()).parked:
-            await self.mount.call("unpark", lambda mount: mount.unpark(permit))
-            await until(
-                self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, self.setup.mount.park_s
-            )
+            async with self._intend(self.mount.name, "unpark"):
+                await self.mount.call("unpark", lambda mount: mount.unpark(permit))
+                within_s = self.setup.mount.park_s
+                await until(self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, within_s)
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> MountState:
         """Slew, wait, settle, and check by reading back that the mount tracks where it was sent.
 
         Raises Replan when it reports another place or does not track: another target may do better.
         """
-        await self.mount.call("slew", lambda mount: mount.slew(ra_deg, dec_deg, permit), deadline_s=20.0)
-        state = await until(
-            self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
-        )
+        for let_go in self.before_slew:
+            await let_go()
+        said_ra_deg = (ra_deg - self._beside[0]) % 360.0
+        said_dec_deg = max(-90.0, min(90.0, dec_deg - self._beside[1]))
+        async with self._intend(self.mount.name, f"slew to {ra_deg:.4f} {dec_deg:+.4f}"):
+            await self.mount.call("slew", lambda mount: mount.slew(said_ra_deg, said_dec_deg, permit), deadline_s=20.0)
+            state = await until(
+                self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
+            )
         if not state.tracking:
             await self.mount.call("track", lambda mount: mount.set_tracking(True))
         await self._clock.sleep(self.setup.mount.settle_s)
         state = await self.read_mount()
         off_arcmin = 60.0 * separation_deg(ra_deg, dec_deg, state.ra_deg, state.dec_deg)
-        if off_arcmin > self.setup.mount.on_target_arcmin or not state.tracking:
+        if not off_arcmin <= self.setup.mount.on_target_arcmin or not state.tracking:  # NaN is off target too
             said = f"{off_arcmin:.0f}' from where it was sent" if state.tracking else "not tracking"
             raise Replan(f"{self.mount.name}: after the slew it is {said}")
         return state
@@ -118,6 +169,11 @@ class Telescope:
         """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
         if (await self.read_mount()).tracking:
             await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
+
+    async def park(self) -> None:
+        """Park the mount. Raises OutcomeUnknown when it is not parked in time."""
+        await self.mount.call("park", lambda mount: mount.park())
+        await until(self._clock, self.mount.name, "park", self.read_mount, lambda s: s.parked, self.setup.mount.park_s)
 
     async def check_tracking(self) -> None:
         """Make sure that the mount tracks. Raises Replan when it cannot be made to."""

@@ -4,9 +4,9 @@ Positions live on two mechanical axes. For the equatorial, axis 1 turns about th
 declination axis, both 0 at the home position (counterweight down, tube at the pole); a negative axis 2 is
 the tube east of the pier. For the alt-azimuth they are azimuth and altitude.
 
-What the mount reports comes from its axes, and from the last `sync`. Where it really points adds index, cone and polar errors (the
-terms IH, ID, CH, MA, ME of Wallace's TPOINT), a scatter for each slew, the worm's periodic error and, just
-after a slew, a ringing of the tube.
+What the mount reports comes from its axes and from the last `sync`. Where it really points adds index, cone and
+polar errors (the terms IH, ID, CH, MA, ME of Wallace's TPOINT), a scatter for each slew, the worm's periodic error
+and, just after a slew, a ringing of the tube.
 """
 
 import math
