@@ -102,9 +102,9 @@ class Calibrating:
         lacking = [need for need in needs if need.missing]
         if lacking and self.settings.scheduled:
             first = ", ".join(str(need.recipe) for need in lacking[:3])
-            self._health.found("AST-206", f"{len(lacking)} of {len(needs)} sets are not complete: {first}")
+            self._health.found("AST-305", f"{len(lacking)} of {len(needs)} sets are not complete: {first}")
         else:
-            self._health.mended("AST-206")
+            self._health.mended("AST-305")
         return needs
 
     async def darken(self, until_us: int) -> None:

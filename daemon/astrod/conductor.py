@@ -6,9 +6,8 @@ next message is never kept waiting.
 """
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Protocol
 
 from astrod.domain.darkness import DarkTime, dark_time
@@ -16,6 +15,7 @@ from astrod.domain.identity import Night, night_of
 from astrod.domain.minutes import DarkCause
 from astrod.domain.night import (
     BarLifted,
+    Barred,
     Effect,
     Finished,
     Held,
@@ -76,6 +76,12 @@ async def _after(former: asyncio.Task[None] | None, observer: Observer, permit: 
     await observer.observe(permit)
 
 
+def _let_go(body: Awaitable[None]) -> None:
+    """Close work whose task has ended: where it was cancelled before it began, nobody has awaited it."""
+    if isinstance(body, Coroutine):
+        body.close()
+
+
 class Conductor:
     """One site's night. `state` is where it is; `send` brings a message."""
 
@@ -111,6 +117,7 @@ class Conductor:
         self.dark = dark_time(site.place, site.darkness, self.night)
         self.safety = SafetyReport(0, False, ("safety has not spoken yet",), 0, clock.now_us())
         self._told_safe: bool | None = None
+        self._barred_because: str | None = None
         self._effects: dict[Effect, Callable[[], None]] = {
             "cool": self._cool,
             "open": lambda: self._start("open", self._open()),
@@ -136,6 +143,12 @@ class Conductor:
     def hold_closed(self, on: bool) -> None:
         """The operator's close: everything parked and closed until it is lifted."""
         self.send(Held(on))
+
+    def bar(self, because: str | None) -> None:
+        """Keep the site closed for that reason, until called with None. Safe to repeat."""
+        if (because is None) != (self._barred_because is None):
+            self.send(Barred() if because is not None else BarLifted())
+        self._barred_because = because
 
     async def stop(self) -> None:
         """Close, park, and come back when the night is over."""
@@ -185,7 +198,7 @@ class Conductor:
             if self.state.paused or self.state.held:
                 observer.occupation.enter("idle", "the operator's pause")
             elif self.state.barred:
-                observer.occupation.enter("fault", "the roof did not open")
+                observer.occupation.enter("fault", self._barred_because or "the roof did not open")
             elif not self.state.safe:
                 observer.occupation.enter(*self._unsafe_because())
             elif self.state.phase in ("opening", "closing", "ending"):
@@ -285,10 +298,9 @@ class Conductor:
             await body
 
         task = asyncio.create_task(guarded(), name=name)
+        task.add_done_callback(lambda _: _let_go(body))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        if inspect.iscoroutine(body):  # one that was cancelled before its first step was never awaited
-            task.add_done_callback(lambda _: body.close())
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -323,6 +335,7 @@ class Conductor:
         if self._work is not None:
             self._work.cancel()
         self._work = self._spawn(work, reported())
+        self._work.add_done_callback(lambda _: _let_go(body))
 
     def _cool(self) -> None:
         for telescope in self._telescopes.values():
@@ -429,4 +442,5 @@ class Conductor:
 
     async def _lift_bar(self) -> None:
         await self._clock.sleep(BARRED_S)
-        self.send(BarLifted())
+        if self._barred_because is None:
+            self.send(BarLifted())

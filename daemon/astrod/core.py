@@ -18,6 +18,7 @@ from astrod.archive.archive import Archive
 from astrod.archive.rows import Outcome
 from astrod.calibrating import Calibrating
 from astrod.calibrating import told as ledger_told
+from astrod.commands import Commands, RecordedGuard
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
 from astrod.config.settings import CalibrationSettings, NightSettings, StorageSettings
@@ -29,7 +30,7 @@ from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
 from astrod.domain.safety import SafetyReport
-from astrod.domain.site import Rig, Site, Train
+from astrod.domain.site import Outlet, Rig, Site, Train
 from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError
 from astrod.frames.retention import budget, free_bytes
@@ -39,23 +40,27 @@ from astrod.journey import Journey
 from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
+from astrod.rig.aperture import ApertureHistory, Witness
 from astrod.rig.darks import Surroundings
 from astrod.rig.dew import Dew
 from astrod.rig.doming import Doming
 from astrod.rig.port import Port, Session
+from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
-from astrod.rig.telescope import Telescope, TrainPorts
+from astrod.rig.telescope import Intend, Telescope, TrainPorts
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Offload
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
-from astrod_drivers.protocols import Mount, Roof, SiteFix
+from astrod.solving import Solving, Stars
+from astrod_drivers.protocols import Mount, Roof, SiteFix, Switch
 
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
 NEXT_NIGHT_US = 30 * MINUTE_US
+DISK_S = 300.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -79,11 +84,13 @@ class Core:
     conductor: Conductor
     storage: StorageSettings
     calibrating: Calibrating
+    switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def ports(self) -> list[Port[Any]]:
         """Every device of every rig, those of safety excepted."""
-        return [port for telescope in self.telescopes.values() for port in telescope.ports().values()]
+        rigs: list[Port[Any]] = [port for scope in self.telescopes.values() for port in scope.ports().values()]
+        return [*rigs, *self.switches]
 
     async def tend(self) -> None:
         """Keep heaters and domes where they should be, for ever. Run as a service."""
@@ -102,9 +109,27 @@ class Core:
             observer.manners = manners_of(night)
         self.schedule.reload(fresh.targets, night.plan_work_s, night.retakes_max)
 
+    async def close_records(self) -> list[Night]:
+        """Close the records of nights that are over and that a crash left open; returns them."""
+        now_us = self.clock.now_us()
+        open_nights = await self.recording(lambda archive: archive.open_nights())
+        over = [night for night in open_nights if self.dark_of(night).dawn_us <= now_us and not self._runs(night)]
+        for night in over:
+            summary = self.summaries[str(night)] = await self.summarise(night)
+            await self.recording(partial(Archive.close_night, night=night, summary=summary, at_us=now_us))
+        return over
+
+    def _runs(self, night: Night) -> bool:
+        """Whether the conductor is still to end that night itself."""
+        return night == self.conductor.night and self.conductor.state.phase != "asleep"
+
+    def dark_of(self, night: Night) -> DarkTime:
+        """The dark time of any night here."""
+        return dark_time(self.site.place, self.site.darkness, night)
+
     async def summarise(self, night: Night) -> dict[str, Any]:
         """What became of a night: frames, dark minutes, requests."""
-        dark = self.conductor.dark
+        dark = self.dark_of(night)
         for observer in self.observers.values():
             observer.occupation.cut()
         await self.write_intervals()
@@ -120,16 +145,15 @@ class Core:
             },
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
-            "closures": self._closures(),
+            "closures": self._closures(dark),
             "calibrations": {
                 "taken": dict(Counter(row.intent.kind for row in rows if row.intent.kind in CALIBRATION and row.kept)),
                 **ledger_told(await self.calibrating.needs()),
             },
         }
 
-    def _closures(self) -> list[str]:
+    def _closures(self, dark: DarkTime) -> list[str]:
         """Why the site closed in the dark, as often as it did; from what this run of the daemon remembers."""
-        dark = self.conductor.dark
         return [
             "; ".join(note["reasons"])
             for note in self.trace.notes
@@ -137,14 +161,32 @@ class Core:
         ]
 
     async def watch_devices(self) -> None:
-        """Say which devices are lost, and that they are back, for ever. Run as a service."""
+        """Say which devices are lost, and that they are back, for ever. Run as a service.
+
+        A site none of whose mounts can be brought back is closed: there is nothing that it could be open for.
+        """
         while True:
             for port in self.ports():
+                if port.given_up:
+                    self.health.found("AST-206", f"{port.name} ({port.address}): {port.detail}", port.name)
+                else:
+                    self.health.mended("AST-206", port.name)
                 if port.up:
                     self.health.mended("AST-201", port.name)
                 else:
                     self.health.found("AST-201", f"{port.name} ({port.address}): {port.detail}", port.name)
+            lost = all(telescope.mount.given_up for telescope in self.telescopes.values())
+            self.conductor.bar("no mount answers any more" if lost else None)
             await self.clock.sleep(DEVICES_S)
+
+    async def watch_disk(self) -> None:
+        """Compare what is free with what the rest of the night will take, for ever. Run as a service."""
+        while True:
+            await self.clock.sleep(DISK_S)
+            try:
+                await self.check_disk()
+            except (AstrodError, OSError) as fault:  # the disk that cannot be asked is told of by whoever writes to it
+                log.warning("the disk cannot be looked at: %s", fault)
 
     async def check_disk(self) -> None:
         """Say when the night's frames will not fit on the disk."""
@@ -192,6 +234,7 @@ class ArchiveIntents:
 
     def __init__(self, site: Site, recording: Recording, clock: Clock, night: Callable[[], Night]) -> None:
         self._site, self._recording, self._clock, self._night = site, recording, clock, night
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def begin(
         self, kind: FrameKind, rig: str, train: str, exposure_s: float, choice: Choice | None, retake_of: str | None
@@ -214,7 +257,28 @@ class ArchiveIntents:
             **_camera_facts(setup),
         }
         night = self._night()
-        return await self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+        recording = asyncio.ensure_future(
+            self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+        )
+        try:
+            return await asyncio.shield(recording)
+        except asyncio.CancelledError:  # it is recorded all the same, and nobody would ever end it
+            self._end_unused(recording)
+            raise
+
+    def _end_unused(self, recording: "asyncio.Future[Intent]") -> None:
+        async def end() -> None:
+            intent = await recording
+            await self.failed(intent, "aborted")
+
+        task = asyncio.create_task(end(), name="end an exposure that was never begun")
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("an exposure that was never begun stays unfinished until the next start: %s", task.exception())
 
     async def begin_calibration(self, recipe: Recipe, exposure_s: float) -> Intent:
         """See `calibrating.CalibrationIntents`."""
@@ -273,6 +337,22 @@ def _add_dome(
     )
 
 
+def power_board(site: Site, clock: Clock, open_session: OpenSession, safety: Callable[[], SafetyReport]) -> PowerBoard:
+    """The outlets that power the site's devices, each switch with a session of its own."""
+    switches = {
+        address: Port(
+            f"switch {address}", "switch", address, open_session(address, "switch"), clock, site.ladder("switch")
+        )
+        for address in switch_addresses(site.outlets())
+    }
+    return PowerBoard(
+        clock,
+        switches,
+        site.roof.power if site.roof else None,
+        lambda: safety().roof not in (None, "open", "closed"),
+    )
+
+
 def surroundings_of(site: Site, safety: SafetyReport, now_us: int) -> Surroundings:
     """What decides whether it is dark in a tube: the roof, as safety reads it, and the Sun."""
     altitude_deg = sun_altitude_deg(now_us, site.place.latitude_deg, site.place.longitude_deg)
@@ -286,29 +366,48 @@ def dark_until_us(site: Site, dark: DarkTime, night: Night, settings: Calibratio
     return min(after_dawn_us, following.prepare_us - NEXT_NIGHT_US)
 
 
-def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession) -> Telescope:
-    """A rig's ports. The mount is told its site and the time at each connection."""
+def telescope_of(
+    rig: Rig,
+    site: Site,
+    clock: Clock,
+    open_session: OpenSession,
+    board: PowerBoard,
+    remedies: Remedies,
+    intend: Intend,
+) -> Telescope:
+    """A rig's ports, with what recovers them. The mount is told its site and the time at each connection."""
 
-    def port(part: str, kind: str, address: str | None) -> Any:
-        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock) if address else None
+    def port(part: str, kind: str, address: str | None, power: Outlet | None) -> Any:
+        if address is None:
+            return None
+        session = open_session(address, kind)
+        what = remedies.of(address, power)
+        return Port(f"{rig.name} {part}", kind, address, session, clock, site.ladder(kind), what)
 
     def train_ports(train: Train) -> TrainPorts:
         label = f"{train.name} " if len(rig.trains) > 1 else ""
         return TrainPorts(
             setup=train,
-            camera=port(f"{label}camera", "camera", train.camera.address),
-            focuser=port(f"{label}focuser", "focuser", train.focuser.address if train.focuser else None),
-            wheel=port(f"{label}wheel", "wheel", train.wheel),
-            cover=port(f"{label}cover", "cover", train.cover),
+            camera=port(f"{label}camera", "camera", train.camera.address, train.camera.power),
+            focuser=port(
+                f"{label}focuser",
+                "focuser",
+                train.focuser.address if train.focuser else None,
+                train.focuser.power if train.focuser else None,
+            ),
+            wheel=port(f"{label}wheel", "wheel", train.wheel, train.wheel_power),
+            cover=port(f"{label}cover", "cover", train.cover, None),
         )
 
-    mount: Port[Mount] = port("mount", "mount", rig.mount.address)
+    mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
+    if rig.mount.power is not None:
+        board.powers(rig.mount.power, mount)
     place = site.place
     fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
     mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
-    telescope = Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock)
+    telescope = Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock, intend)
     for number, address in enumerate(dict.fromkeys(heater.switch for heater in rig.heaters), start=1):
-        telescope.switches[address] = port(f"heater switch {number}", "switch", address)
+        telescope.switches[address] = port(f"heater switch {number}", "switch", address, None)
     return telescope
 
 
@@ -321,8 +420,12 @@ def assemble(
     open_session: OpenSession,
     beat: Callable[[], None],
     quality: Callable[[], ClockQuality],
+    stars: Stars | None = None,
 ) -> Core:
-    """Tie the stations together. Nothing moves before `Core.conductor` runs."""
+    """Tie the stations together. Nothing moves before `Core.conductor` runs.
+
+    `stars` is a catalogue to solve frames by in place of the installed index files (the simulator's sky).
+    """
     site, settings = loaded.site, loaded.settings
     trace = Trace(clock)
     health = Health(clock, trace)
@@ -338,12 +441,18 @@ def assemble(
         work=settings.night.plan_work_s,
         retakes_max=settings.night.retakes_max,
     )
-    telescopes = {rig.name: telescope_of(rig, site, clock, open_session) for rig in site.rigs}
+    board = power_board(site, clock, open_session, lambda: conductor.safety)
+    remedies = Remedies(clock, site.indi, board)
+    commands = Commands(recording, clock)
+    telescopes = {
+        rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend) for rig in site.rigs
+    }
     observers: dict[str, Observing] = {}
     core: Core
 
     async def begin_night(night: Night, dark: DarkTime) -> None:
-        await recording(lambda archive: archive.open_night(night, clock.now_us()))
+        if dark.dawn_us > clock.now_us():  # after dawn nothing is opened anew: the record may be closed already
+            await recording(lambda archive: archive.open_night(night, clock.now_us()))
         await core.note_absence(night, dark)
         await schedule.begin_night(dark)
         await core.check_disk()
@@ -353,10 +462,11 @@ def assemble(
         summary = core.summaries[str(night)] = await core.summarise(night)
         await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
 
+    aperture = ApertureHistory()
     conductor = Conductor(
         site,
         clock,
-        guard,
+        Witness(RecordedGuard(guard, commands), aperture, clock.now_us),
         telescopes,
         observers,
         health,
@@ -370,6 +480,7 @@ def assemble(
     )
     for telescope in telescopes.values():
         _add_dome(telescope, site, clock, open_session, lambda: conductor)
+    solving = Solving(site, settings.solve, stars, offload, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
@@ -377,16 +488,28 @@ def assemble(
         offload,
         recording,
         facts,
-        lambda exposed, recent: circumstances_of(site, conductor.safety, exposed, recent),
+        lambda exposed, recent: circumstances_of(site, aperture.open_throughout, exposed, recent),
         health,
         trace,
         clock,
+        solving.off_target_arcmin,
+        lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
     )
     intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
     for name, telescope in telescopes.items():
         occupation = Occupation(name, clock)
         observers[name] = Observing(
-            site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
+            site,
+            telescope,
+            schedule,
+            journey,
+            intents,
+            manners_of(settings.night),
+            health,
+            trace,
+            clock,
+            occupation,
+            solving,
         )
     calibrating = Calibrating(
         settings.calibration,
@@ -413,6 +536,7 @@ def assemble(
         conductor,
         settings.storage,
         calibrating,
+        tuple(board.switches.values()),
     )
     return core
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
+from astrod.domain.recovery import Step
 from astrod_drivers.address import parse
 from astrod_drivers.errors import AddressInvalid
 
@@ -34,6 +35,11 @@ Quantity = Literal[
 ]
 """What a weather source may measure; the canonical names of `astrod_drivers.protocols.WeatherReading`."""
 
+DeviceKind = Literal[
+    "mount", "camera", "focuser", "wheel", "rotator", "roof", "cover", "switch", "weather", "safety_monitor", "guider"
+]
+"""The kinds of device that may be lost; `astrod_drivers.protocols.KINDS`."""
+
 Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 
@@ -46,7 +52,21 @@ def _address(text: str) -> str:
     return text
 
 
+def _outlet(text: str) -> str:
+    address, mark, name = text.rpartition("#")
+    if not mark or not name.strip():
+        raise ValueError("names no outlet; write the switch's address, then # and the outlet's name")
+    _address(address)
+    return text
+
+
 Address = Annotated[str, AfterValidator(_address)]
+Outlet = Annotated[str, AfterValidator(_outlet)]
+"""An outlet of a switch: its address, `#`, the outlet's name."""
+
+POWER = (
+    "The outlet that powers it, as the switch's address, # and the outlet's name; recovery may switch it off and on."
+)
 
 
 def key(default: Any, doc: str, *, when: When, example: Any = None, shown: bool = False, **bounds: Any) -> Any:
@@ -151,6 +171,12 @@ class RoofSection(Section):
         gt=0,
         le=60,
     )
+    power: Outlet | None = key(
+        None,
+        "The outlet that powers it; it is never switched off while the roof moves.",
+        when="restart",
+        example="indi://localhost:7624/Power Box#Outlet 1",
+    )
 
 
 class LimitSection(Section):
@@ -192,6 +218,44 @@ class MountSection(Section):
     on_target_arcmin: float = key(
         10.0, "Farther from its target than this, the mount is not on target.", when="restart", gt=0, le=600
     )
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 2")
+    centre: Literal["always", "after_slew_over_deg", "never"] = key(
+        "always",
+        "When to solve a short exposure after a slew and centre the target by it.",
+        when="restart",
+    )
+    centre_after_slew_over_deg: float = key(
+        5.0, 'With centre = "after_slew_over_deg": slews longer than this.', when="restart", ge=0, le=180
+    )
+    centre_within_arcsec: float | None = key(
+        None,
+        "A target this near the middle is centred; a twentieth of the field's shorter side without it.",
+        when="restart",
+        example=60.0,
+        gt=0,
+        le=3600,
+    )
+    centre_tries: int = key(3, "Solved exposures for one centring, at most.", when="restart", ge=1, le=10)
+    centre_exposure_s: float = key(3.0, "Length of such an exposure.", when="restart", gt=0, le=120)
+    centre_by: Literal["sync", "offset"] = key(
+        "sync",
+        "Tell the mount where it points, or keep the difference here (for mounts with a pointing model of their own).",
+        when="restart",
+    )
+    flip_after_deg: float = key(
+        1.0,
+        "An equatorial mount is sent over the meridian when its target is this far past it (15 is an hour).",
+        when="restart",
+        ge=0,
+        le=60,
+    )
+    track_past_meridian_deg: float = key(
+        5.0,
+        "So far past the meridian it may track before the flip; no exposure is begun that would end later.",
+        when="restart",
+        ge=0,
+        le=60,
+    )
 
 
 class CameraSection(Section):
@@ -230,6 +294,7 @@ class CameraSection(Section):
     cooler_power_max_percent: float = key(
         90.0, "A ramp stops where the cooler needs more power than this.", when="restart", gt=0, le=100
     )
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 3")
     shutter: bool = key(False, "It has a shutter of its own, which keeps the light out for darks.", when="restart")
 
 
@@ -240,6 +305,7 @@ class FocuserSection(Section):
     start_position: int | None = key(None, "Where to begin the night, steps.", when="restart", example=10000, ge=0)
     step: int = key(150, "Steps between two points of a focus run.", when="restart", ge=1, le=100000)
     backlash: int = key(0, "Steps of overshoot against the direction of approach.", when="restart", ge=0, le=100000)
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
 class TrainSection(Section):
@@ -249,6 +315,9 @@ class TrainSection(Section):
     focal_length_mm: float = key(..., "Focal length, reducers counted.", when="restart", example=400.0, gt=0, le=100000)
     aperture_mm: float = key(..., "Clear aperture.", when="restart", example=80.0, gt=0, le=40000)
     wheel: Address | None = key(None, "The filter wheel's device.", when="restart", example="sim://wheel", shown=True)
+    wheel_power: Outlet | None = key(
+        None, "The outlet that powers the wheel.", when="restart", example="indi://localhost:7624/Power Box#Outlet 4"
+    )
     rotator: Address | None = key(
         None, "The rotator's device.", when="restart", example="indi://localhost:7624/Rotator Simulator"
     )
@@ -279,6 +348,38 @@ class RigSection(Section):
     mount: MountSection = Field(..., description="The rig's mount.", json_schema_extra={"shown": True})
     train: list[TrainSection] = sections("The rig's trains.", shown=True, least=1)
     heater: list[HeaterSection] = sections("The rig's dew heaters.")
+
+
+class RungSection(Section):
+    """One rung: what to do, how often, how long to rest before connecting, and how long that may take."""
+
+    step: Step = key(..., "What to do.", when="restart", example="reconnect")
+    tries: int = key(1, "How often.", when="restart", ge=1, le=100)
+    wait_s: float = key(0.0, "Rest between the step and the attempt to connect.", when="restart", ge=0, le=600)
+    deadline_s: float = key(20.0, "Connecting takes no longer than this.", when="restart", gt=0, le=600)
+
+
+class LadderSection(Section):
+    """How a lost device of one kind is recovered, rung by rung, in place of the ladder that astrod has for it."""
+
+    kind: DeviceKind = key(..., "The kind of device.", when="restart", example="camera")
+    rungs: list[RungSection] = sections("The rungs, from the gentlest.", shown=True, least=1)
+    again_s: float = key(20.0, "Pause between attempts above the last rung.", when="restart", ge=1, le=3600)
+    good_min: float = key(
+        60.0, "After so long without trouble the ladder begins at its foot.", when="restart", ge=1, le=1440
+    )
+
+
+class IndiSection(Section):
+    """How drivers of the indiserver on this machine are started anew, one by one."""
+
+    fifo: str = key(..., "The FIFO of indiserver's -f option.", when="restart", example="/run/indi/fifo", min_length=1)
+    drivers: dict[str, str] = key(
+        ...,
+        "The driver program of each device, by the device's name.",
+        when="restart",
+        example={"ZWO CCD ASI2600MM Pro": "indi_asi_ccd"},
+    )
 
 
 class NightSection(Section):
@@ -352,6 +453,29 @@ class ModelsSection(Section):
     )
 
 
+class SolveSection(Section):
+    """How frames are solved: where among the stars they are. Without any index the mount's own word is taken."""
+
+    index_dirs: list[str] = key(
+        ["/usr/share/astrometry"],
+        "Folders with index files of astrometry.net (Debian: astrometry-data-tycho2); none there is no fault.",
+        when="restart",
+    )
+    solve_field: str = key(
+        "solve-field",
+        "The program of astrometry.net that finds a mount that is lost; empty: not to be used.",
+        when="restart",
+    )
+    astap: str | None = key(
+        None,
+        "The program ASTAP, where it is installed, for what astrometry.net cannot solve.",
+        when="restart",
+        example="/usr/bin/astap",
+    )
+    deadline_s: float = key(60.0, "Either program is ended after this long.", when="restart", ge=5, le=600)
+    lights: bool = key(True, "Solve each light frame too: the validity gate then asks the sky.", when="restart")
+
+
 class StorageSection(Section):
     """Where data lie, and what may be deleted. Relative paths start at the configuration's folder."""
 
@@ -391,6 +515,7 @@ class SimulatorSection(Section):
     filters: list[str] = key(
         ["L", "R", "G", "B", "Ha"], "What is in its wheel.", when="restart", min_length=1, max_length=12
     )
+    pointing_arcmin: float = key(3.0, "How far off its mount points, about.", when="restart", ge=0, le=120)
 
 
 class ExposureSection(Section):
@@ -441,9 +566,12 @@ class Document(Section):
     roof: RoofSection | None = section("The roof.", shown=True)
     weather: list[WeatherSection] = sections("The weather sources.", shown=True)
     rig: list[RigSection] = sections("The rigs.", shown=True, least=1)
+    ladder: list[LadderSection] = sections("Recovery ladders of the owner's own.")
+    indi: IndiSection | None = section("Starting INDI drivers anew.")
     night: NightSection = section("How a night is run.", factory=NightSection)
     calibration: CalibrationSection | None = section("Calibration frames.")
     models: ModelsSection = section("The models.", factory=ModelsSection)
+    solve: SolveSection = section("Plate solving.", factory=SolveSection)
     storage: StorageSection = section("Where data lie.", factory=StorageSection)
     daemon: DaemonSection = section("The process itself.", factory=DaemonSection)
     simulator: SimulatorSection = section("The simulated observatory.", factory=SimulatorSection)

@@ -55,6 +55,17 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SolveSettings:
+    """[solve]: how frames are solved. `solve_field` and `astap` are None where they are not to be used."""
+
+    index_dirs: tuple[Path, ...] = ()
+    solve_field: str | None = "solve-field"
+    astap: str | None = None
+    deadline_s: float = 60.0
+    lights: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class StorageSettings:
     """[storage]: where data lie and what may be deleted; 0 days is never."""
 
@@ -86,6 +97,7 @@ class SimulatorSettings:
     height_px: int
     pixel_um: float
     filters: tuple[str, ...]
+    pointing_arcmin: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +109,5 @@ class Settings:
     storage: StorageSettings
     daemon: DaemonSettings
     simulator: SimulatorSettings
+    solve: SolveSettings = field(default_factory=SolveSettings)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)

@@ -23,6 +23,7 @@ from astrod.domain.exposure import Intent, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.errors import AstrodError, Bug, InputInvalid, TellOperator
 from astrod.frames.header import FrameFacts, ascii_text, header_of
+from astrod.runtime.durable import make_folder, sync_folder
 
 if TYPE_CHECKING:
     from numpy import uint16
@@ -97,11 +98,20 @@ class FrameStore:
         try:
             pixels, row_order = read_pixels(pixels_path, fmt)
         except InputInvalid as fault:
-            path = path.with_suffix(".raw")
-            self._note(path.with_suffix(".txt"), f"{reason}\n{fault}\n")
-            content = _chunks(pixels_path)
-        else:
-            content = fits_bytes(pixels, facts, row_order, reason)
+            return self.set_aside(pixels_path, facts, f"{reason}\n{fault}")
+        content = fits_bytes(pixels, facts, row_order, reason)
+        _on_disk(path, lambda: write_whole(path, content))
+        pixels_path.unlink(missing_ok=True)
+        return self._relative(path)
+
+    def set_aside(self, pixels_path: Path, facts: FrameFacts, reason: str) -> str:
+        """Move pixels to quarantine as they are, with the reason in a `.txt` beside them; returns where.
+
+        Raises TellOperator as `keep` does.
+        """
+        path = (self._folder("quarantine", facts.intent.id.night) / file_name(facts)).with_suffix(".raw")
+        self._note(path.with_suffix(".txt"), f"{reason}\n")
+        content = _chunks(pixels_path)
         _on_disk(path, lambda: write_whole(path, content))
         pixels_path.unlink(missing_ok=True)
         return self._relative(path)
@@ -256,9 +266,7 @@ def fits_bytes(
 
     told = dataclasses.replace(facts, row_order=facts.row_order or row_order)
     stored = (pixels ^ np.uint16(0x8000)).view(np.int16).astype(">i2")
-    header = fits.Header()
-    for card in header_of(told, (pixels.shape[0], pixels.shape[1])):
-        header.append(card, end=True)
+    header = fits.Header(header_of(told, (pixels.shape[0], pixels.shape[1])))
     if reason is not None:
         header.append(("REJECTED", ascii_text(reason)[:60], ""), end=True)
     hdu = fits.PrimaryHDU(stored, header)
@@ -288,7 +296,7 @@ def write_whole(path: Path, content: Iterator[bytes]) -> tuple[str, int]:
     """
     if path.exists():
         raise FileExistsError(errno.EEXIST, "a frame is never overwritten", str(path))
-    _make_folder(path.parent)
+    make_folder(path.parent)
     half = path.with_name(f".{path.name}.part")
     try:
         digest, size = _write_synced(half, content)
@@ -315,23 +323,6 @@ def _write_all(handle: int, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(handle, rest) :]
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder and those above it, each synced into its parent."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's names outlast a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _on_disk(path: Path, work: Callable[[], Result]) -> Result:
