@@ -163,7 +163,7 @@ class Calibrating:
         train = telescope.trains[name]
         saturation_adu = float(train.setup.camera.saturation_adu)
         aim = Aim(
-            self.settings.flat_level * saturation_adu,
+            self.settings.flat_level_percent / 100.0 * saturation_adu,
             saturation_adu,
             self.settings.flat_shortest_s,
             self.settings.flat_longest_s,

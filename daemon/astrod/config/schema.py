@@ -424,8 +424,8 @@ class CalibrationSection(Section):
     flat_darks: int = key(10, "Darks of a flat's length that make a set.", when="restart", ge=0, le=200)
     dark_days: float = key(180.0, "Darks and biases serve so many days.", when="restart", gt=0, le=3650)
     flat_days: float = key(14.0, "Flats serve so many days.", when="restart", gt=0, le=3650)
-    flat_level: float = key(
-        0.4, "The level that flats are to have, as a share of saturation_adu.", when="restart", gt=0.05, lt=0.9
+    flat_level_percent: float = key(
+        40.0, "The level that flats are to have, of saturation_adu.", when="restart", gt=5, lt=90
     )
     flat_shortest_s: float = key(
         0.5, "No flat is shorter: a shutter's own travel would show.", when="restart", gt=0, le=60
