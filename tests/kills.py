@@ -44,7 +44,8 @@ VICTIMS = {"daemon": 8, "driver": 6, "host": 4, "server": 2}
 """What is killed, and how often one of these against another."""
 BURST = 5
 """So many kills before the observatory must have recovered."""
-RECOVERED_S = 90.0
+RECOVERED_S = 240.0
+"""A killed dome driver forgets that the roof is open: mount parked, roof closed, a bar of half a minute, opened."""
 SAFE_S = 150.0
 STOP_EVERY, LEAVE_EVERY = 5, 11
 """Every so many bursts the daemon is stopped in order; every so many it is left dead, and safety must close alone."""
