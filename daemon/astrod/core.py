@@ -18,11 +18,12 @@ from astrod.config.load import Loaded
 from astrod.config.settings import NightSettings, StorageSettings
 from astrod.domain.darkness import DarkTime
 from astrod.domain.exposure import FrameKind, Intent, Taken
+from astrod.domain.guiding import GuideStar
 from astrod.domain.identity import Night
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
-from astrod.domain.site import Rig, Site, Train
-from astrod.errors import AstrodError
+from astrod.domain.site import GuiderSetup, Rig, Site, Train
+from astrod.errors import AstrodError, InputInvalid
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
@@ -30,21 +31,27 @@ from astrod.journey import Journey
 from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
-from astrod.rig.port import Port, Session
+from astrod.rig.autoguider import AutoGuider, SeeStars
+from astrod.rig.guidebook import GuideBook
+from astrod.rig.guiding import Guiding
+from astrod.rig.port import DirectSession, Port, Session
 from astrod.rig.safety.guard import Guard
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import Clock
-from astrod.runtime.offload import Offload
+from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
-from astrod_drivers.protocols import Mount, SiteFix
+from astrod_drivers.protocols import Guider, Mount, SiteFix
 
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
+
+GUIDE_LANE = "guide"
+GUIDE_COST = Cost(modelled_s=0.05, deadline_s=10.0)
 
 OpenSession = Callable[[str, str], Session[Any]]
 """Opens a session to a device by its address and kind; it is started by its port."""
@@ -203,11 +210,13 @@ def manners_of(night: NightSettings) -> Manners:
         focus_at_start=night.focus_at_start,
         refocus_every_min=night.refocus_every_min,
         cool_deadline_s=night.cool_deadline_s,
+        dither_px=night.dither_px,
+        dither_every=night.dither_every,
     )
 
 
-def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession) -> Telescope:
-    """A rig's ports. The mount is told its site and the time at each connection."""
+def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession, see: SeeStars, root: Path) -> Telescope:
+    """A rig's ports. The mount is told its site and the time at each connection. `root` is the data root."""
 
     def port(part: str, kind: str, address: str | None) -> Any:
         return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock) if address else None
@@ -225,7 +234,58 @@ def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession) 
     place = site.place
     fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
     mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
-    return Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock)
+    telescope = Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock)
+    _add_guider(telescope, clock, port, see, root)
+    return telescope
+
+
+def _add_guider(
+    telescope: Telescope, clock: Clock, port: Callable[[str, str, str | None], Any], see: SeeStars, root: Path
+) -> None:
+    """The rig's guider, where it has one: PHD2 (or a simulated one) behind its port, or our own."""
+    rig = telescope.setup
+    setup = rig.guider
+    if setup is None:
+        return
+    if setup.address is not None:
+        telescope.guide_with(Guiding(port("guider", "guider", _with_settling(setup)), setup, clock))
+        return
+    camera = port("guide camera", "camera", setup.camera)
+    book = GuideBook(root / f"guiding-{rig.name}.json", f"{setup.camera} {setup.focal_length_mm:g} mm {setup.binning}")
+    own = AutoGuider(f"{rig.name} guider", setup, camera, telescope.mount, see, book, clock)
+    session: Session[Guider] = DirectSession(own)
+    guider = Port(f"{rig.name} guider", "guider", f"astrod with {setup.camera}", session, clock)
+    telescope.guide_with(Guiding(guider, setup, clock), camera)
+
+
+def _with_settling(setup: GuiderSetup) -> str:
+    """PHD2's address, with when the guiding counts as settled."""
+    address = setup.address or ""
+    if not address.startswith("phd2://"):
+        return address
+    values = f"settle_px={setup.settle_px:g}&settle_s={setup.settle_s:g}&settle_within_s={setup.settle_within_s:g}"
+    return f"{address}?{values}"
+
+
+def _seeing(rig: Rig, offload: Offload) -> SeeStars:
+    """The stars of a rig's guide frames, found in a worker of their own: judging must not keep them waiting."""
+    saturation_adu = rig.guider.saturation_adu if rig.guider else 65535
+
+    async def see(path: Path) -> tuple[GuideStar, ...]:
+        try:
+            return await offload.run(GUIDE_LANE, GUIDE_COST, guide_stars_in, path, saturation_adu)
+        except (InputInvalid, WorkerLost) as fault:
+            log.warning("a guide frame brought no stars: %s", fault)
+            return ()
+
+    return see
+
+
+def guide_stars_in(path: Path, saturation_adu: float) -> tuple[GuideStar, ...]:
+    """In the worker: the stars of a guide frame. Imported there, so that this process stays small."""
+    from astrod.appraise import guide_stars_of
+
+    return guide_stars_of(path, saturation_adu)
 
 
 def assemble(
@@ -254,7 +314,10 @@ def assemble(
         work=settings.night.plan_work_s,
         retakes_max=settings.night.retakes_max,
     )
-    telescopes = {rig.name: telescope_of(rig, site, clock, open_session) for rig in site.rigs}
+    root = settings.storage.data_dir
+    telescopes = {
+        rig.name: telescope_of(rig, site, clock, open_session, _seeing(rig, offload), root) for rig in site.rigs
+    }
     observers: dict[str, Observing] = {}
     core: Core
 

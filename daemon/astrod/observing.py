@@ -15,6 +15,7 @@ from astrod.domain.plan import Choice
 from astrod.domain.site import Site
 from astrod.domain.sphere import separation_deg, sidereal_deg
 from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
+from astrod.guidance import Guidance
 from astrod.health import Health
 from astrod.journey import Journey, Outcome
 from astrod.occupation import Occupation
@@ -58,6 +59,8 @@ class Manners:
     focus_at_start: bool = True
     refocus_every_min: float = 90.0
     cool_deadline_s: float = 600.0
+    dither_px: float = 0.0
+    dither_every: int = 1
 
 
 class Observing:
@@ -81,6 +84,7 @@ class Observing:
         self._health, self._trace, self._clock = health, trace, clock
         self.occupation = occupation
         self.exposing = Exposing(telescope, clock)
+        self._guidance = Guidance(telescope, health, trace, clock, occupation)
         self._train = telescope.setup.trains[0].name
         self._flights: set[asyncio.Task[None]] = set()
         self._to_attend: deque[Outcome] = deque()
@@ -93,6 +97,12 @@ class Observing:
 
     async def observe(self, permit: Permit) -> None:
         """See `conductor.Observer`."""
+        try:
+            await self._observe(permit)
+        finally:
+            await self._guidance.stop()
+
+    async def _observe(self, permit: Permit) -> None:
         self._winding_up, self._pointed = False, None
         self._to_attend.clear()
         prepared = False
@@ -183,9 +193,20 @@ class Observing:
         except Replan as fault:
             self._schedule.refuse(choice.target, str(fault))
             raise
+        await self._guide(choice, permit)
         self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
         exposed = await self._expose("light", choice, choice.exposure_s, permit)
-        await self._hand_on(exposed)
+        await self._hand_on(await self._guidance.after(exposed))
+
+    async def _guide(self, choice: Choice, permit: Permit) -> None:
+        """Guiding settled and the dither done, as far as the rig guides and dithers."""
+        dither = (self.manners.dither_px, self.manners.dither_every)
+        place = (choice.ra_deg, choice.dec_deg)
+        try:
+            await self._guidance.before(choice.target, place, self._train_of(choice), dither, permit)
+        except Replan as fault:
+            self._schedule.refuse(choice.target, str(fault))
+            raise
 
     async def _turn_wheel(self, choice: Choice) -> None:
         try:

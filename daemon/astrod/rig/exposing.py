@@ -7,7 +7,16 @@ from astrod.domain.exposure import Intent
 from astrod.errors import AstrodError
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import Clock
-from astrod_drivers.protocols import CameraInfo, CameraState, FocuserState, MountState, Permit, RawFrame, Shot
+from astrod_drivers.protocols import (
+    CameraInfo,
+    CameraState,
+    FocuserState,
+    GuiderState,
+    MountState,
+    Permit,
+    RawFrame,
+    Shot,
+)
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +25,7 @@ READOUT_MARGIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """Pixels in the spool, with what the rig said while they were taken."""
+    """Pixels in the spool, with what the rig said while they were taken. `guided` is None for an unguided one."""
 
     intent: Intent
     raw: RawFrame
@@ -26,6 +35,7 @@ class Exposed:
     focuser: FocuserState | None
     asked_us: int
     arrived_us: int
+    guided: GuiderState | None = None
 
 
 class Exposing:

@@ -12,15 +12,16 @@ from functools import partial
 from astrod.domain.site import Rig, Train
 from astrod.domain.sphere import separation_deg
 from astrod.errors import OutcomeUnknown, RecoverDevice, Replan
+from astrod.rig.guiding import Guiding
 from astrod.rig.leases import Leases
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
-from astrod_drivers.protocols import Camera, FilterWheel, Focuser, Mount, MountState, Permit
+from astrod_drivers.protocols import Camera, FilterWheel, Focuser, Guider, Mount, MountState, Permit
 
 log = logging.getLogger(__name__)
 
-AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel]
+AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel] | Port[Guider]
 
 FILTER_S = 60.0
 FOCUS_MOVE_S = 120.0
@@ -45,6 +46,8 @@ class Telescope:
         self.mount = mount
         self.trains = trains
         self.leases = Leases()
+        self.guiding: Guiding | None = None
+        self.guide_camera: Port[Camera] | None = None
         self._clock = clock
         self._warm: bool | None = None
         for train in trains.values():
@@ -59,7 +62,18 @@ class Telescope:
         found: list[AnyPort] = [self.mount]
         for train in self.trains.values():
             found += [port for port in (train.camera, train.focuser, train.wheel) if port is not None]
+        found += [self.guide_camera] if self.guide_camera else []
+        found += [self.guiding.port] if self.guiding else []
         return {port.name: port for port in found}
+
+    def guide_with(self, guiding: Guiding, camera: Port[Camera] | None = None) -> None:
+        """Give the mount its guiding, and the guide camera where that is ours."""
+        self.guiding, self.guide_camera = guiding, camera
+
+    async def _let_go_of_star(self) -> None:
+        """No guide pulse in mid slew."""
+        if self.guiding is not None:
+            await self.guiding.stop()
 
     async def read_mount(self) -> MountState:
         """Where the mount points now, ICRS."""
@@ -78,6 +92,7 @@ class Telescope:
 
         Raises Replan when it reports another place or does not track: another target may do better.
         """
+        await self._let_go_of_star()
         await self.mount.call("slew", lambda mount: mount.slew(ra_deg, dec_deg, permit), deadline_s=20.0)
         state = await until(
             self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
@@ -94,6 +109,7 @@ class Telescope:
 
     async def stand_still(self) -> None:
         """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
+        await self._let_go_of_star()
         if (await self.read_mount()).tracking:
             await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
 

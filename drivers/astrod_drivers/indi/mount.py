@@ -88,7 +88,7 @@ class IndiMount(IndiDevice, Mount):
         vector = link.vectors.get(name)
         if vector is None:
             raise CommandRefused(f"{self.address} has no {name}: its driver takes no guide pulses; guide through PHD2")
-        values = {other: 0.0 for other in vector.values} | {element: duration_s * 1000.0}
+        values = dict.fromkeys(vector.values, 0.0) | {element: duration_s * 1000.0}
         await self._set_numbers(name, values)
 
     async def set_tracking(self, on: bool) -> None:

@@ -20,6 +20,7 @@ from astrod_drivers.protocols import Aperture, Clock, Device, Gate, Shot
 from astrod_drivers.sim import ephemeris, light
 from astrod_drivers.sim.camera import Renderer, SimCamera
 from astrod_drivers.sim.focuser import SimFocuser
+from astrod_drivers.sim.guider import SimGuider
 from astrod_drivers.sim.mount import MountTruth, SimMount
 from astrod_drivers.sim.roof import SimRoof
 from astrod_drivers.sim.scene import Event, Pointing, Scene, Sensor, Streak, filter_named
@@ -194,6 +195,8 @@ class Observatory:
             mount = SimMount(mount_setup, site, seed, self.clock, self.gate)
             self._mounts[mount_setup.name] = mount
             self._devices[mount_setup.name] = mount
+            if mount_setup.guider:
+                self._devices[mount_setup.guider] = SimGuider(mount, self.climate, self.clock, self.gate)
             for train_setup in mount_setup.trains:
                 self._add_train(Train(self, mount, train_setup), train_setup)
         if setup.roof and self._roof:
