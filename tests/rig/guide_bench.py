@@ -63,7 +63,9 @@ class GuideBench:
         self.auto = AutoGuider("main guider", setup, self.camera, self.mount, self._see, self.book, clock)
         guider = Port("main guider", "guider", "own", DirectSession(self.auto), clock)
         self.guiding = Guiding(guider, setup, clock)
-        self.simulated = Guiding(self.port("guider", "guider"), replace(setup, address="sim://guider", camera=None), clock)
+        self.simulated = Guiding(
+            self.port("guider", "guider"), replace(setup, address="sim://guider", camera=None), clock
+        )
         self.cloudy = False
         self.frames = 0
 

@@ -228,9 +228,9 @@ class AutoGuider(Guider):
         west, steps, step_s = await self._leg("west", stars, self._step_s(cos_dec), permit)
         await self._return("west", steps, step_s)
         north_step_s = self._step_s(1.0)
-        stars = await self._clear_backlash(north_step_s, permit)
+        stars, cleared = await self._clear_backlash(north_step_s, permit)
         north, steps, step_s = await self._leg("north", stars, north_step_s, permit)
-        await self._return("north", steps, step_s)
+        await self._return("north", cleared + steps, step_s)
         calibration = Calibration(west, north, state.dec_deg, side)
         trouble = calibration.trouble()
         if trouble is not None:
@@ -260,16 +260,16 @@ class AutoGuider(Guider):
             "check that the mount takes guide pulses, and their rate"
         )
 
-    async def _clear_backlash(self, step_s: float, permit: Permit) -> tuple[GuideStar, ...]:
-        """Pulse north until the stars follow; the stars from there."""
+    async def _clear_backlash(self, step_s: float, permit: Permit) -> tuple[tuple[GuideStar, ...], int]:
+        """Pulse north until the stars follow; the stars from there, and how many pulses it took."""
         stars = await self._first_stars(permit)
         near: Vector = (0.0, 0.0)
-        for _ in range(MOST_STEPS):
+        for step in range(1, MOST_STEPS + 1):
             await self._pulse_and_wait("north", step_s)
             shift = await self._seen_shift(stars, near, permit)
             near = (shift.dx, shift.dy)
             if math.hypot(*near) >= CLEARED_PX:
-                return await self._first_stars(permit)
+                return await self._first_stars(permit), step
         raise Replan(f"{self.name}: pulses north do not move the guide star; check the declination axis")
 
     async def _return(self, towards: Compass, steps: int, step_s: float) -> None:
