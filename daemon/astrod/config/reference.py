@@ -118,8 +118,8 @@ def header(path: tuple[str, ...], many: bool) -> str:
 
 
 def _in_force(path: tuple[str, ...]) -> bool:
-    """Targets live in files of their own; all else stands in the commented file."""
-    return path[0] != "target"
+    """Targets live in files of their own; a guider is one of two kinds; all else stands in the commented file."""
+    return path[0] != "target" and path[-1] != "guider"
 
 
 def _row(name: str, info: FieldInfo) -> str:

@@ -234,8 +234,7 @@ class FocuserSection(Section):
 
 
 class GuiderSection(Section):
-    """What guides the mount, one for all its trains: PHD2 by its `address`, or a guide `camera`, with which astrod
-    guides by itself through the mount's guide pulses. Leave it out to observe unguided."""
+    """What guides the mount, for all its trains: PHD2 by `address`, or a `camera` with which astrod guides itself."""
 
     address: GuiderAddress | None = key(
         None, "PHD2's event server; its own settings guide.", when="restart", example="phd2://localhost:4400"
