@@ -16,6 +16,7 @@ from astrod.frames.image import read_image
 from astrod.judge import judge
 from astrod.measure import measure
 from astrod.measure.guidestars import guide_stars
+from astrod.measure.level import level
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ def appraise(path: Path, weights: Path | None = None, enabled: bool = True) -> A
 def guide_stars_of(path: Path, saturation_adu: float) -> tuple[GuideStar, ...]:
     """The stars of a guide frame, brightest first. Raises InputInvalid for what is no frame."""
     return guide_stars(read_image(path).pixels, saturation_adu)
+
+
+def appraise_calibration(path: Path, dark: bool) -> tuple[Measured, str | None]:
+    """The level of a calibration frame, and why it is of no use, if it is of none. Raises InputInvalid for no frame."""
+    return level(read_image(path), dark)
 
 
 def report(path: Path, weights: Path | None = None) -> dict[str, Any]:

@@ -4,7 +4,10 @@
 the simulated clock. Both run the same conductor, observing, journey, schedule, archive and safety.
 """
 
+import asyncio
+import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,16 +16,23 @@ from typing import Any
 
 from astrod.archive.archive import Archive
 from astrod.archive.rows import Outcome
+from astrod.calibrating import Calibrating
+from astrod.calibrating import told as ledger_told
+from astrod.commands import Commands, RecordedGuard
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
-from astrod.config.settings import NightSettings, StorageSettings
-from astrod.domain.darkness import DarkTime
-from astrod.domain.exposure import FrameKind, Intent, Taken
+from astrod.config.settings import CalibrationSettings, NightSettings, StorageSettings
+from astrod.domain.calibration import Recipe
+from astrod.domain.darkness import DarkTime, dark_time
+from astrod.domain.exposure import CALIBRATION, FrameKind, Intent, Taken
 from astrod.domain.guiding import GuideStar
 from astrod.domain.identity import Night
+from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
-from astrod.domain.site import GuiderSetup, Rig, Site, Train
+from astrod.domain.safety import SafetyReport
+from astrod.domain.site import GuiderSetup, Outlet, Rig, Site, Train
+from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError, InputInvalid
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
@@ -31,22 +41,28 @@ from astrod.journey import Journey
 from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
+from astrod.rig.aperture import ApertureHistory, Witness
 from astrod.rig.autoguider import AutoGuider, SeeStars
+from astrod.rig.darks import Surroundings
 from astrod.rig.guidebook import GuideBook
 from astrod.rig.guiding import Guiding
 from astrod.rig.port import DirectSession, Port, Session
+from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
-from astrod.rig.telescope import Telescope, TrainPorts
+from astrod.rig.telescope import Intend, Telescope, TrainPorts
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
-from astrod_drivers.protocols import Guider, Mount, SiteFix
+from astrod.solving import Solving, Stars
+from astrod_drivers.protocols import Guider, Mount, SiteFix, Switch
 
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
+NEXT_NIGHT_US = 30 * MINUTE_US
+DISK_S = 300.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -72,11 +88,14 @@ class Core:
     observers: dict[str, Observing]
     conductor: Conductor
     storage: StorageSettings
+    calibrating: Calibrating
+    switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def ports(self) -> list[Port[Any]]:
         """Every device of every rig, those of safety excepted."""
-        return [port for telescope in self.telescopes.values() for port in telescope.ports().values()]
+        rigs: list[Port[Any]] = [port for scope in self.telescopes.values() for port in scope.ports().values()]
+        return [*rigs, *self.switches]
 
     def reload(self, fresh: Loaded) -> None:
         """Take up the live keys of a new configuration: targets and [night]. The next exposure knows them."""
@@ -85,9 +104,27 @@ class Core:
             observer.manners = manners_of(night)
         self.schedule.reload(fresh.targets, night.plan_work_s, night.retakes_max)
 
+    async def close_records(self) -> list[Night]:
+        """Close the records of nights that are over and that a crash left open; returns them."""
+        now_us = self.clock.now_us()
+        open_nights = await self.recording(lambda archive: archive.open_nights())
+        over = [night for night in open_nights if self.dark_of(night).dawn_us <= now_us and not self._runs(night)]
+        for night in over:
+            summary = self.summaries[str(night)] = await self.summarise(night)
+            await self.recording(partial(Archive.close_night, night=night, summary=summary, at_us=now_us))
+        return over
+
+    def _runs(self, night: Night) -> bool:
+        """Whether the conductor is still to end that night itself."""
+        return night == self.conductor.night and self.conductor.state.phase != "asleep"
+
+    def dark_of(self, night: Night) -> DarkTime:
+        """The dark time of any night here."""
+        return dark_time(self.site.place, self.site.darkness, night)
+
     async def summarise(self, night: Night) -> dict[str, Any]:
         """What became of a night: frames, dark minutes, requests."""
-        dark = self.conductor.dark
+        dark = self.dark_of(night)
         for observer in self.observers.values():
             observer.occupation.cut()
         await self.write_intervals()
@@ -103,12 +140,15 @@ class Core:
             },
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
-            "closures": self._closures(),
+            "closures": self._closures(dark),
+            "calibrations": {
+                "taken": dict(Counter(row.intent.kind for row in rows if row.intent.kind in CALIBRATION and row.kept)),
+                **ledger_told(await self.calibrating.needs()),
+            },
         }
 
-    def _closures(self) -> list[str]:
+    def _closures(self, dark: DarkTime) -> list[str]:
         """Why the site closed in the dark, as often as it did; from what this run of the daemon remembers."""
-        dark = self.conductor.dark
         return [
             "; ".join(note["reasons"])
             for note in self.trace.notes
@@ -116,14 +156,32 @@ class Core:
         ]
 
     async def watch_devices(self) -> None:
-        """Say which devices are lost, and that they are back, for ever. Run as a service."""
+        """Say which devices are lost, and that they are back, for ever. Run as a service.
+
+        A site none of whose mounts can be brought back is closed: there is nothing that it could be open for.
+        """
         while True:
             for port in self.ports():
+                if port.given_up:
+                    self.health.found("AST-206", f"{port.name} ({port.address}): {port.detail}", port.name)
+                else:
+                    self.health.mended("AST-206", port.name)
                 if port.up:
                     self.health.mended("AST-201", port.name)
                 else:
                     self.health.found("AST-201", f"{port.name} ({port.address}): {port.detail}", port.name)
+            lost = all(telescope.mount.given_up for telescope in self.telescopes.values())
+            self.conductor.bar("no mount answers any more" if lost else None)
             await self.clock.sleep(DEVICES_S)
+
+    async def watch_disk(self) -> None:
+        """Compare what is free with what the rest of the night will take, for ever. Run as a service."""
+        while True:
+            await self.clock.sleep(DISK_S)
+            try:
+                await self.check_disk()
+            except (AstrodError, OSError) as fault:  # the disk that cannot be asked is told of by whoever writes to it
+                log.warning("the disk cannot be looked at: %s", fault)
 
     async def check_disk(self) -> None:
         """Say when the night's frames will not fit on the disk."""
@@ -171,6 +229,7 @@ class ArchiveIntents:
 
     def __init__(self, site: Site, recording: Recording, clock: Clock, night: Callable[[], Night]) -> None:
         self._site, self._recording, self._clock, self._night = site, recording, clock, night
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def begin(
         self, kind: FrameKind, rig: str, train: str, exposure_s: float, choice: Choice | None, retake_of: str | None
@@ -190,15 +249,51 @@ class ArchiveIntents:
             "binning": choice.binning if choice else setup.camera.binning,
             "retake_of": retake_of,
             "at_us": self._clock.now_us(),
+            **_camera_facts(setup),
         }
         night = self._night()
-        return await self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+        recording = asyncio.ensure_future(
+            self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+        )
+        try:
+            return await asyncio.shield(recording)
+        except asyncio.CancelledError:  # it is recorded all the same, and nobody would ever end it
+            self._end_unused(recording)
+            raise
+
+    def _end_unused(self, recording: "asyncio.Future[Intent]") -> None:
+        async def end() -> None:
+            intent = await recording
+            await self.failed(intent, "aborted")
+
+        task = asyncio.create_task(end(), name="end an exposure that was never begun")
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("an exposure that was never begun stays unfinished until the next start: %s", task.exception())
+
+    async def begin_calibration(self, recipe: Recipe) -> Intent:
+        """See `calibrating.CalibrationIntents`."""
+        facts = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        at_us, night = self._clock.now_us(), self._night()
+        return await self._recording(
+            lambda archive: archive.begin_exposure(self._site.name, night, at_us=at_us, **facts)
+        )
 
     async def failed(self, intent: Intent, reason: str) -> None:
         """See `observing.Intents`."""
         outcome: Outcome = "aborted" if reason == "aborted" else "failed"
         now_us = self._clock.now_us()
         await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
+
+
+def _camera_facts(train: Train) -> dict[str, float | None]:
+    """What a camera is set to, which decides what calibrates its frames."""
+    camera = train.camera
+    return {"gain": camera.gain, "offset": camera.offset, "temperature_c": camera.cool_to_c}
 
 
 def manners_of(night: NightSettings) -> Manners:
@@ -215,47 +310,109 @@ def manners_of(night: NightSettings) -> Manners:
     )
 
 
-def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession, see: SeeStars, root: Path) -> Telescope:
-    """A rig's ports. The mount is told its site and the time at each connection. `root` is the data root."""
+def power_board(site: Site, clock: Clock, open_session: OpenSession, safety: Callable[[], SafetyReport]) -> PowerBoard:
+    """The outlets that power the site's devices, each switch with a session of its own."""
+    switches = {
+        address: Port(
+            f"switch {address}", "switch", address, open_session(address, "switch"), clock, site.ladder("switch")
+        )
+        for address in switch_addresses(site.outlets())
+    }
+    return PowerBoard(
+        clock,
+        switches,
+        site.roof.power if site.roof else None,
+        lambda: safety().roof not in (None, "open", "closed"),
+    )
 
-    def port(part: str, kind: str, address: str | None) -> Any:
-        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock) if address else None
+
+def surroundings_of(site: Site, safety: SafetyReport, now_us: int) -> Surroundings:
+    """What decides whether it is dark in a tube: the roof, as safety reads it, and the Sun."""
+    altitude_deg = sun_altitude_deg(now_us, site.place.latitude_deg, site.place.longitude_deg)
+    return Surroundings(safety.roof, altitude_deg)
+
+
+def dark_until_us(site: Site, dark: DarkTime, night: Night, settings: CalibrationSettings) -> int:
+    """Darks end so long after dawn, and always well before the next night's cooling and opening begin."""
+    following = dark_time(site.place, site.darkness, night.next)
+    after_dawn_us = dark.dawn_us + round(settings.after_dawn_min * MINUTE_US)
+    return min(after_dawn_us, following.prepare_us - NEXT_NIGHT_US)
+
+
+def telescope_of(
+    rig: Rig,
+    site: Site,
+    clock: Clock,
+    open_session: OpenSession,
+    board: PowerBoard,
+    remedies: Remedies,
+    intend: Intend,
+) -> Telescope:
+    """A rig's ports, with what recovers them. The mount is told its site and the time at each connection."""
+
+    def port(part: str, kind: str, address: str | None, power: Outlet | None) -> Any:
+        if address is None:
+            return None
+        session = open_session(address, kind)
+        what = remedies.of(address, power)
+        return Port(f"{rig.name} {part}", kind, address, session, clock, site.ladder(kind), what)
 
     def train_ports(train: Train) -> TrainPorts:
         label = f"{train.name} " if len(rig.trains) > 1 else ""
         return TrainPorts(
             setup=train,
-            camera=port(f"{label}camera", "camera", train.camera.address),
-            focuser=port(f"{label}focuser", "focuser", train.focuser.address if train.focuser else None),
-            wheel=port(f"{label}wheel", "wheel", train.wheel),
+            camera=port(f"{label}camera", "camera", train.camera.address, train.camera.power),
+            focuser=port(
+                f"{label}focuser",
+                "focuser",
+                train.focuser.address if train.focuser else None,
+                train.focuser.power if train.focuser else None,
+            ),
+            wheel=port(f"{label}wheel", "wheel", train.wheel, train.wheel_power),
+            cover=port(f"{label}cover", "cover", train.cover, None),
         )
 
-    mount: Port[Mount] = port("mount", "mount", rig.mount.address)
+    mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
+    if rig.mount.power is not None:
+        board.powers(rig.mount.power, mount)
     place = site.place
     fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
     mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
-    telescope = Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock)
-    _add_guider(telescope, clock, port, see, root)
-    return telescope
+    return Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock, intend)
 
 
-def _add_guider(
-    telescope: Telescope, clock: Clock, port: Callable[[str, str, str | None], Any], see: SeeStars, root: Path
+def add_guider(
+    telescope: Telescope,
+    site: Site,
+    clock: Clock,
+    open_session: OpenSession,
+    see: SeeStars,
+    remedies: Remedies,
+    root: Path,
 ) -> None:
-    """The rig's guider, where it has one: PHD2 (or a simulated one) behind its port, or our own."""
+    """Give the rig its guider, where it has one: PHD2 (or a simulated one) behind its port, or our own.
+
+    `root` is the data root, where what guiding learns is kept.
+    """
     rig = telescope.setup
     setup = rig.guider
     if setup is None:
         return
+
+    def port(part: str, kind: str, address: str) -> Any:
+        what = remedies.of(address, None)
+        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock, site.ladder(kind), what)
+
     if setup.address is not None:
         telescope.guide_with(Guiding(port("guider", "guider", _with_settling(setup)), setup, clock))
-        return
-    camera = port("guide camera", "camera", setup.camera)
-    book = GuideBook(root / f"guiding-{rig.name}.json", f"{setup.camera} {setup.focal_length_mm:g} mm {setup.binning}")
-    own = AutoGuider(f"{rig.name} guider", setup, camera, telescope.mount, see, book, clock)
-    session: Session[Guider] = DirectSession(own)
-    guider = Port(f"{rig.name} guider", "guider", f"astrod with {setup.camera}", session, clock)
-    telescope.guide_with(Guiding(guider, setup, clock), camera)
+    elif setup.camera is not None:
+        camera = port("guide camera", "camera", setup.camera)
+        optic = f"{setup.camera} {setup.focal_length_mm:g} mm {setup.binning}"
+        book = GuideBook(root / f"guiding-{rig.name}.json", optic)
+        own = AutoGuider(f"{rig.name} guider", setup, camera, telescope.mount, see, book, clock)
+        session: Session[Guider] = DirectSession(own)
+        guider = Port(f"{rig.name} guider", "guider", f"astrod with {setup.camera}", session, clock)
+        telescope.guide_with(Guiding(guider, setup, clock), camera)
 
 
 def _with_settling(setup: GuiderSetup) -> str:
@@ -297,8 +454,12 @@ def assemble(
     open_session: OpenSession,
     beat: Callable[[], None],
     quality: Callable[[], ClockQuality],
+    stars: Stars | None = None,
 ) -> Core:
-    """Tie the stations together. Nothing moves before `Core.conductor` runs."""
+    """Tie the stations together. Nothing moves before `Core.conductor` runs.
+
+    `stars` is a catalogue to solve frames by in place of the installed index files (the simulator's sky).
+    """
     site, settings = loaded.site, loaded.settings
     trace = Trace(clock)
     health = Health(clock, trace)
@@ -314,27 +475,35 @@ def assemble(
         work=settings.night.plan_work_s,
         retakes_max=settings.night.retakes_max,
     )
-    root = settings.storage.data_dir
+    board = power_board(site, clock, open_session, lambda: conductor.safety)
+    remedies = Remedies(clock, site.indi, board)
+    commands = Commands(recording, clock)
     telescopes = {
-        rig.name: telescope_of(rig, site, clock, open_session, _seeing(rig, offload), root) for rig in site.rigs
+        rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend) for rig in site.rigs
     }
+    for rig in site.rigs:
+        root = settings.storage.data_dir
+        add_guider(telescopes[rig.name], site, clock, open_session, _seeing(rig, offload), remedies, root)
     observers: dict[str, Observing] = {}
     core: Core
 
     async def begin_night(night: Night, dark: DarkTime) -> None:
-        await recording(lambda archive: archive.open_night(night, clock.now_us()))
+        if dark.dawn_us > clock.now_us():  # after dawn nothing is opened anew: the record may be closed already
+            await recording(lambda archive: archive.open_night(night, clock.now_us()))
         await core.note_absence(night, dark)
         await schedule.begin_night(dark)
         await core.check_disk()
 
     async def finish_night(night: Night) -> None:
+        await core.calibrating.settle()
         summary = core.summaries[str(night)] = await core.summarise(night)
         await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
 
+    aperture = ApertureHistory()
     conductor = Conductor(
         site,
         clock,
-        guard,
+        Witness(RecordedGuard(guard, commands), aperture, clock.now_us),
         telescopes,
         observers,
         health,
@@ -343,7 +512,9 @@ def assemble(
         begin_night,
         finish_night,
         lambda: core.write_intervals(),
+        lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
     )
+    solving = Solving(site, settings.solve, stars, offload, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
@@ -351,19 +522,54 @@ def assemble(
         offload,
         recording,
         facts,
-        lambda exposed, recent: circumstances_of(site, conductor.safety, exposed, recent),
+        lambda exposed, recent: circumstances_of(site, aperture.open_throughout, exposed, recent),
         health,
         trace,
         clock,
+        solving.off_target_arcmin,
+        lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
     )
     intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
     for name, telescope in telescopes.items():
         occupation = Occupation(name, clock)
         observers[name] = Observing(
-            site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
+            site,
+            telescope,
+            schedule,
+            journey,
+            intents,
+            manners_of(settings.night),
+            health,
+            trace,
+            clock,
+            occupation,
+            solving,
         )
+    calibrating = Calibrating(
+        settings.calibration,
+        telescopes,
+        recording,
+        journey,
+        intents,
+        lambda: surroundings_of(site, conductor.safety, clock.now_us()),
+        health,
+        trace,
+        clock,
+    )
     core = Core(
-        site, clock, trace, health, recording, schedule, journey, telescopes, observers, conductor, settings.storage
+        site,
+        clock,
+        trace,
+        health,
+        recording,
+        schedule,
+        journey,
+        telescopes,
+        observers,
+        conductor,
+        settings.storage,
+        calibrating,
+        tuple(board.switches.values()),
     )
     return core
 

@@ -193,7 +193,10 @@ class Camera(Device, Protocol):
         """Set the cooler to `target_c`, or off with None. Raises CommandRefused where there is no cooler."""
 
     async def expose(self, shot: Shot, permit: Permit) -> None:
-        """Start an exposure. Raises CommandRefused while another is under way."""
+        """Start an exposure. Raises CommandRefused while another is under way.
+
+        A shot with `light` False (dark, bias) sees no sky, so it is taken whatever the permit says.
+        """
 
     async def fetch(self, exposure_id: str) -> RawFrame:
         """Wait for the pixels of that exposure. Raises CommandRefused when it was aborted or lost."""
@@ -337,8 +340,10 @@ class WeatherReading:
     """What a weather source measures, and when.
 
     `values` by canonical name: temperature_c, humidity_percent, dew_point_c, pressure_hpa, wind_m_s,
-    gust_m_s, rain_mm_h, cloud_percent, sky_temperature_c, sky_brightness_mag. A name that is absent was not
-    measured. `zones` holds the source's own opinion of a parameter, where it has one. `overridden` is True
+    gust_m_s, rain_mm_h, cloud_percent, sky_temperature_c, sky_brightness_mag, mains (1 or 0, of a UPS),
+    battery_percent. A name that is absent was not measured.
+
+    `zones` holds the source's own opinion of a parameter, where it has one. `overridden` is True
     when somebody told the source to say that all is well: never believe it then.
     """
 

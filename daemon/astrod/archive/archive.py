@@ -14,7 +14,10 @@ from typing import Any
 
 from astrod.archive.database import Database, Row
 from astrod.archive.rows import (
+    CALIBRATED_ALIKE,
+    CALIBRATED_ALIKE_BY,
     FRAME_SQL,
+    Command,
     Event,
     FrameRow,
     Hold,
@@ -30,6 +33,7 @@ from astrod.archive.rows import (
     taken_row,
 )
 from astrod.archive.schema import ARCHIVE, ARCHIVE_APPLICATION
+from astrod.domain.calibration import CalibrationKind, Stock, made_as
 from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
@@ -83,6 +87,10 @@ class Archive:
         filter: str | None = None,  # noqa: A002 - the field's own word
         binning: int = 1,
         retake_of: str | None = None,
+        gain: float | None = None,
+        offset: float | None = None,
+        temperature_c: float | None = None,
+        rotation_deg: float | None = None,
     ) -> Intent:
         """Allot the next counter of this night and record the intent, before the shutter opens."""
         with self._database.transaction():
@@ -99,6 +107,10 @@ class Archive:
                 filter=filter,
                 binning=binning,
                 retake_of=retake_of,
+                gain=gain,
+                offset=offset,
+                temperature_c=temperature_c,
+                rotation_deg=rotation_deg,
             )
             self._database.insert("exposures", exposure_row(intent, at_us))
         return intent
@@ -140,14 +152,30 @@ class Archive:
             str(exposure),
         )
 
-    def record_taken(self, taken: Taken, at_us: int) -> None:
-        """The frame is on disk and synced; its exposure ends as taken, whatever was thought of it before."""
+    def record_taken(self, taken: Taken, at_us: int, pixels_digest: str | None = None) -> None:
+        """The frame is on disk and synced; its exposure ends as taken, whatever was thought of it before.
+
+        `pixels_digest` is what tells the frame should the camera deliver it again.
+        """
         with self._database.transaction():
             row = self._exposure(taken.id)
             if row["quarantine_path"] is not None:
                 raise Bug(f"{taken.id} is in quarantine ({row['quarantine_reason']}) and cannot be taken as well")
             if self._record_once("taken", taken_row(taken), at_us):
                 self._end(taken.id, "taken", None, at_us)
+                if pixels_digest is not None:
+                    self._database.insert("digests", {"id": str(taken.id), "digest": pixels_digest})
+
+    def recent_digests(self, rig: str, train: str, limit: int) -> tuple[str, ...]:
+        """The digests of the pixels of a camera's last frames, oldest first."""
+        rows = self._database.rows(
+            "SELECT digest FROM digests JOIN exposures USING (id) WHERE rig = ? AND train = ? "
+            "ORDER BY begun_us DESC, id DESC LIMIT ?",
+            rig,
+            train,
+            limit,
+        )
+        return tuple(row["digest"] for row in reversed(rows))
 
     def record_judged(self, exposure: ExposureId, measured: Measured, judgement: Judgement, at_us: int) -> None:
         """The verdict on a frame that was taken."""
@@ -187,6 +215,28 @@ class Archive:
         if row is None:
             raise Bug(f"{exposure} was never begun")
         return row
+
+    # -- commands toward danger ------------------------------------------------------------------------------
+
+    def begin_command(self, device: str, what: str, at_us: int) -> int:
+        """Record a command before it is given; returns its number."""
+        with self._database.transaction():
+            self._database.change("INSERT INTO commands (device, what, at_us) VALUES (?, ?, ?)", device, what, at_us)
+            row = self._database.row("SELECT last_insert_rowid() AS number")
+        return int(row["number"]) if row else 0
+
+    def end_command(self, number: int, outcome: str, at_us: int) -> None:
+        """What became of a command: "done", or in words why not. The first word stands."""
+        self._database.change(
+            "UPDATE commands SET outcome = ?, ended_us = ? WHERE number = ? AND outcome IS NULL", outcome, at_us, number
+        )
+
+    def unfinished_commands(self) -> list[Command]:
+        """Commands that were given, or were about to be, when the daemon ended; oldest first."""
+        rows = self._database.rows(
+            "SELECT number, device, what, at_us FROM commands WHERE outcome IS NULL ORDER BY number"
+        )
+        return [Command(**row) for row in rows]
 
     # -- what became of them ---------------------------------------------------------------------------------
 
@@ -255,6 +305,37 @@ class Archive:
             str(exposure),
         )
         return int(row["depth"]) if row and row["depth"] is not None else 0
+
+    # -- calibration frames ----------------------------------------------------------------------------------
+
+    def sorts_of_frames(self, since_us: int) -> list[tuple[Intent, int]]:
+        """Lights and flats taken since an instant: one of each sort that is calibrated alike, and their number."""
+        rows = self._database.rows(
+            f"SELECT {CALIBRATED_ALIKE}, min(id) AS id, min(ra_deg) AS ra_deg, min(dec_deg) AS dec_deg, count(*) AS n,"
+            " NULL AS target, NULL AS request, NULL AS retake_of FROM exposures JOIN taken USING (id)"
+            " LEFT JOIN judged USING (id) WHERE kind IN ('light', 'flat') AND begun_us >= ?"
+            " AND (decision IS NULL OR decision = 'keep')"
+            f" GROUP BY {CALIBRATED_ALIKE_BY} ORDER BY min(begun_us), id",
+            since_us,
+        )
+        return [(intent_of(row), int(row["n"])) for row in rows]
+
+    def calibration_stock(self, fresh_us: Mapping[CalibrationKind, int]) -> tuple[list[Stock], list[Stock]]:
+        """The calibration frames that were kept: those begun since their kind's instant, and older ones."""
+        fresh: list[Stock] = []
+        stale: list[Stock] = []
+        for kind, since_us in fresh_us.items():
+            rows = self._database.rows(
+                f"SELECT {CALIBRATED_ALIKE}, begun_us >= ?1 AS fresh, min(id) AS id, NULL AS ra_deg, NULL AS dec_deg,"
+                " count(*) AS n, NULL AS target, NULL AS request, NULL AS retake_of"
+                " FROM exposures JOIN taken USING (id) JOIN judged USING (id) WHERE kind = ?2 AND decision = 'keep'"
+                f" GROUP BY {CALIBRATED_ALIKE_BY}, begun_us >= ?1 ORDER BY min(begun_us), id",
+                since_us,
+                kind,
+            )
+            for row in rows:
+                (fresh if row["fresh"] else stale).append(Stock(made_as(intent_of(row)), int(row["n"])))
+        return fresh, stale
 
     # -- the night -------------------------------------------------------------------------------------------
 
@@ -358,6 +439,9 @@ class Archive:
             self._database.change(
                 "DELETE FROM plans WHERE made_us < ? AND number < (SELECT max(number) FROM plans)",
                 now_us - PLANS_KEPT_DAYS * DAY_US,
+            )
+            self._database.change(
+                "DELETE FROM commands WHERE at_us < ? AND outcome IS NOT NULL", now_us - PLANS_KEPT_DAYS * DAY_US
             )
         self._database.rows("PRAGMA optimize")
         self.checkpoint()

@@ -1,42 +1,53 @@
 """From the checked document to the words of the domain, with the faults that only show between keys."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from astrod.config import coordinates
 from astrod.config.faults import nearest
 from astrod.config.position import KeyPath
 from astrod.config.roots import socket_of
 from astrod.config.schema import (
+    CameraSection,
     DarknessSection,
     Document,
     ExposureSection,
+    FocuserSection,
     GuiderSection,
+    LadderSection,
     LimitSection,
+    MountSection,
     RigSection,
+    RoofSection,
     SiteSection,
     TargetSection,
     TrainSection,
     WeatherSection,
 )
 from astrod.config.settings import (
+    CalibrationSettings,
     DaemonSettings,
     ModelSettings,
     NightSettings,
     Settings,
     SimulatorSettings,
+    SolveSettings,
     StorageSettings,
 )
 from astrod.domain.instant import from_datetime
+from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import (
     CameraSetup,
     Darkness,
     FocuserSetup,
     GuiderSetup,
+    IndiSetup,
     Limit,
     MountSetup,
+    Outlet,
     Place,
     Rig,
     RoofSetup,
@@ -76,6 +87,7 @@ class Builder:
         self._check_addresses()
         self._check_horizon()
         self._check_guiders()
+        self._check_meridian()
         darkness = self._darkness()
         weather = tuple(self._weather(("weather", i), section) for i, section in enumerate(self.document.weather))
         if self.faults or darkness is None:
@@ -86,11 +98,13 @@ class Builder:
             title=section.title or section.name,
             place=Place(section.latitude_deg, section.longitude_deg, section.height_m),
             rigs=tuple(_rig(rig) for rig in self.document.rig),
-            roof=RoofSetup(**roof.model_dump()) if roof else None,
+            roof=RoofSetup(**_powered(roof)) if roof else None,
             weather=weather,
             darkness=darkness,
             horizon=_horizon(section),
             min_altitude_deg=section.min_altitude_deg,
+            indi=IndiSetup(**self.document.indi.model_dump()) if self.document.indi else None,
+            ladders={ladder.kind: _ladder(ladder) for ladder in self.document.ladder},
         )
 
     def _check_roof_and_weather(self) -> None:
@@ -110,15 +124,16 @@ class Builder:
     def _check_names(self) -> None:
         self._unique(("rig",), [rig.name for rig in self.document.rig])
         self._unique(("weather",), [source.name for source in self.document.weather])
+        self._unique(("ladder",), [ladder.kind for ladder in self.document.ladder], "kind")
         for i, rig in enumerate(self.document.rig):
             self._unique(("rig", i, "train"), [train.name for train in rig.train])
         for i, source in enumerate(self.document.weather):
             self._unique(("weather", i, "limits"), [limit.name for limit in source.limits])
 
-    def _unique(self, path: KeyPath, names: list[str]) -> None:
+    def _unique(self, path: KeyPath, names: Sequence[str], key: str = "name") -> None:
         for index, name in enumerate(names):
             if name in names[:index]:
-                self.fault((*path, index, "name"), f'"{name}" is taken already; each name is used once')
+                self.fault((*path, index, key), f'"{name}" is taken already; each {key} is used once')
 
     def _check_addresses(self) -> None:
         seen: set[str] = set()
@@ -150,6 +165,15 @@ class Builder:
             self.fault(path, "needs an address (PHD2's) or a camera (to guide by ourselves), one of the two")
         if guider.camera is not None and guider.focal_length_mm is None:
             self.fault((*path, "focal_length_mm"), "is missing; a guide camera needs its optic's focal length")
+
+    def _check_meridian(self) -> None:
+        for i, rig in enumerate(self.document.rig):
+            if rig.mount.flip_after_deg > rig.mount.track_past_meridian_deg:
+                self.fault(
+                    ("rig", i, "mount", "flip_after_deg"),
+                    f"{rig.mount.flip_after_deg:g} is past what the mount may track "
+                    f"(track_past_meridian_deg = {rig.mount.track_past_meridian_deg:g}); flip before that",
+                )
 
     def _darkness(self) -> Darkness | None:
         section = self.document.darkness
@@ -309,6 +333,18 @@ class Builder:
             ),
             daemon=self._daemon(),
             simulator=self._simulator(),
+            calibration=self._calibration(),
+            solve=self._solve(),
+        )
+
+    def _solve(self) -> SolveSettings:
+        section = self.document.solve
+        return SolveSettings(
+            index_dirs=tuple(self.folder / text for text in section.index_dirs),
+            solve_field=section.solve_field or None,
+            astap=section.astap,
+            deadline_s=section.deadline_s,
+            lights=section.lights,
         )
 
     def _daemon(self) -> DaemonSettings:
@@ -324,6 +360,12 @@ class Builder:
             self.folder / section.run_dir, socket, section.log_level, section.housekeeping_after_noon_min
         )
 
+    def _calibration(self) -> CalibrationSettings:
+        section = self.document.calibration
+        if section is None:
+            return CalibrationSettings()
+        return CalibrationSettings(scheduled=True, **section.model_dump())
+
     def _simulator(self) -> SimulatorSettings:
         section = self.document.simulator
         self._unique_texts(("simulator", "filters"), section.filters)
@@ -334,6 +376,7 @@ class Builder:
             section.height_px,
             section.pixel_um,
             tuple(section.filters),
+            section.pointing_arcmin,
         )
 
     def _unique_texts(self, path: KeyPath, texts: list[str]) -> None:
@@ -382,20 +425,35 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
 
 
 def _rig(section: RigSection) -> Rig:
-    return Rig(section.name, MountSetup(**section.mount.model_dump()), tuple(_train(t) for t in section.train))
+    return Rig(section.name, MountSetup(**_powered(section.mount)), tuple(_train(t) for t in section.train))
+
+
+def _powered(section: RoofSection | MountSection | CameraSection | FocuserSection) -> dict[str, Any]:
+    """A device's keys, with its outlet as the domain has it."""
+    return {**section.model_dump(), "power": _outlet(section.power)}
+
+
+def _outlet(text: str | None) -> Outlet | None:
+    return None if text is None else Outlet.parse(text)
+
+
+def _ladder(section: LadderSection) -> Ladder:
+    rungs = tuple(Rung(**rung.model_dump()) for rung in section.rungs)
+    return Ladder(rungs, section.again_s, section.good_min * 60.0)
 
 
 def _train(section: TrainSection) -> Train:
     return Train(
         name=section.name,
-        camera=CameraSetup(**section.camera.model_dump()),
+        camera=CameraSetup(**_powered(section.camera)),
         focal_length_mm=section.focal_length_mm,
         aperture_mm=section.aperture_mm,
-        focuser=FocuserSetup(**section.focuser.model_dump()) if section.focuser else None,
+        focuser=FocuserSetup(**_powered(section.focuser)) if section.focuser else None,
         wheel=section.wheel,
         rotator=section.rotator,
         guider=_guider(section),
         cover=section.cover,
+        wheel_power=_outlet(section.wheel_power),
     )
 
 

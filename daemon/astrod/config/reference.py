@@ -118,8 +118,8 @@ def header(path: tuple[str, ...], many: bool) -> str:
 
 
 def _in_force(path: tuple[str, ...]) -> bool:
-    """Targets live in files of their own; a guider is one of two kinds; all else stands in the commented file."""
-    return path[0] != "target" and path[-1] != "guider"
+    """Targets live in files of their own; what replaces a table of ours, is one of two kinds, or needs a server, waits."""
+    return path[0] not in ("target", "ladder", "indi") and path[-1] != "guider"
 
 
 def _row(name: str, info: FieldInfo) -> str:
@@ -143,6 +143,7 @@ def _kind_text(info: FieldInfo) -> str:
     written = str(info.annotation)
     for mark, word in (
         ("list", "list"),
+        ("dict", "table"),
         ("datetime", "moment"),
         ("bool", "true/false"),
         ("int", "whole number"),
@@ -178,6 +179,8 @@ def toml_text(value: Any) -> str:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, list):
         return f"[{', '.join(toml_text(item) for item in value)}]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(name)} = {toml_text(item)}" for name, item in value.items()) + " }"
     return str(value)
 
 

@@ -8,7 +8,6 @@ This is the one place that knows pydantic. A key's unit is in its name. `when` s
 `daemon/docs/configuration.md` and `etc/astrod.toml` are generated from here by `reference.py`.
 """
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -18,6 +17,9 @@ from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
 from astrod.domain.guiding import DecMode
+from astrod.domain.recovery import Step
+from astrod_drivers.address import parse
+from astrod_drivers.errors import AddressInvalid
 
 When = Literal["live", "restart"]
 Quantity = Literal[
@@ -34,25 +36,44 @@ Quantity = Literal[
 ]
 """What a weather source may measure; the canonical names of `astrod_drivers.protocols.WeatherReading`."""
 
+DeviceKind = Literal[
+    "mount", "camera", "focuser", "wheel", "rotator", "roof", "cover", "switch", "weather", "safety_monitor", "guider"
+]
+"""The kinds of device that may be lost; `astrod_drivers.protocols.KINDS`."""
+
 Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 
-_INDI = re.compile(r"^indi://[^/:\s]+(:\d{1,5})?/\S.*$")
-_SIM = re.compile(r"^sim://\S+$")
-_PHD2 = re.compile(r"^phd2://[^/:\s?]+(:\d{1,5})?/?$")
+_GUIDER = ("phd2", "sim")
 
 
 def _address(text: str) -> str:
-    if not (_INDI.match(text) or _SIM.match(text)):
-        raise ValueError("is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
+    try:
+        parse(text)
+    except AddressInvalid as fault:
+        raise ValueError(str(fault).removeprefix(repr(text)).lstrip(": ")) from fault
+    return text
+
+
+def _outlet(text: str) -> str:
+    address, mark, name = text.rpartition("#")
+    if not mark or not name.strip():
+        raise ValueError("names no outlet; write the switch's address, then # and the outlet's name")
+    _address(address)
     return text
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Outlet = Annotated[str, AfterValidator(_outlet)]
+"""An outlet of a switch: its address, `#`, the outlet's name."""
+
+POWER = (
+    "The outlet that powers it, as the switch's address, # and the outlet's name; recovery may switch it off and on."
+)
 
 
 def _guider_address(text: str) -> str:
-    if not (_PHD2.match(text) or _SIM.match(text)):
+    if parse(_address(text)).scheme not in _GUIDER:
         raise ValueError("is no guider's address; write phd2://HOST:PORT, or give a guide camera instead")
     return text
 
@@ -154,6 +175,12 @@ class RoofSection(Section):
     needs_parked: bool = key(True, "The roof must not move over a mount that is not parked.", when="restart")
     open_s: float = key(120.0, "Opening takes no longer than this.", when="restart", gt=0, le=1800)
     close_s: float = key(120.0, "Closing takes no longer than this.", when="restart", gt=0, le=1800)
+    power: Outlet | None = key(
+        None,
+        "The outlet that powers it; it is never switched off while the roof moves.",
+        when="restart",
+        example="indi://localhost:7624/Power Box#Outlet 1",
+    )
 
 
 class LimitSection(Section):
@@ -195,6 +222,44 @@ class MountSection(Section):
     on_target_arcmin: float = key(
         10.0, "Farther from its target than this, the mount is not on target.", when="restart", gt=0, le=600
     )
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 2")
+    centre: Literal["always", "after_slew_over_deg", "never"] = key(
+        "always",
+        "When to solve a short exposure after a slew and centre the target by it.",
+        when="restart",
+    )
+    centre_after_slew_over_deg: float = key(
+        5.0, 'With centre = "after_slew_over_deg": slews longer than this.', when="restart", ge=0, le=180
+    )
+    centre_within_arcsec: float | None = key(
+        None,
+        "A target this near the middle is centred; a twentieth of the field's shorter side without it.",
+        when="restart",
+        example=60.0,
+        gt=0,
+        le=3600,
+    )
+    centre_tries: int = key(3, "Solved exposures for one centring, at most.", when="restart", ge=1, le=10)
+    centre_exposure_s: float = key(3.0, "Length of such an exposure.", when="restart", gt=0, le=120)
+    centre_by: Literal["sync", "offset"] = key(
+        "sync",
+        "Tell the mount where it points, or keep the difference here (for mounts with a pointing model of their own).",
+        when="restart",
+    )
+    flip_after_deg: float = key(
+        1.0,
+        "An equatorial mount is sent over the meridian when its target is this far past it (15 is an hour).",
+        when="restart",
+        ge=0,
+        le=60,
+    )
+    track_past_meridian_deg: float = key(
+        5.0,
+        "So far past the meridian it may track before the flip; no exposure is begun that would end later.",
+        when="restart",
+        ge=0,
+        le=60,
+    )
 
 
 class CameraSection(Section):
@@ -222,6 +287,8 @@ class CameraSection(Section):
     )
     saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
     readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="restart", ge=0, le=600)
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 3")
+    shutter: bool = key(False, "It has a shutter of its own, which keeps the light out for darks.", when="restart")
 
 
 class FocuserSection(Section):
@@ -231,6 +298,7 @@ class FocuserSection(Section):
     start_position: int | None = key(None, "Where to begin the night, steps.", when="restart", example=10000, ge=0)
     step: int = key(150, "Steps between two points of a focus run.", when="restart", ge=1, le=100000)
     backlash: int = key(0, "Steps of overshoot against the direction of approach.", when="restart", ge=0, le=100000)
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
 class GuiderSection(Section):
@@ -271,6 +339,9 @@ class TrainSection(Section):
     focal_length_mm: float = key(..., "Focal length, reducers counted.", when="restart", example=400.0, gt=0, le=100000)
     aperture_mm: float = key(..., "Clear aperture.", when="restart", example=80.0, gt=0, le=40000)
     wheel: Address | None = key(None, "The filter wheel's device.", when="restart", example="sim://wheel", shown=True)
+    wheel_power: Outlet | None = key(
+        None, "The outlet that powers the wheel.", when="restart", example="indi://localhost:7624/Power Box#Outlet 4"
+    )
     rotator: Address | None = key(
         None, "The rotator's device.", when="restart", example="indi://localhost:7624/Rotator Simulator"
     )
@@ -288,6 +359,38 @@ class RigSection(Section):
     name: str = key(..., "What to call it.", when="restart", example="main", pattern=NAME)
     mount: MountSection = Field(..., description="The rig's mount.", json_schema_extra={"shown": True})
     train: list[TrainSection] = sections("The rig's trains.", shown=True, least=1)
+
+
+class RungSection(Section):
+    """One rung: what to do, how often, how long to rest before connecting, and how long that may take."""
+
+    step: Step = key(..., "What to do.", when="restart", example="reconnect")
+    tries: int = key(1, "How often.", when="restart", ge=1, le=100)
+    wait_s: float = key(0.0, "Rest between the step and the attempt to connect.", when="restart", ge=0, le=600)
+    deadline_s: float = key(20.0, "Connecting takes no longer than this.", when="restart", gt=0, le=600)
+
+
+class LadderSection(Section):
+    """How a lost device of one kind is recovered, rung by rung, in place of the ladder that astrod has for it."""
+
+    kind: DeviceKind = key(..., "The kind of device.", when="restart", example="camera")
+    rungs: list[RungSection] = sections("The rungs, from the gentlest.", shown=True, least=1)
+    again_s: float = key(20.0, "Pause between attempts above the last rung.", when="restart", ge=1, le=3600)
+    good_min: float = key(
+        60.0, "After so long without trouble the ladder begins at its foot.", when="restart", ge=1, le=1440
+    )
+
+
+class IndiSection(Section):
+    """How drivers of the indiserver on this machine are started anew, one by one."""
+
+    fifo: str = key(..., "The FIFO of indiserver's -f option.", when="restart", example="/run/indi/fifo", min_length=1)
+    drivers: dict[str, str] = key(
+        ...,
+        "The driver program of each device, by the device's name.",
+        when="restart",
+        example={"ZWO CCD ASI2600MM Pro": "indi_asi_ccd"},
+    )
 
 
 class NightSection(Section):
@@ -327,6 +430,25 @@ class NightSection(Section):
     )
 
 
+class CalibrationSection(Section):
+    """Calibration frames, taken when the sky is of no use. Without this table none are taken, only counted."""
+
+    darks: int = key(20, "Darks that make a set; 0 wants none.", when="restart", ge=0, le=200)
+    biases: int = key(20, "Biases that make a set; 0 wants none.", when="restart", ge=0, le=500)
+    flats: int = key(20, "Flats that make a set, for each filter; 0 wants none.", when="restart", ge=0, le=200)
+    flat_darks: int = key(10, "Darks of a flat's length that make a set.", when="restart", ge=0, le=200)
+    dark_days: float = key(180.0, "Darks and biases serve so many days.", when="restart", gt=0, le=3650)
+    flat_days: float = key(14.0, "Flats serve so many days.", when="restart", gt=0, le=3650)
+    frame_days: float = key(30.0, "Frames of so many days back are provided for.", when="restart", gt=0, le=3650)
+    after_dawn_min: float = key(
+        90.0,
+        "After dawn darks are taken for no longer than this, before the cameras warm up.",
+        when="restart",
+        ge=0,
+        le=360,
+    )
+
+
 class ModelsSection(Section):
     """The models that judge frames. They advise; without them classical measures judge."""
 
@@ -337,6 +459,29 @@ class ModelsSection(Section):
         when="restart",
         example="models",
     )
+
+
+class SolveSection(Section):
+    """How frames are solved: where among the stars they are. Without any index the mount's own word is taken."""
+
+    index_dirs: list[str] = key(
+        ["/usr/share/astrometry"],
+        "Folders with index files of astrometry.net (Debian: astrometry-data-tycho2); none there is no fault.",
+        when="restart",
+    )
+    solve_field: str = key(
+        "solve-field",
+        "The program of astrometry.net that finds a mount that is lost; empty: not to be used.",
+        when="restart",
+    )
+    astap: str | None = key(
+        None,
+        "The program ASTAP, where it is installed, for what astrometry.net cannot solve.",
+        when="restart",
+        example="/usr/bin/astap",
+    )
+    deadline_s: float = key(60.0, "Either program is ended after this long.", when="restart", ge=5, le=600)
+    lights: bool = key(True, "Solve each light frame too: the validity gate then asks the sky.", when="restart")
 
 
 class StorageSection(Section):
@@ -378,6 +523,7 @@ class SimulatorSection(Section):
     filters: list[str] = key(
         ["L", "R", "G", "B", "Ha"], "What is in its wheel.", when="restart", min_length=1, max_length=12
     )
+    pointing_arcmin: float = key(3.0, "How far off its mount points, about.", when="restart", ge=0, le=120)
 
 
 class ExposureSection(Section):
@@ -428,8 +574,12 @@ class Document(Section):
     roof: RoofSection | None = section("The roof.", shown=True)
     weather: list[WeatherSection] = sections("The weather sources.", shown=True)
     rig: list[RigSection] = sections("The rigs.", shown=True, least=1)
+    ladder: list[LadderSection] = sections("Recovery ladders of the owner's own.")
+    indi: IndiSection | None = section("Starting INDI drivers anew.")
     night: NightSection = section("How a night is run.", factory=NightSection)
+    calibration: CalibrationSection | None = section("Calibration frames.")
     models: ModelsSection = section("The models.", factory=ModelsSection)
+    solve: SolveSection = section("Plate solving.", factory=SolveSection)
     storage: StorageSection = section("Where data lie.", factory=StorageSection)
     daemon: DaemonSection = section("The process itself.", factory=DaemonSection)
     simulator: SimulatorSection = section("The simulated observatory.", factory=SimulatorSection)

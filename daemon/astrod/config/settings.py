@@ -3,7 +3,7 @@
 `schema.py` says what each field means; the names are the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -28,11 +28,40 @@ class NightSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationSettings:
+    """[calibration]: how many calibration frames make a set and for how many days it serves.
+
+    `scheduled` False (no such table): the ledger is kept and nothing is taken.
+    """
+
+    scheduled: bool = False
+    biases: int = 20
+    darks: int = 20
+    flats: int = 20
+    flat_darks: int = 10
+    dark_days: float = 180.0
+    flat_days: float = 14.0
+    frame_days: float = 30.0
+    after_dawn_min: float = 90.0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     """[models]: `folder` None holds the shipped ones."""
 
     enabled: bool
     folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SolveSettings:
+    """[solve]: how frames are solved. `solve_field` and `astap` are None where they are not to be used."""
+
+    index_dirs: tuple[Path, ...] = ()
+    solve_field: str | None = "solve-field"
+    astap: str | None = None
+    deadline_s: float = 60.0
+    lights: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +96,7 @@ class SimulatorSettings:
     height_px: int
     pixel_um: float
     filters: tuple[str, ...]
+    pointing_arcmin: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +108,5 @@ class Settings:
     storage: StorageSettings
     daemon: DaemonSettings
     simulator: SimulatorSettings
+    solve: SolveSettings = field(default_factory=SolveSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)

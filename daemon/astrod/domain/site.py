@@ -5,8 +5,11 @@ from typing import Literal
 
 from astrod.domain.guiding import DecMode
 from astrod.domain.identity import SITE_NAME
+from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
 
 MountKind = Literal["equatorial", "altaz"]
+CentreWhen = Literal["always", "after_slew_over_deg", "never"]
+CentreBy = Literal["sync", "offset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,39 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlet:
+    """An outlet of a switch, by the switch's address and its own name there."""
+
+    address: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.address}#{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Outlet":
+        """From `ADDRESS#OUTLET`. Raises ValueError."""
+        address, _, name = text.rpartition("#")
+        if not address or not name:
+            raise ValueError(f"{text!r} names no outlet; write the switch's address, then # and the outlet's name")
+        return cls(address, name)
+
+
+@dataclass(frozen=True, slots=True)
+class IndiSetup:
+    """How drivers of an indiserver are started anew: its FIFO, and the program that serves each device by name."""
+
+    fifo: str
+    drivers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class CameraSetup:
     """The camera of a train: where it is, and how it is used.
 
     `bayer` overrides what the driver says (a pattern, or "mono"). `cool_to_c` None leaves the cooler alone.
-    `egain_e_per_adu` is the owner's figure where the driver has none.
+    `egain_e_per_adu` is the owner's figure where the driver has none. `power` is the outlet that feeds it. `shutter`
+    True: it keeps the light out by itself.
     """
 
     address: str
@@ -43,6 +74,8 @@ class CameraSetup:
     egain_e_per_adu: float | None = None
     saturation_adu: int = 65535
     readout_s: float = 5.0
+    power: Outlet | None = None
+    shutter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +86,7 @@ class FocuserSetup:
     start_position: int | None = None
     step: int = 150
     backlash: int = 0
+    power: Outlet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +136,7 @@ class Train:
     rotator: str | None = None
     guider: GuiderSetup | None = None
     cover: str | None = None
+    wheel_power: Outlet | None = None
 
     def __post_init__(self) -> None:
         if self.focal_length_mm <= 0 or self.aperture_mm <= 0:
@@ -110,7 +145,11 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class MountSetup:
-    """A mount's address and manners. `park_s` and `slew_s` are deadlines."""
+    """A mount's address and manners. `park_s` and `slew_s` are deadlines.
+
+    `centre_within_arcsec` None: by the size of the field. Degrees of `flip_after_deg` and
+    `track_past_meridian_deg` are of hour angle.
+    """
 
     address: str
     kind: MountKind = "equatorial"
@@ -118,6 +157,19 @@ class MountSetup:
     slew_s: float = 180.0
     park_s: float = 180.0
     on_target_arcmin: float = 10.0
+    centre: CentreWhen = "always"
+    centre_after_slew_over_deg: float = 5.0
+    centre_within_arcsec: float | None = None
+    centre_tries: int = 3
+    centre_exposure_s: float = 3.0
+    centre_by: CentreBy = "sync"
+    flip_after_deg: float = 1.0
+    track_past_meridian_deg: float = 5.0
+    power: Outlet | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.flip_after_deg <= self.track_past_meridian_deg:
+            raise ValueError("mount: 0 <= flip_after_deg <= track_past_meridian_deg must hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +203,7 @@ class RoofSetup:
     needs_parked: bool = True
     open_s: float = 120.0
     close_s: float = 120.0
+    power: Outlet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +272,22 @@ class Site:
     horizon: tuple[tuple[float, float], ...] = ()
     min_altitude_deg: float = 25.0
     title: str = ""
+    indi: IndiSetup | None = None
+    ladders: dict[str, Ladder] = field(default_factory=dict)
+
+    def ladder(self, kind: str) -> Ladder:
+        """The recovery ladder for a kind of device: the owner's, else ours."""
+        return self.ladders.get(kind) or LADDERS.get(kind, DEFAULT)
+
+    def outlets(self) -> tuple[Outlet, ...]:
+        """Every outlet that powers a device, as often as it is named."""
+        named: list[Outlet | None] = [self.roof.power if self.roof else None]
+        for rig in self.rigs:
+            named.append(rig.mount.power)
+            for train in rig.trains:
+                focuser = train.focuser.power if train.focuser else None
+                named += [train.camera.power, focuser, train.wheel_power]
+        return tuple(outlet for outlet in named if outlet is not None)
 
     def __post_init__(self) -> None:
         if not SITE_NAME.match(self.name):

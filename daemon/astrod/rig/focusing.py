@@ -97,7 +97,7 @@ class Focusing:
     async def run(self) -> FocusRun:
         """Focus. Raises Replan when no minimum is found; the old position is then restored."""
         ports = self._telescope.trains[self._train]
-        if ports.focuser is None or ports.setup.focuser is None:
+        if self._telescope.focuser(self._train) is None or ports.focuser is None or ports.setup.focuser is None:
             raise Replan(f"train {self._train} has no focuser")
         async with self._telescope.leases.hold("focus", ports.focuser.name):
             before = await ports.focuser.call("read the focuser", lambda device: device.read())
