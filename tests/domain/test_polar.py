@@ -111,7 +111,7 @@ def test_the_simulated_mounts_error_is_found(tmp_path: Path, seed: int) -> None:
             truth = bench.truth
             seen.append(Sighting(truth.altitude_deg, truth.azimuth_deg, bench.clock.now_us()))
         error = polar_error(axis_of(seen, site.latitude_deg), site.latitude_deg)
-        so = bench.observatory.device("mount")._errors  # type: ignore[attr-defined]  # the referee may look
+        so = bench.observatory._mounts["mount"]._errors  # the referee may look
         raised_arcmin, east_arcmin = -60.0 * so.polar_elevation, 60.0 * so.polar_azimuth
         assert error.total_arcmin == pytest.approx(25.0, abs=0.7)
         assert error.altitude_arcmin == pytest.approx(raised_arcmin, abs=0.7)

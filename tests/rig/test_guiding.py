@@ -166,7 +166,7 @@ def test_a_mount_that_takes_no_pulses_fails_the_calibration_and_says_so(tmp_path
         async def deaf(towards: str, duration_s: float) -> None:
             """A guide port that is not plugged in."""
 
-        bench.observatory.device("mount").pulse = deaf  # type: ignore[attr-defined]
+        bench.observatory._mounts["mount"].pulse = deaf  # type: ignore[assignment]
         with pytest.raises(Replan, match="check that the mount takes guide pulses"):
             await bench.guiding.begin(bench.permit)
 
