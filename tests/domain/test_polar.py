@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrod.domain.polar import (
+    Aim,
     PolarError,
-    Sighting,
     axis_of,
     polar_error,
     pole_of,
@@ -21,14 +21,14 @@ from tests.rig.guide_bench import GuideBench, at_bench
 
 
 def direction(altitude_deg: float, azimuth_deg: float) -> tuple[float, float, float]:
-    return Sighting(altitude_deg, azimuth_deg, 0).direction
+    return Aim(altitude_deg, azimuth_deg, 0).direction
 
 
-def sighting(vector: tuple[float, float, float], at_us: int = 0) -> Sighting:
-    return Sighting(math.degrees(math.asin(vector[2])), math.degrees(math.atan2(vector[0], vector[1])) % 360.0, at_us)
+def aim(vector: tuple[float, float, float], at_us: int = 0) -> Aim:
+    return Aim(math.degrees(math.asin(vector[2])), math.degrees(math.atan2(vector[0], vector[1])) % 360.0, at_us)
 
 
-def around(axis: tuple[float, float, float], away_deg: float, angles_deg: list[float]) -> list[Sighting]:
+def around(axis: tuple[float, float, float], away_deg: float, angles_deg: list[float]) -> list[Aim]:
     """Sightings on a circle about an axis, counted from the meridian."""
     level = math.hypot(axis[0], axis[1])
     right = (axis[1] / level, -axis[0] / level, 0.0)
@@ -37,7 +37,7 @@ def around(axis: tuple[float, float, float], away_deg: float, angles_deg: list[f
     found = []
     for angle_deg in angles_deg:
         a, b = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-        found.append(sighting(tuple(c * axis[k] + s * (a * up[k] + b * right[k]) for k in range(3))))  # type: ignore[arg-type]
+        found.append(aim(tuple(c * axis[k] + s * (a * up[k] + b * right[k]) for k in range(3))))  # type: ignore[arg-type]
     return found
 
 
@@ -71,7 +71,7 @@ def test_what_is_no_circle_is_refused() -> None:
     short = around(pole_of(40.0), 50.0, [0.0, 5.0, 10.0])
     with pytest.raises(ValueError, match="turned by 10"):
         axis_of(short, 40.0)
-    with pytest.raises(ValueError, match="three sightings"):
+    with pytest.raises(ValueError, match="three aims"):
         axis_of(short[:2], 40.0)
     with pytest.raises(ValueError, match="do not lie on a circle"):
         axis_of([short[0]] * 3, 40.0)
@@ -84,7 +84,7 @@ def test_bolts_are_followed_while_they_are_turned(up_arcmin: float, side_arcmin:
     before = around(axis, 60.0, [70.0])[0]
     turned_deg = 360.98564736629 / 1440.0 if tracking else 0.0
     now = around(after, 60.0, [70.0 - turned_deg])[0]  # westward, facing north
-    found = turned_axis(axis, before, Sighting(now.altitude_deg, now.azimuth_deg, minute_us), tracking)
+    found = turned_axis(axis, before, Aim(now.altitude_deg, now.azimuth_deg, minute_us), tracking)
     error, wanted = polar_error(found, latitude_deg), polar_error(after, latitude_deg)
     assert error.altitude_arcmin == pytest.approx(wanted.altitude_arcmin, abs=0.05)
     assert error.azimuth_arcmin == pytest.approx(wanted.azimuth_arcmin, abs=0.05)
@@ -109,7 +109,7 @@ def test_the_simulated_mounts_error_is_found(tmp_path: Path, seed: int) -> None:
             here = sidereal_deg(now_us, site.longitude_deg)
             await bench.slew(ephemeris.icrs((here - hour_angle_deg) % 360.0, 30.0, now_us))  # one declination of date
             truth = bench.truth
-            seen.append(Sighting(truth.altitude_deg, truth.azimuth_deg, bench.clock.now_us()))
+            seen.append(Aim(truth.altitude_deg, truth.azimuth_deg, bench.clock.now_us()))
         error = polar_error(axis_of(seen, site.latitude_deg), site.latitude_deg)
         so = bench.observatory._mounts["mount"]._errors  # the referee may look
         raised_arcmin, east_arcmin = -60.0 * so.polar_elevation, 60.0 * so.polar_azimuth

@@ -66,6 +66,7 @@ class GuideBench:
         self.simulated = Guiding(
             self.port("guider", "guider"), replace(setup, address="sim://guider", camera=None), clock
         )
+        self.main = self.port("camera", "camera")
         self.cloudy = False
         self.frames = 0
 
@@ -77,8 +78,7 @@ class GuideBench:
     def telescope(self, guiding: Guiding) -> Telescope:
         """A rig of these devices, guided by one of the two."""
         rig = Rig("main", MountSetup("sim://mount"), (Train("main", CameraSetup("sim://camera"), 400.0, 80.0),))
-        trains = {"main": TrainPorts(rig.trains[0], self.port("camera", "camera"))}
-        self.main = trains["main"].camera
+        trains = {"main": TrainPorts(rig.trains[0], self.main)}
         telescope = Telescope(rig, self.mount, trains, self.clock)
         telescope.guide_with(guiding)
         return telescope
@@ -134,7 +134,6 @@ def at_bench(
 
     async def play(loop: VirtualLoop) -> None:
         bench = GuideBench(SimClock(loop, NIGHT_US), folder, setup, errors)
-        bench.telescope(bench.guiding)
         ports = (bench.mount, bench.camera, bench.guiding.port, bench.simulated.port, bench.main)
         keeping = [asyncio.create_task(port.keep()) for port in ports]
         try:

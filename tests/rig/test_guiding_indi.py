@@ -28,6 +28,7 @@ from astrod_drivers.sim.gsc import write_gsc
 
 pytestmark = [pytest.mark.indi, pytest.mark.slow, pytest.mark.timeout(240)]
 
+OPTICS = "TELESCOPE_APERTURE=120;TELESCOPE_FOCAL_LENGTH=900;GUIDER_APERTURE=60;GUIDER_FOCAL_LENGTH=240"
 PLACE = SiteFix(41.7, 1.4, 700.0)
 SETUP = GuiderSetup(
     camera="indi://127.0.0.1/Guide Simulator", focal_length_mm=240.0, settle_s=3.0, settle_px=2.0, exposure_s=1.0
@@ -68,9 +69,8 @@ class Pier:
         """Short guide optics, so that the field has stars, and a slew to it."""
         for port in self.ports:
             assert await port.found(40.0), port.detail
-        optics = "TELESCOPE_INFO.TELESCOPE_APERTURE=120;TELESCOPE_FOCAL_LENGTH=900;GUIDER_APERTURE=60;GUIDER_FOCAL_LENGTH=240"
-        command = ["indi_setprop", "-p", str(self.server.port), f"Telescope Simulator.{optics}"]
-        subprocess.run(command, check=True, timeout=10.0, capture_output=True)
+        command = ["indi_setprop", "-p", str(self.server.port), f"Telescope Simulator.TELESCOPE_INFO.{OPTICS}"]
+        await asyncio.to_thread(subprocess.run, command, check=True, timeout=10.0, capture_output=True)
         await self.mount.set_site(PLACE, self.clock.now_us())
         await self.mount.unpark(self.permit)
         ra_deg = (sidereal_deg(self.clock.now_us(), PLACE.longitude_deg) - 20.0) % 360.0

@@ -18,7 +18,7 @@ CIRCLE_ARCMIN = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Aim:
     """Where the tube pointed: altitude and azimuth (north 0, east 90), degrees, and when."""
 
     altitude_deg: float
@@ -53,18 +53,18 @@ class PolarError:
         )
 
 
-def axis_of(sightings: Sequence[Sighting], latitude_deg: float) -> Direction:
+def axis_of(aims: Sequence[Aim], latitude_deg: float) -> Direction:
     """The direction of the axis about which the tube turned, on the side of the visible pole.
 
-    Raises ValueError, which says what to do, for other than three sightings or too short an arc.
+    Raises ValueError, which says what to do, for other than three aims or too short an arc.
     """
-    if len(sightings) != 3:
-        raise ValueError(f"three sightings make a circle, not {len(sightings)}")
-    a, b, c = (sighting.direction for sighting in sightings)
+    if len(aims) != 3:
+        raise ValueError(f"three aims make a circle, not {len(aims)}")
+    a, b, c = (aim.direction for aim in aims)
     normal = _cross(_minus(b, a), _minus(c, a))
     length = math.hypot(*normal)
     if length < 1e-9:
-        raise ValueError("the three sightings do not lie on a circle; turn the polar axis only, between them")
+        raise ValueError("the three aims do not lie on a circle; turn the polar axis only, between them")
     axis = normal[0] / length, normal[1] / length, normal[2] / length
     if _dot(axis, pole_of(latitude_deg)) < 0.0:
         axis = -axis[0], -axis[1], -axis[2]
@@ -93,7 +93,7 @@ def polar_error(axis: Direction, latitude_deg: float) -> PolarError:
     return PolarError((altitude_deg - abs(latitude_deg)) * 60.0, side_deg * 60.0, total_deg * 60.0)
 
 
-def turned_axis(axis: Direction, before: Sighting, now: Sighting, tracking: bool) -> Direction:
+def turned_axis(axis: Direction, before: Aim, now: Aim, tracking: bool) -> Direction:
     """The axis after its bolts were turned: the tube looked at `before`, and now looks at `now`.
 
     Only the altitude and azimuth bolts may have moved it, and the mount's own tracking where it `tracks`.
