@@ -412,7 +412,7 @@ def add_guider(
         own = AutoGuider(f"{rig.name} guider", setup, camera, telescope.mount, see, book, clock)
         session: Session[Guider] = DirectSession(own)
         guider = Port(f"{rig.name} guider", "guider", f"astrod with {setup.camera}", session, clock)
-        telescope.guide_with(Guiding(guider, setup, clock), camera)
+        telescope.guide_with(Guiding(guider, setup, clock, own), camera)
 
 
 def _with_settling(setup: GuiderSetup) -> str:

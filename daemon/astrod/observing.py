@@ -18,7 +18,7 @@ from astrod.domain.site import Site
 from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
 from astrod.guidance import Guidance
 from astrod.health import Health
-from astrod.journey import Journey, Outcome
+from astrod.journey import Journey, Outcome, Seen
 from astrod.occupation import Occupation
 from astrod.pointing import NO_FLIP_S, Pointing
 from astrod.rig.exposing import Exposed, Exposing
@@ -148,6 +148,16 @@ class Observing:
     def in_flight(self) -> int:
         """Frames taken and not yet judged."""
         return len(self._flights)
+
+    # -- what an operator asks while the rig rests ------------------------------------------------------------
+
+    async def try_exposure(self, exposure_s: float, permit: Permit) -> Seen:
+        """An exposure where the telescope points, judged and let go."""
+        return await self._journey.look(await self._expose("test", None, exposure_s, permit))
+
+    async def try_focus(self, permit: Permit) -> None:
+        """A focus run where the telescope points; AST-204 tells when it fails."""
+        await self._focus(permit)
 
     # -- getting ready ---------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.indi, pytest.mark.slow, pytest.mark.timeout(240)]
 OPTICS = "TELESCOPE_APERTURE=120;TELESCOPE_FOCAL_LENGTH=900;GUIDER_APERTURE=60;GUIDER_FOCAL_LENGTH=240"
 PLACE = SiteFix(41.7, 1.4, 700.0)
 SETUP = GuiderSetup(
-    camera="indi://127.0.0.1/Guide Simulator", focal_length_mm=240.0, settle_s=3.0, settle_px=2.0, exposure_s=1.0
+    camera="indi://127.0.0.1/Guide Simulator", focal_length_mm=240.0, settle_s=3.0, settle_px=2.0, exposure_s=2.0
 )
 
 
@@ -79,9 +79,15 @@ class Pier:
         await asyncio.sleep(2.0)
 
     async def look(self) -> tuple[GuideStar, ...]:
-        """The guide camera's stars now."""
+        """The guide camera's stars; the simulator's first frames after a slew may lack them."""
+        for _ in range(8):
+            if stars := await self._stars():
+                return stars
+        raise AssertionError("the guide camera's simulator shows no stars")
+
+    async def _stars(self) -> tuple[GuideStar, ...]:
         self._shots += 1
-        shot = Shot(f"look-{self._shots}", 1.0)
+        shot = Shot(f"look-{self._shots}", 2.0)
         await self.camera.expose(shot, self.permit)
         frame = await self.camera.fetch(shot.exposure_id)
         stars = await self.see(frame.path)
