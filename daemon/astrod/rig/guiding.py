@@ -34,7 +34,7 @@ class StarLost(Replan):
 
 
 class Guiding:
-    """One rig's guiding. `wanted` says that it was started and not stopped since; `own` is the guider where it is ours."""
+    """One rig's guiding. `wanted`: it was started and not stopped since; `own` is the guider where it is ours."""
 
     def __init__(self, port: Port[Guider], setup: GuiderSetup, clock: Clock, own: Guider | None = None) -> None:
         self.port, self.setup = port, setup
