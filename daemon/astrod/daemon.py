@@ -21,6 +21,7 @@ from astrod.answers import Answers
 from astrod.api.server import ApiServer
 from astrod.archive.archive import Archive
 from astrod.archive.telemetry import Telemetry
+from astrod.attended import Attended
 from astrod.config.changes import changes
 from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
@@ -163,7 +164,7 @@ class Daemon:
 
     async def _supervised(self, core: Core, telemetry: Telemetry, safety: SafetyProcess) -> None:
         holds = Holds(core.recording, core.conductor, self._clock)
-        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds).handlers())
+        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds, Attended(core, holds)).handlers())
         housekeeping = Housekeeping(core, telemetry, self._offload, self._loaded.settings)
 
         async def serve(ready: Ready) -> None:

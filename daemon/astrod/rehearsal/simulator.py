@@ -29,6 +29,8 @@ from astrod_drivers.sim.setup import (
 log = logging.getLogger(__name__)
 
 SERVE_S = 20.0
+GUIDE_SENSOR = Sensor(320, 240, 7.4, full_well_e=40_000.0, egain_e_per_adu=0.7, adc_bits=16)
+"""A small guide camera, so that a night of guide frames is affordable."""
 
 
 def _simulated(address: str | None) -> str | None:
@@ -46,6 +48,8 @@ def simulated_addresses(site: Site) -> list[str]:
         addresses.append(rig.mount.address)
         for train in rig.trains:
             addresses += [train.camera.address, train.focuser.address if train.focuser else None, train.wheel]
+        if rig.guider:
+            addresses += [rig.guider.address, rig.guider.camera]
     return [address for address in addresses if _simulated(address) and address]
 
 
@@ -74,12 +78,27 @@ def _mount(rig: Rig, settings: SimulatorSettings, start_error: int) -> MountSetu
     name = _simulated(rig.mount.address)
     if name is None:
         return None
-    trains = [_train(train, settings, start_error) for train in rig.trains]
+    trains = [*(_train(train, settings, start_error) for train in rig.trains), _guide_train(rig)]
     return MountSetup(
         name=name,
         kind=rig.mount.kind,
         trains=tuple(train for train in trains if train),
         pointing_arcmin=settings.pointing_arcmin,
+        guider=_simulated(rig.guider.address) if rig.guider else None,
+    )
+
+
+def _guide_train(rig: Rig) -> TrainSetup | None:
+    """The guide camera and its small telescope, where they are simulated."""
+    name = _simulated(rig.guider.camera) if rig.guider else None
+    if name is None or rig.guider is None:
+        return None
+    return TrainSetup(
+        optics=Optics(rig.guider.focal_length_mm, rig.guider.aperture_mm),
+        camera=CameraSetup(name=name, model="Simulated guide camera", sensor=GUIDE_SENSOR, readout_s=0.1, cooler=None),
+        focuser=None,
+        wheel=None,
+        rotation_deg=41.0,
     )
 
 
