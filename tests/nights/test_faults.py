@@ -207,9 +207,9 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
         Fault("daemon_crash", when="exposing", nth=6, after_s=2.0),
         Fault("disk_read_only", at="dusk+00:04:00", lasts_s=60.0),
         Fault("clock_step", at="dusk+00:06:00", lasts_s=60.0, mode="silent", amount=4.0),
-        Fault("power_cut", at="dusk+00:08:00", mode="site"),
+        Fault("power_cut", at="dusk+00:07:30", mode="site"),
     )
-    first = played(tmp_path / "a", 20.0, *faults)
+    first = played(tmp_path / "a", 26.0, *faults)
     assert [str(fault["kind"]) for fault in first["faults_injected"]] == [  # type: ignore[attr-defined]
         "daemon_crash",
         "disk_read_only",
@@ -218,5 +218,5 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
     ]
     assert_in_order(first)
     assert first["frames"]["kept"] >= 3  # type: ignore[index]
-    again = played(tmp_path / "b", 20.0, *faults)
+    again = played(tmp_path / "b", 26.0, *faults)
     assert again["trace_sha256"] == first["trace_sha256"]
