@@ -10,16 +10,20 @@ from pathlib import Path
 import pytest
 
 from astrod.archive.archive import Archive
+from astrod.config.load import load
+from astrod.daemon import resolve_name
 from astrod.domain.identity import Night
 from astrod.errors import Bug, InputInvalid, TellOperator
 from astrod.frames.store import write_whole
 from astrod.rehearsal.disk import on_bad_disk
 from astrod.rehearsal.host import Host, own_tasks
 from astrod.rehearsal.night import faults_in, play_configured
+from astrod.rehearsal.simulator import setup_of
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod.runtime.offload import Cost, VirtualOffload
 from astrod_drivers.sim.faults import Fault
 from astrod_drivers.sim.injector import Running
+from astrod_drivers.sim.setup import Outlet, SwitchSetup
 from tests.nights.observatories import Sketch, assert_in_order
 
 NIGHT = "2026-12-14"
@@ -192,6 +196,12 @@ def test_a_wrong_file_or_device_is_said(tmp_path: Path) -> None:
         play_configured(
             Sketch(tmp_path / "night").folder, Night.parse(NIGHT), tmp_path, faults=(Fault("hang", "camra", at="dusk"),)
         )
+
+
+def test_an_outlet_of_the_configuration_feeds_what_is_plugged_into_it(tmp_path: Path) -> None:
+    sketch = Sketch(tmp_path / "night").replace("readout_s = 1.0", 'readout_s = 1.0\npower = "sim://switch#camera"')
+    setup = setup_of(load(sketch.folder, resolve_name))
+    assert setup.switch == SwitchSetup("switch", (Outlet("camera", ("camera",)),))
 
 
 def played(folder: Path, minutes: float, *faults: Fault) -> dict[str, object]:
