@@ -18,10 +18,14 @@ from astrod_drivers.sim.scene import Optics, Sensor
 from astrod_drivers.sim.setup import (
     CameraSetup,
     CoolerSetup,
+    CoverSetup,
     FocuserSetup,
     MountSetup,
     ObservatorySetup,
+    Outlet,
     RoofSetup,
+    RotatorSetup,
+    SwitchSetup,
     TrainSetup,
     WheelSetup,
 )
@@ -58,7 +62,7 @@ def _train(train: Train, settings: SimulatorSettings, start_error: int) -> Train
     if camera is None:
         return None
     focuser = _simulated(train.focuser.address) if train.focuser else None
-    wheel = _simulated(train.wheel)
+    wheel, rotator, cover = (_simulated(address) for address in (train.wheel, train.rotator, train.cover))
     bayer = None if train.camera.bayer in (None, "mono") else train.camera.bayer
     sensor = Sensor(settings.width_px, settings.height_px, settings.pixel_um, bayer=bayer)
     shifts = WheelSetup().focus_shift_um
@@ -71,6 +75,8 @@ def _train(train: Train, settings: SimulatorSettings, start_error: int) -> Train
         wheel=WheelSetup(wheel, settings.filters, focus_shift_um=(shifts * 3)[: len(settings.filters)])
         if wheel
         else None,
+        rotator=RotatorSetup(rotator) if rotator else None,
+        cover=CoverSetup(cover) if cover else None,
     )
 
 
@@ -102,6 +108,27 @@ def _guide_train(rig: Rig) -> TrainSetup | None:
     )
 
 
+def _switch(site: Site) -> SwitchSetup | None:
+    """The switch behind the site's outlets: the first of them, where several are named. Each outlet feeds what the
+    configuration plugs into it.
+    """
+    plugged = [(site.roof.power, site.roof.address)] if site.roof else []
+    for rig in site.rigs:
+        plugged.append((rig.mount.power, rig.mount.address))
+        for train in rig.trains:
+            plugged.append((train.camera.power, train.camera.address))
+            plugged += [(train.focuser.power, train.focuser.address)] if train.focuser else []
+            plugged += [(train.wheel_power, train.wheel)] if train.wheel else []
+    fed: dict[str, dict[str, list[str]]] = {}
+    for outlet, address in plugged:
+        switch, device = _simulated(outlet.address if outlet else None), _simulated(address)
+        if outlet is not None and switch is not None and device is not None:
+            fed.setdefault(switch, {}).setdefault(outlet.name, []).append(device)
+    for switch, outlets in fed.items():
+        return SwitchSetup(switch, tuple(Outlet(name, tuple(devices)) for name, devices in outlets.items()))
+    return None
+
+
 def setup_of(
     loaded: Loaded, seeing_arcsec: float = 2.0, start_error: int = 60, faults: tuple[Fault, ...] = ()
 ) -> ObservatorySetup:
@@ -123,6 +150,7 @@ def setup_of(
         roof=RoofSetup(roof) if roof else None,
         weather=sources[0] if sources else None,
         safety_monitor=None,
+        switch=_switch(site),
         mounts=tuple(mount for mount in mounts if mount),
         faults=faults,
     )
