@@ -7,7 +7,7 @@ next message is never kept waiting.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Protocol
 
 from astrod.domain.darkness import DarkTime, dark_time
@@ -74,6 +74,12 @@ async def _after(former: asyncio.Task[None] | None, observer: Observer, permit: 
     if former is not None and not former.done():
         await asyncio.wait({former})
     await observer.observe(permit)
+
+
+def _let_go(body: Awaitable[None]) -> None:
+    """Close work whose task has ended: where it was cancelled before it began, nobody has awaited it."""
+    if isinstance(body, Coroutine):
+        body.close()
 
 
 class Conductor:
@@ -289,6 +295,7 @@ class Conductor:
             await body
 
         task = asyncio.create_task(guarded(), name=name)
+        task.add_done_callback(lambda _: _let_go(body))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -325,6 +332,7 @@ class Conductor:
         if self._work is not None:
             self._work.cancel()
         self._work = self._spawn(work, reported())
+        self._work.add_done_callback(lambda _: _let_go(body))
 
     def _cool(self) -> None:
         for telescope in self._telescopes.values():

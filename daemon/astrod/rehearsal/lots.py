@@ -129,7 +129,6 @@ _CALM = 3
 """One night in so many has no faults."""
 _AT_ONCE = 1, 2, 3
 _LASTING = 0.06
-_NEEDS: dict[str, str] = {"wheel": "wheel", "focuser": "focuser", "roof": "roof"}
 _PHASE_NEEDS: dict[Phase, str] = {
     "opening": "roof",
     "closing": "roof",
@@ -171,15 +170,17 @@ def _cells(seed: int, number: int) -> tuple[Cell, ...]:
 def _fit(shape: Shape, night: tuple[Cell, ...]) -> Shape:
     """The shape with what its faults need."""
     for kind, phase in night:
-        on = [_NEEDS[device] for device in CATALOGUE[kind].on if device in _NEEDS]
-        if len(CATALOGUE[kind].on) == 1 and on:
-            shape = replace(shape, **{on[0]: True})
-        if kind == "cooler_resets":
-            shape = replace(shape, cooler=True)
-        if kind in ("flip_fails", "pier_lies") or phase == "flipping":
-            shape = replace(shape, kind="equatorial")
-        if phase in _PHASE_NEEDS:
-            shape = replace(shape, **{_PHASE_NEEDS[phase]: True})
+        needed = {*CATALOGUE[kind].on} if len(CATALOGUE[kind].on) == 1 else set()
+        needed |= {_PHASE_NEEDS.get(phase, ""), "cooler" if kind == "cooler_resets" else ""}
+        flips = kind in ("flip_fails", "pier_lies") or phase == "flipping"
+        shape = replace(
+            shape,
+            roof=shape.roof or "roof" in needed,
+            cooler=shape.cooler or "cooler" in needed,
+            wheel=shape.wheel or "wheel" in needed,
+            focuser=shape.focuser or "focuser" in needed,
+            kind="equatorial" if flips else shape.kind,
+        )
     return shape
 
 

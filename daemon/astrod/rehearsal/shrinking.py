@@ -1,6 +1,7 @@
 """The shortest list that still does it: delta debugging (Zeller & Hildebrandt 2002, IEEE TSE 28, 183)."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -30,4 +31,4 @@ def shrink(parts: Sequence[T], breaks: Callable[[tuple[T, ...]], bool]) -> tuple
 def _without_one_piece(parts: tuple[T, ...], pieces: int) -> list[tuple[T, ...]]:
     """The parts less each of so many pieces in turn."""
     edges = [len(parts) * k // pieces for k in range(pieces + 1)]
-    return [parts[:low] + parts[high:] for low, high in zip(edges, edges[1:], strict=False)]
+    return [parts[:low] + parts[high:] for low, high in pairwise(edges)]

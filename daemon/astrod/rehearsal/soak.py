@@ -180,10 +180,9 @@ def soak(numbers: range, order: Order, jobs: int) -> dict[str, Any]:
 
 def _say(night: Played, order: Order) -> None:
     """One line for each night, on the standard error, and all that helps with a broken one."""
-    lines = [
-        f"{night.number:>5} {'BROKEN' if night.broken else 'ok':<6} "
-        f"{night.used_min:5.0f} of {night.usable_min:4.0f} min {night.cpu_s:5.1f} s  {night.told}"
-    ]
+    mark = "BROKEN" if night.broken else "ok"
+    minutes = f"{night.used_min:5.0f} of {night.usable_min:4.0f} min"
+    lines = [f"{night.number:>5} {mark:<6} {minutes} {night.cpu_s:5.1f} s  {night.told}"]
     if night.broken:
         lines += [f"      {what}" for what in night.broken]
         lines += ["      with no fault at all"] if not night.culprits else []
@@ -241,13 +240,15 @@ def _plain(fault: Fault) -> dict[str, Any]:
 
 
 def _told_summary(summary: dict[str, Any]) -> str:
-    shares = ", ".join(f"{sort} {share:.1%}" for sort, share in summary["observed_share"].items() if share is not None)
+    nights, seed, broken = summary["nights"], summary["seed"], summary["invariants_broken"]
+    happened = f"{summary['frames']} frames, {summary['faults_injected']} faults, {broken} invariants broken"
+    shares = [f"{sort} {share:.1%}" for sort, share in summary["observed_share"].items() if share is not None]
+    cost = f"{summary['wall_s']} s, {summary['cpu_s']} s of CPU"
     return "\n".join(
         [
-            f"{summary['nights']} nights of seed {summary['seed']}: {summary['frames']} frames, "
-            f"{summary['faults_injected']} faults, {summary['invariants_broken']} invariants broken",
-            f"  used of what could be used: {shares or 'nothing could be'}",
-            f"  {summary['wall_s']} s, {summary['cpu_s']} s of CPU; {summary['cells_empty']} cells of the table empty",
+            f"{nights} nights of seed {seed}: {happened}",
+            f"  used of what could be used: {', '.join(shares) or 'nothing could be'}",
+            f"  {cost}; {summary['cells_empty']} cells of the table are empty",
         ]
     )
 
