@@ -44,7 +44,7 @@ async def test_a_park_that_answers_only_when_it_is_done_counts_as_begun_when_the
         said.mute = set()
         await mount.abort()  # overtakes it
         assert "abortslew" in said.asked
-        mount._parking.cancel()
+        assert not (await mount.read()).slewing
 
 
 async def test_a_park_that_fails_at_once_is_refused(tmp_path: Path) -> None:
