@@ -44,7 +44,9 @@ log = logging.getLogger(__name__)
 
 LIGHT_S = 5.0
 ACCOUNT_S = 60.0
-BARRED_S = 300.0
+BARRED_S = (30.0, 60.0, 120.0, 300.0)
+"""Rests after openings that failed, one after the other; the last is repeated. A driver that was only restarted
+is there again within the first."""
 AGAIN_S = 10.0
 FINISH_S = 900.0
 BEAT_S = 1.0
@@ -117,6 +119,7 @@ class Conductor:
         self.safety = SafetyReport(0, False, ("safety has not spoken yet",), 0, clock.now_us())
         self._told_safe: bool | None = None
         self._barred_because: str | None = None
+        self._bars = 0
         self._effects: dict[Effect, Callable[[], None]] = {
             "cool": self._cool,
             "open": lambda: self._start("open", self._open()),
@@ -348,6 +351,7 @@ class Conductor:
 
     async def _open(self) -> None:
         await self._guard.open_roof(Permit(self.safety.epoch))
+        self._bars = 0
         self._health.mended("AST-111")
 
     def _observe(self) -> None:
@@ -432,6 +436,8 @@ class Conductor:
         self._spawn("lift the bar", self._lift_bar())
 
     async def _lift_bar(self) -> None:
-        await self._clock.sleep(BARRED_S)
+        rest_s = BARRED_S[min(self._bars, len(BARRED_S) - 1)]
+        self._bars += 1
+        await self._clock.sleep(rest_s)
         if self._barred_because is None:
             self.send(BarLifted())
