@@ -42,6 +42,8 @@ from astrod.occupation import Occupation
 from astrod.recording import Recording
 from astrod.rig.aperture import ApertureHistory, Witness
 from astrod.rig.darks import Surroundings
+from astrod.rig.dew import Dew
+from astrod.rig.doming import Doming
 from astrod.rig.port import Port, Session
 from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
@@ -52,7 +54,7 @@ from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
-from astrod_drivers.protocols import Mount, SiteFix, Switch
+from astrod_drivers.protocols import Mount, Roof, SiteFix, Switch
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,16 @@ class Core:
         """Every device of every rig, those of safety excepted."""
         rigs: list[Port[Any]] = [port for scope in self.telescopes.values() for port in scope.ports().values()]
         return [*rigs, *self.switches]
+
+    async def tend(self) -> None:
+        """Keep heaters and domes where they should be, for ever. Run as a service."""
+        heated = [dew_of(telescope, self.conductor, self.clock) for telescope in self.telescopes.values()]
+        async with asyncio.TaskGroup() as group:
+            for dew in heated:
+                group.create_task(dew.run())
+            for telescope in self.telescopes.values():
+                if telescope.doming is not None:
+                    group.create_task(telescope.doming.follow(telescope.mount))
 
     def reload(self, fresh: Loaded) -> None:
         """Take up the live keys of a new configuration: targets and [night]. The next exposure knows them."""
@@ -268,9 +280,10 @@ class ArchiveIntents:
         if not task.cancelled() and task.exception() is not None:
             log.warning("an exposure that was never begun stays unfinished until the next start: %s", task.exception())
 
-    async def begin_calibration(self, recipe: Recipe) -> Intent:
+    async def begin_calibration(self, recipe: Recipe, exposure_s: float) -> Intent:
         """See `calibrating.CalibrationIntents`."""
         facts = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        facts["exposure_s"] = exposure_s
         at_us, night = self._clock.now_us(), self._night()
         return await self._recording(
             lambda archive: archive.begin_exposure(self._site.name, night, at_us=at_us, **facts)
@@ -301,6 +314,29 @@ def manners_of(night: NightSettings) -> Manners:
         refocus_fwhm_percent=night.refocus_fwhm_percent,
         refocus_each_filter=night.refocus_each_filter,
         cool_deadline_s=night.cool_deadline_s,
+    )
+
+
+def dew_of(telescope: Telescope, conductor: Conductor, clock: Clock) -> Dew:
+    """A rig's dew heaters: on from the evening's preparation to the end of the night."""
+    return Dew(
+        {heater: telescope.switches[heater.switch] for heater in telescope.setup.heaters},
+        lambda: conductor.safety.weather,
+        lambda: conductor.state.phase != "asleep",
+        clock,
+    )
+
+
+def _add_dome(
+    telescope: Telescope, site: Site, clock: Clock, open_session: OpenSession, conductor: Callable[[], Conductor]
+) -> None:
+    """A dome with a slit follows the first rig under it; the second session to it turns and never opens."""
+    roof = site.roof
+    if roof is None or roof.slit_within_deg is None or telescope.setup != site.rigs[0]:
+        return
+    dome: Port[Roof] = Port("dome slit", "roof", roof.address, open_session(roof.address, "roof"), clock)
+    telescope.doming = Doming(
+        dome, site.place, roof.slit_within_deg, lambda: conductor().state.phase == "observing", clock
     )
 
 
@@ -372,7 +408,10 @@ def telescope_of(
     place = site.place
     fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
     mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
-    return Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock, intend)
+    telescope = Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock, intend)
+    for number, address in enumerate(dict.fromkeys(heater.switch for heater in rig.heaters), start=1):
+        telescope.switches[address] = port(f"heater switch {number}", "switch", address, None)
+    return telescope
 
 
 def assemble(
@@ -440,7 +479,10 @@ def assemble(
         finish_night,
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
+        lambda permit: core.calibrating.flatten(permit),
     )
+    for telescope in telescopes.values():
+        _add_dome(telescope, site, clock, open_session, lambda: conductor)
     solving = Solving(site, settings.solve, stars, offload, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
@@ -479,6 +521,7 @@ def assemble(
         journey,
         intents,
         lambda: surroundings_of(site, conductor.safety, clock.now_us()),
+        site.place,
         health,
         trace,
         clock,

@@ -186,6 +186,7 @@ class Daemon:
                     group.create_task(port.keep(), name=f"keep {port.name}")
                 await asyncio.gather(*(port.found(FIRST_CONTACT_S) for port in core.ports()))
                 group.create_task(core.watch_devices(), name="watch devices")
+                group.create_task(core.tend(), name="tend heaters and domes")
                 group.create_task(core.watch_disk(), name="watch the disk")
 
         async def conduct(ready: Ready) -> None:

@@ -42,6 +42,7 @@ from astrod.domain.site import (
     CameraSetup,
     Darkness,
     FocuserSetup,
+    Heater,
     IndiSetup,
     Limit,
     MountSetup,
@@ -402,7 +403,12 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
 
 
 def _rig(section: RigSection) -> Rig:
-    return Rig(section.name, MountSetup(**_powered(section.mount)), tuple(_train(t) for t in section.train))
+    return Rig(
+        section.name,
+        MountSetup(**_powered(section.mount)),
+        tuple(_train(train) for train in section.train),
+        tuple(Heater(**heater.model_dump()) for heater in section.heater),
+    )
 
 
 def _powered(section: RoofSection | MountSection | CameraSection | FocuserSection) -> dict[str, Any]:

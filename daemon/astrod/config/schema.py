@@ -163,6 +163,14 @@ class RoofSection(Section):
     needs_parked: bool = key(True, "The roof must not move over a mount that is not parked.", when="restart")
     open_s: float = key(120.0, "Opening takes no longer than this.", when="restart", gt=0, le=1800)
     close_s: float = key(120.0, "Closing takes no longer than this.", when="restart", gt=0, le=1800)
+    slit_within_deg: float | None = key(
+        None,
+        "For a dome: its slit follows the telescope and is never farther from it than this.",
+        when="restart",
+        example=5.0,
+        gt=0,
+        le=60,
+    )
     power: Outlet | None = key(
         None,
         "The outlet that powers it; it is never switched off while the roof moves.",
@@ -275,6 +283,17 @@ class CameraSection(Section):
     )
     saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
     readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="restart", ge=0, le=600)
+    ramp_c_min: float = key(
+        0.0,
+        "Cool and warm no faster than this; 0 leaves the pace to the camera.",
+        when="restart",
+        example=3.0,
+        ge=0,
+        le=60,
+    )
+    cooler_power_max_percent: float = key(
+        90.0, "A ramp stops where the cooler needs more power than this.", when="restart", gt=0, le=100
+    )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 3")
     shutter: bool = key(False, "It has a shutter of its own, which keeps the light out for darks.", when="restart")
 
@@ -324,12 +343,23 @@ class TrainSection(Section):
     focuser: FocuserSection | None = section("The train's focuser.", shown=True)
 
 
+class HeaterSection(Section):
+    """A dew heater: it keeps the glass above the dew point that a weather source measures."""
+
+    switch: Address = key(..., "The switch it hangs on.", when="restart", example="indi://localhost:7624/Pegasus UPB")
+    outlet: str = key(..., "Which of its outlets.", when="restart", example="Dew A", min_length=1)
+    margin_c: float = key(
+        3.0, "So far above the dew point the air is to be; below it heats.", when="restart", gt=0, le=20
+    )
+
+
 class RigSection(Section):
     """A mount and what it carries; as many as stand under the roof."""
 
     name: str = key(..., "What to call it.", when="restart", example="main", pattern=NAME)
     mount: MountSection = Field(..., description="The rig's mount.", json_schema_extra={"shown": True})
     train: list[TrainSection] = sections("The rig's trains.", shown=True, least=1)
+    heater: list[HeaterSection] = sections("The rig's dew heaters.")
 
 
 class RungSection(Section):
@@ -421,6 +451,13 @@ class CalibrationSection(Section):
     flat_darks: int = key(10, "Darks of a flat's length that make a set.", when="restart", ge=0, le=200)
     dark_days: float = key(180.0, "Darks and biases serve so many days.", when="restart", gt=0, le=3650)
     flat_days: float = key(14.0, "Flats serve so many days.", when="restart", gt=0, le=3650)
+    flat_level_percent: float = key(
+        40.0, "The level that flats are to have, of saturation_adu.", when="restart", gt=5, lt=90
+    )
+    flat_shortest_s: float = key(
+        0.5, "No flat is shorter: a shutter's own travel would show.", when="restart", gt=0, le=60
+    )
+    flat_longest_s: float = key(20.0, "No flat is longer: stars would show.", when="restart", gt=0, le=600)
     frame_days: float = key(30.0, "Frames of so many days back are provided for.", when="restart", gt=0, le=3650)
     after_dawn_min: float = key(
         90.0,

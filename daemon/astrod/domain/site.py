@@ -61,7 +61,7 @@ class CameraSetup:
 
     `bayer` overrides what the driver says (a pattern, or "mono"). `cool_to_c` None leaves the cooler alone.
     `egain_e_per_adu` is the owner's figure where the driver has none. `power` is the outlet that feeds it. `shutter`
-    True: it keeps the light out by itself.
+    True: it keeps the light out by itself. `ramp_c_min` 0: the camera ramps by itself.
     """
 
     address: str
@@ -75,6 +75,8 @@ class CameraSetup:
     readout_s: float = 5.0
     power: Outlet | None = None
     shutter: bool = False
+    ramp_c_min: float = 0.0
+    cooler_power_max_percent: float = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +144,26 @@ class MountSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class Heater:
+    """A dew heater: an outlet of a switch, and how far above the dew point it keeps the glass."""
+
+    switch: str
+    outlet: str
+    margin_c: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.margin_c <= 0.0:
+            raise ValueError(f"heater {self.outlet!r}: margin_c {self.margin_c} must be over 0")
+
+
+@dataclass(frozen=True, slots=True)
 class Rig:
     """One mount and its trains."""
 
     name: str
     mount: MountSetup
     trains: tuple[Train, ...]
+    heaters: tuple[Heater, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.trains:
@@ -159,12 +175,16 @@ class Rig:
 
 @dataclass(frozen=True, slots=True)
 class RoofSetup:
-    """The roof that a site's rigs share. `needs_parked` True: it must not move over an unparked mount."""
+    """The roof that a site's rigs share. `needs_parked` True: it must not move over an unparked mount.
+
+    `slit_within_deg` is how far a dome's slit may be from where the telescope looks; None: it has no slit.
+    """
 
     address: str
     needs_parked: bool = True
     open_s: float = 120.0
     close_s: float = 120.0
+    slit_within_deg: float | None = None
     power: Outlet | None = None
 
 
