@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SIMULATORS := .venv-alpaca
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 SITE ?= pujalt
 DATE ?= 2026-12-14
@@ -29,7 +30,7 @@ run: $(VENV)/ready ## set up what is missing and observe tonight, where it is da
 night: $(VENV)/ready ## play a whole night on the simulated clock (SITE=, DATE=, SEED=)
 	@$(BIN)/astrod night --site $(SITE) --date $(DATE) --seed $(SEED)
 
-test: check test-system ## pass every test (under ten minutes on two cores)
+test: check test-system $(SIMULATORS)/ready ## pass every test (under ten minutes on two cores)
 	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 check: $(VENV)/ready ## style, types, floors
@@ -49,7 +50,7 @@ models: $(VENV)/ready ## train all models again from scratch
 	$(BIN)/python -m training.quality
 
 clean: ## remove what the other verbs made, the demonstration's frames too
-	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SIMULATORS) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system:
@@ -60,7 +61,13 @@ test-system:
 
 $(VENV)/ready: pyproject.toml constraints.txt | system
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[indi,systemd,dev]' || { \
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[indi,alpaca,systemd,dev]' || { \
 	  echo "astrod: without the system's packages INDI and systemd are left out; the simulated rig runs all the same"; \
-	  $(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'; }
+	  $(PIP) install --quiet --constraint constraints.txt --editable '.[alpaca,dev]'; }
 	@touch $@
+
+# An Alpaca server of somebody else, for the contract tests. It stays out of our own libraries; without it they skip.
+$(SIMULATORS)/ready: Makefile
+	@test -x $(SIMULATORS)/bin/python || $(PYTHON) -m venv $(SIMULATORS)
+	@$(SIMULATORS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet alpaca-simulators==1.3.2 \
+	  && touch $@ || echo "astrod: alpaca-simulators cannot be installed; the tests that need it skip"
