@@ -297,6 +297,9 @@ def manners_of(night: NightSettings) -> Manners:
         test_exposure_s=night.test_exposure_s,
         focus_at_start=night.focus_at_start,
         refocus_every_min=night.refocus_every_min,
+        refocus_temperature_c=night.refocus_temperature_c,
+        refocus_fwhm_percent=night.refocus_fwhm_percent,
+        refocus_each_filter=night.refocus_each_filter,
         cool_deadline_s=night.cool_deadline_s,
     )
 

@@ -197,15 +197,14 @@ class Daemon:
             await holds.expire()
 
         async def catch_up(ready: Ready) -> None:
-            ready()
-            await reconcile(core, self._loaded.settings.storage)
+            await reconcile(core, self._loaded.settings.storage, ready)
             await asyncio.Event().wait()
 
         services = [
             Service("safety", guard_safety),
             Service("devices", keep_devices),
             Service("socket", serve),
-            Service("catch up", catch_up),
+            Service("catch up", catch_up, ready_within_s=120.0),
             Service("conductor", conduct, ready_within_s=120.0),
             Service("holds", expire_holds),
             Service("housekeeping", housekeeping.run),

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from astrod.domain.exposure import FrameKind, Intent
+from astrod.domain.focus import RefocusRule, Sample
 from astrod.domain.plan import Choice
 from astrod.domain.site import Site
 from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
@@ -20,9 +21,9 @@ from astrod.health import Health
 from astrod.journey import Journey, Outcome
 from astrod.occupation import Occupation
 from astrod.pointing import NO_FLIP_S, Pointing
+from astrod.refocusing import Refocusing
 from astrod.rig.exposing import Exposed, Exposing
 from astrod.rig.flipping import FlipFailed
-from astrod.rig.focusing import Focusing
 from astrod.rig.telescope import Telescope
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
@@ -37,8 +38,6 @@ IDLE_S = 30.0
 NO_PLAN_S = 2.0
 AFTER_FAULT_S = 5.0
 CLEAR_TESTS = 2
-FOCUS_EXPOSURE_S = 4.0
-FOCUS_STARS = 5
 
 
 class Intents(Protocol):
@@ -60,6 +59,9 @@ class Manners:
     test_exposure_s: float = 10.0
     focus_at_start: bool = True
     refocus_every_min: float = 90.0
+    refocus_temperature_c: float = 2.0
+    refocus_fwhm_percent: float = 25.0
+    refocus_each_filter: bool = False
     cool_deadline_s: float = 600.0
 
 
@@ -89,9 +91,12 @@ class Observing:
         self._flights: set[asyncio.Task[None]] = set()
         self._to_attend: deque[Outcome] = deque()
         self._winding_up = False
-        self._focused_us: int | None = None
+        self._filter: str | None = None
         self._broken: BaseException | None = None
         self.pointing = Pointing(site, telescope, solving, self._look, health, trace, clock, occupation)
+        self.refocusing = Refocusing(
+            telescope, self._train, self._sample, self.pointing.rich_field, health, trace, clock, occupation
+        )
 
     # -- what the conductor asks -----------------------------------------------------------------------------
 
@@ -145,7 +150,7 @@ class Observing:
         self.occupation.enter("overhead", "unparking")
         await self._telescope.unpark(permit)
         await self._telescope.uncover(self._train, permit)
-        if self._focused_us is None:
+        if self.refocusing.memory.at_us is None:
             await self._telescope.focus_roughly(self._train)
         await self._await_cold()
         return True
@@ -168,7 +173,7 @@ class Observing:
         port = self._telescope.ports().get(fault.device)
         if port is not None:
             if port.kind == "focuser":
-                self._focused_us = None  # it may have lost count of its steps
+                self.refocusing.memory.forget()
             await port.found(FOUND_S)
         await self._clock.sleep(AFTER_FAULT_S)
 
@@ -184,10 +189,11 @@ class Observing:
             return
         try:
             await self._point(choice, permit)
-            if self._focus_is_due():
-                await self._focus(permit)
-                await self._point(choice, permit)
             await self._turn_wheel(choice)
+            why = await self.refocusing.due(self._refocus_rule(), choice.filter)
+            if why is not None:
+                await self._focus(why, choice.filter, permit)
+                await self._point(choice, permit)
         except Replan as fault:
             self._refuse(choice, fault)
             raise
@@ -202,6 +208,7 @@ class Observing:
             self._health.found("AST-205", f"{choice.request}: {fault}", choice.request)
             raise
         self._health.mended("AST-205", choice.request)
+        self._filter = choice.filter
 
     async def _rest_mount(self) -> None:
         """Nothing to look at: let the mount stand, wherever it last tracked."""
@@ -282,6 +289,8 @@ class Observing:
     async def _follow(self, exposed: Exposed) -> None:
         outcome = await self._journey.walk(exposed)
         self.pointing.hear(outcome.intent.target, outcome.off_target_arcmin)
+        if outcome.kept and outcome.measured is not None and outcome.intent.train == self._train:
+            self.refocusing.seen(outcome.intent.filter, outcome.measured.fwhm_px)
         self._schedule.settled(outcome)
         if outcome.consequence != "none":
             self._to_attend.append(outcome)
@@ -299,7 +308,7 @@ class Observing:
             self.pointing.let_go()
             await self._telescope.check_tracking()
         if "refocus_and_retake" in asked:
-            await self._focus(permit)
+            await self._focus("frames are out of focus", self._filter, permit)
 
     async def _sit_out_clouds(self, permit: Permit) -> None:
         """Short test frames until the sky is clear again, twice in a row."""
@@ -326,31 +335,23 @@ class Observing:
             self._refuse(choice, fault)
             raise
 
-    def _focus_is_due(self) -> bool:
-        if self._telescope.focuser(self._train) is None:
-            return False
-        if self._focused_us is None:
-            return self.manners.focus_at_start
-        waited_min = (self._clock.now_us() - self._focused_us) / 60e6
-        return 0.0 < self.manners.refocus_every_min <= waited_min
+    async def _focus(self, why: str, filter_name: str | None, permit: Permit) -> None:
+        """See `Refocusing.run`; a mount that was moved for it is pointed anew."""
+        if self.refocusing.possible and await self.refocusing.run(why, filter_name, permit):
+            self.pointing.let_go()
 
-    async def _focus(self, permit: Permit) -> None:
-        """Focus where the mount points now. A run that fails is told and not repeated before it is due again."""
-        if self._telescope.focuser(self._train) is None:
-            return
-        self.occupation.enter("overhead", "focusing")
+    async def _sample(self, train: str, exposure_s: float, permit: Permit) -> Sample:
+        """See `refocusing.Measure`."""
+        exposed = await self._expose("focus", None, exposure_s, permit, train)
+        measured = (await self._journey.look(exposed)).measured
+        return Sample(measured.fwhm_px, measured.stars)
 
-        async def measure() -> float | None:
-            exposed = await self._expose("focus", None, FOCUS_EXPOSURE_S, permit)
-            self.occupation.enter("overhead", "focusing")
-            measured = (await self._journey.look(exposed)).measured
-            return measured.fwhm_px if measured.stars >= FOCUS_STARS else None
-
-        self._focused_us = self._clock.now_us()
-        try:
-            run = await Focusing(self._telescope, self._train, measure).run()
-        except Replan as fault:
-            self._health.found("AST-204", str(fault), self._train)
-            return
-        self._health.mended("AST-204", self._train)
-        self._trace.note("focused", train=self._train, position=run.position, fwhm_px=run.fwhm_px)
+    def _refocus_rule(self) -> RefocusRule:
+        manners = self.manners
+        return RefocusRule(
+            manners.focus_at_start,
+            manners.refocus_every_min,
+            manners.refocus_temperature_c,
+            manners.refocus_fwhm_percent,
+            manners.refocus_each_filter,
+        )

@@ -5,13 +5,14 @@ says is believed until the sky says otherwise.
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from astrod.domain.plan import Choice
 from astrod.domain.plate import PlateSolution, Sighting, turned_half
 from astrod.domain.site import Site
-from astrod.domain.sphere import separation_deg
+from astrod.domain.sphere import altitude_azimuth_deg, separation_deg
 from astrod.errors import Replan
 from astrod.health import Health
 from astrod.occupation import Occupation
@@ -35,6 +36,8 @@ NO_FLIP_S = 3600.0
 """After a flip that failed, targets that need one are refused this long before it is tried again."""
 EAST_DEG = 1.0
 """So far east of the meridian no mount has its tube east of the pier; nearer it chooses by its own reckoning."""
+LOWER_DEG = 2.0
+"""A star field to focus on may be so much lower than the target."""
 DRIFTED = 1.5
 """A target so many tolerances from the middle of a light frame is centred anew before the next one."""
 
@@ -117,7 +120,7 @@ class Pointing:
     # -- the meridian ----------------------------------------------------------------------------------------
 
     def _hour_angle_deg(self, choice: Choice) -> float:
-        return hour_angle_deg(choice.ra_deg, self._clock.now_us(), self._site.place.longitude_deg)
+        return self._hour_angle_of(choice.ra_deg)
 
     async def _wait_for_flip(self, choice: Choice) -> None:
         """Let no exposure begin that would run over the tracking limit: wait until the mount can change sides."""
@@ -210,6 +213,31 @@ class Pointing:
         centred = await Centring(self._telescope, sight, within).run(choice.ra_deg, choice.dec_deg, permit)
         self._tell(choice, centred)
         return centred.solution
+
+    async def rich_field(self, train: str) -> tuple[float, float] | None:
+        """A place near by that shows more stars, about as high and on the same side of the meridian."""
+        if self._solving is None:
+            return None
+        state = await self._telescope.read_mount()
+        camera = await self._telescope.trains[train].camera.call("describe", lambda device: device.describe())
+        across_px = min(camera.width_px, camera.height_px)
+        field_deg = math.degrees(
+            across_px * camera.pixel_um / 1000.0 / self._telescope.trains[train].setup.focal_length_mm
+        )
+        past = self._hour_angle_of(state.ra_deg) > 0.0
+        height_deg = self._altitude_deg(state.ra_deg, state.dec_deg)
+        for ra_deg, dec_deg in await self._solving.rich_fields(state.ra_deg, state.dec_deg, field_deg):
+            same_side = (self._hour_angle_of(ra_deg) > 0.0) == past
+            if same_side and self._altitude_deg(ra_deg, dec_deg) > height_deg - LOWER_DEG:
+                return ra_deg, dec_deg
+        return None
+
+    def _hour_angle_of(self, ra_deg: float) -> float:
+        return hour_angle_deg(ra_deg, self._clock.now_us(), self._site.place.longitude_deg)
+
+    def _altitude_deg(self, ra_deg: float, dec_deg: float) -> float:
+        place = self._site.place
+        return altitude_azimuth_deg(ra_deg, dec_deg, self._clock.now_us(), place.latitude_deg, place.longitude_deg)[0]
 
     def _tell(self, choice: Choice, centred: Centred) -> None:
         off = centred.off_arcsec

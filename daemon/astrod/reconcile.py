@@ -8,7 +8,7 @@ Nothing is deleted but half-written temporary files and pixels that nothing vouc
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,12 @@ from astrod.rig.telescope import Telescope
 
 log = logging.getLogger(__name__)
 
-HARDWARE_S = 30.0
+HARDWARE_S = 10.0
 """How long a mount may take to connect before its command is ended as unknown."""
+
+
+def _nobody_waits() -> None:
+    """Nothing is held back until the hardware has been asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,15 @@ def _left(storage: StorageSettings, archive: Archive) -> Left:
     )
 
 
-async def reconcile(core: Core, storage: StorageSettings) -> None:
-    """Bring archive, disk and hardware together, then finish what was under way."""
+async def reconcile(core: Core, storage: StorageSettings, asked: Callable[[], None] = _nobody_waits) -> None:
+    """Bring archive, disk and hardware together, then finish what was under way.
+
+    `asked` is called once the hardware has been asked and left at rest: from then on it may be commanded anew. What
+    follows, frames above all, may take as long as it likes.
+    """
     left = await core.recording(partial(_left, storage))
+    await _end_commands(core, left.commands)
+    asked()
     waiting: list[tuple[Intent, Taken]] = []
     adopted: list[tuple[Intent, Landed]] = []
     for intent in left.unfinished:
@@ -73,7 +83,6 @@ async def reconcile(core: Core, storage: StorageSettings) -> None:
     waiting += left.unjudged
     _clear(left.spooled, {str(intent.id) for intent, _ in adopted})
     core.trace.note("reconciled", unfinished=len(left.unfinished), resumed=len(waiting), adopted=len(adopted))
-    await _end_commands(core, left.commands)
     await resume_frames(core, waiting)
     for intent, frame in adopted:
         log.info("taking up %s, which was read out and not yet written", intent.id)

@@ -147,6 +147,9 @@ class Schedule:
             night = night_of(dark.dusk_us, self._site.place.longitude_deg)
             rows = await self._recording(lambda archive: archive.frames(night))
             self._retakes, self._attempts, self._given_up = remembered(rows, self._retakes_max)
+            former = await self._recording(lambda archive: archive.latest_plan())
+            if former is not None and dark.prepare_us <= former.made_us <= self._clock.now_us():
+                self.plan = former  # good enough until there is a new one: exposing goes on at once
         if dark.dawn_us > self._clock.now_us():
             self.refresh("the night begins")
 
@@ -206,10 +209,10 @@ class Schedule:
         """What a rig should expose now; None, and `idle_because`, when there is nothing."""
         now_us = self._clock.now_us()
         if self.outlook is None:
-            self.idle_because = "no plan yet"
             if now_us - self._refreshed_us > REPLAN_US:
                 self.refresh("there is none")
-            return None
+            self.idle_because = "no plan yet"
+            return self._by_former_plan(rig, now_us)
         situation = Situation(self._problem(), self.outlook, self._bans(now_us))
         reason = needs_replan(self.plan, situation, self._kept_since_plan, now_us)
         if reason is not None and now_us - self._refreshed_us > REPLAN_US:
@@ -222,6 +225,30 @@ class Schedule:
             self.idle_because = f"waiting for {turn.choice.target}"
             return None
         return turn.choice
+
+    def _by_former_plan(self, rig: str, now_us: int) -> Choice | None:
+        """What the plan from before a restart, or a reload, says of now; its slots keep every limit of the night."""
+        remaining, bans = self.remaining(), self._bans(now_us)
+        for slot in self.plan.slots:
+            target = next((target for target in self.targets if target.name == slot.target), None)
+            request = next((r for r in target.requests if r.id == slot.request), None) if target else None
+            if target is None or request is None or slot.rig != rig or target.name in bans:
+                continue
+            fits = slot.start_us <= now_us and now_us + round(request.exposure_s * SECOND_US) <= slot.end_us
+            if fits and remaining[request.id] > 0:
+                return Choice(
+                    rig=rig,
+                    target=target.name,
+                    request=request.id,
+                    ra_deg=target.ra_deg,
+                    dec_deg=target.dec_deg,
+                    exposure_s=request.exposure_s,
+                    why=f"the former plan says so until there is a new one: {slot.why}",
+                    filter=request.filter,
+                    binning=request.binning,
+                    train=request.train,
+                )
+        return None
 
     def _bans(self, now_us: int) -> dict[str, str]:
         self._banned = {name: ban for name, ban in self._banned.items() if ban[0] > now_us}

@@ -72,6 +72,15 @@ def search(path: Path, expected: Expected, settings: SolveSettings, stars: Stars
     return Sighting(solution or blind(frame, spots, expected, solver), len(spots))
 
 
+def rich_fields(
+    ra_deg: float, dec_deg: float, field_deg: float, settings: SolveSettings, stars: Stars | None
+) -> list[tuple[float, float]]:
+    """In the worker: see `measure.solve.rich_fields`."""
+    from astrod.measure.solve import rich_fields
+
+    return rich_fields(ra_deg, dec_deg, field_deg, _solver(settings, stars))
+
+
 def field_arcmin(train: Train, width_px: int, height_px: int, pixel_um: float) -> tuple[float, float]:
     """A train's field of view, arcminutes."""
     scale = pixel_um / train.focal_length_mm * 206.265 / 60.0
@@ -127,6 +136,16 @@ class Solving:
         places = [replace(expected, within_deg=within_deg) for within_deg in (NEAR_DEG, ABOUT_DEG[0])]
         solution = self._believed(exposed, await self._ask(LANE, NEAR, locate, exposed, places)).solution
         return None if solution is None else solution.off_arcsec(intent.ra_deg, intent.dec_deg) / 60.0
+
+    async def rich_fields(self, ra_deg: float, dec_deg: float, field_deg: float) -> list[tuple[float, float]]:
+        """Places near by with more bright stars than others; empty where no catalogue tells."""
+        try:
+            return await self._offload.run(
+                LANE, NEAR, rich_fields, ra_deg, dec_deg, field_deg, self._settings, self._stars
+            )
+        except WorkerLost as fault:
+            log.warning("no star field found: %s", fault)
+            return []
 
     @property
     def _has_stars(self) -> bool:

@@ -19,6 +19,7 @@ import socket
 import types
 import typing
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -44,6 +45,8 @@ def encode(value: object) -> Any:
             return value
         case Path():
             return str(value)
+        case date():
+            return value.isoformat()
         case list() | tuple():
             return [encode(item) for item in value]
         case dict():
@@ -123,9 +126,18 @@ def _decode_plain(hint: Any, value: object, where: str) -> Any:
         return _expect(isinstance(value, int) and not isinstance(value, bool), hint, value, where)
     if hint is Path:
         return Path(_expect(isinstance(value, str), hint, value, where))
+    if hint is date:
+        return _date(_expect(isinstance(value, str), hint, value, where), where)
     if hint in (str, bool):
         return _expect(isinstance(value, hint), hint, value, where)
     raise BadAnswer(f"{where} has a type that does not travel: {hint!r}")
+
+
+def _date(text: str, where: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as fault:
+        raise BadAnswer(f"{where} is no date: {text[:40]!r}") from fault
 
 
 @cache

@@ -31,10 +31,9 @@ ALPACA_TYPES = {
 class AlpacaBench(SessionBench):
     """Devices of one Alpaca server, each behind its host process."""
 
-    def __init__(self, folder: Path, port: int, ours: bool = True) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         super().__init__(folder, lambda kind: f"alpaca://127.0.0.1:{port}/{ALPACA_TYPES[kind]}")
         self.port = port
-        self.ours = ours  # it has management, and can misbehave
 
     def session_at(self, device: str, kind: str) -> Session:
         """A session to that device (`dome/1`), not started; it ends with the bench."""

@@ -169,7 +169,7 @@ async def test_weather_that_stopped_measuring_grows_old(alpaca_bench: AlpacaBenc
 async def test_a_camera_that_fails_says_so_and_no_frame_comes(tmp_path: Path) -> None:
     port = free_port()
     with running(simulators_command(port, "--no-stars"), port, env={"PYTHONPATH": str(_drivers())}):
-        bench = AlpacaBench(tmp_path, port, ours=False)
+        bench = AlpacaBench(tmp_path, port)
         camera = await bench.device("camera", RemoteCamera)
         await camera.expose(Shot("offline", 0.1), bench.permit)
         with pytest.raises(CommandRefused, match="the camera failed"):
@@ -178,7 +178,7 @@ async def test_a_camera_that_fails_says_so_and_no_frame_comes(tmp_path: Path) ->
 
 
 async def test_light_frames_of_the_simulators_hold_stars(alpaca_simulators: int, tmp_path: Path) -> None:
-    bench = AlpacaBench(tmp_path, alpaca_simulators, ours=False)
+    bench = AlpacaBench(tmp_path, alpaca_simulators)
     camera = await bench.device("camera", RemoteCamera)
     await camera.expose(Shot("stars", 2.0), bench.permit)
     pixels = np.load((await camera.fetch("stars")).path)

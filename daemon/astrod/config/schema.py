@@ -285,7 +285,19 @@ class FocuserSection(Section):
     address: Address = key(..., "The focuser's device.", when="restart", example="sim://focuser")
     start_position: int | None = key(None, "Where to begin the night, steps.", when="restart", example=10000, ge=0)
     step: int = key(150, "Steps between two points of a focus run.", when="restart", ge=1, le=100000)
-    backlash: int = key(0, "Steps of overshoot against the direction of approach.", when="restart", ge=0, le=100000)
+    backlash: int = key(
+        0,
+        "Play of the gears, steps; overshot on each way down. 0 is unknown: then by a step.",
+        when="restart",
+        ge=0,
+        le=100000,
+    )
+    filter_offsets: dict[str, int] | None = key(
+        None,
+        "By how many steps the focus of each filter differs from a common zero; applied as the wheel turns.",
+        when="restart",
+        example={"L": 0, "R": 12, "Ha": -25},
+    )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
@@ -366,6 +378,21 @@ class NightSection(Section):
     refocus_every_min: float = key(
         120.0, "Focus again after this long; 0 is only when frames ask for it.", when="live", ge=0, le=1440
     )
+    refocus_temperature_c: float = key(
+        2.0,
+        "Focus again when the focuser's temperature has changed by this much; 0 is never.",
+        when="live",
+        ge=0,
+        le=30,
+    )
+    refocus_fwhm_percent: float = key(
+        25.0,
+        "Focus again when the stars of good frames have grown by this much since the last run; 0 is never.",
+        when="live",
+        ge=0,
+        le=500,
+    )
+    refocus_each_filter: bool = key(False, "Focus in each filter anew, where no filter_offsets are known.", when="live")
     cool_deadline_s: float = key(
         900.0,
         "A camera that has not reached its temperature by then observes as it is.",

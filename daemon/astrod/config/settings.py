@@ -20,6 +20,9 @@ class NightSettings:
     test_exposure_s: float
     focus_at_start: bool
     refocus_every_min: float
+    refocus_temperature_c: float
+    refocus_fwhm_percent: float
+    refocus_each_filter: bool
     cool_deadline_s: float
     plan_work_s: float
     frames_in_flight_max: int

@@ -79,12 +79,16 @@ class CameraSetup:
 
 @dataclass(frozen=True, slots=True)
 class FocuserSetup:
-    """Steps. `backlash` is overshot on every move against `approach`."""
+    """Steps. `backlash` is overshot on every way down (0: not known, and a step is overshot).
+
+    `filter_offsets` says by how much the focus of each filter differs from a common zero.
+    """
 
     address: str
     start_position: int | None = None
     step: int = 150
     backlash: int = 0
+    filter_offsets: dict[str, int] | None = None
     power: Outlet | None = None
 
 

@@ -29,13 +29,14 @@ from numpy.typing import NDArray
 from astrod.domain.plate import Expected, Parity, PlateSolution
 from astrod.domain.sphere import separation_deg
 from astrod.measure.index import Coverage, coverage, index_files
-from astrod.measure.match import Spots, StarsNear, deproject, match
+from astrod.measure.match import Spots, StarsNear, deproject, match, project
 from astrod.measure.plane import Frame, plane
 from astrod.measure.sources import sky, sources
 
 log = logging.getLogger(__name__)
 
 MOST_SPOTS = 200
+RICH_WITHIN_DEG, RICH_STARS, RICH_OFFERED = 4.0, 1500, 20
 _SCRATCH = "astrod-solve-"
 _GRACE_S = 5.0
 
@@ -124,6 +125,21 @@ def hinted(frame: Frame, spots: Spots, expected: Expected, solver: Solver) -> Pl
         if found is not None:
             return found
     return _by_astap(frame, expected, solver, hinted=True) if "ASTAP" in ways else None
+
+
+def rich_fields(ra_deg: float, dec_deg: float, field_deg: float, solver: Solver) -> list[tuple[float, float]]:
+    """Places within a few degrees where a field of that size holds most bright stars, the best first.
+
+    A degree of way counts as much as one star fewer. Empty without a catalogue.
+    """
+    if solver.stars is None:
+        return []
+    ra, dec = solver.stars(ra_deg, dec_deg, RICH_WITHIN_DEG, RICH_STARS)
+    flat = project(ra, dec, ra_deg, dec_deg) / 3600.0
+    near = np.abs(flat[:, None] - flat[None, :]) < 0.45 * field_deg
+    order = np.argsort(np.abs(flat) - near.sum(axis=1), kind="stable")[:RICH_OFFERED]
+    middles = (flat @ near.T) / near.sum(axis=1)
+    return [deproject(complex(3600.0 * middles[i]), ra_deg, dec_deg) for i in order]
 
 
 # -- astrometry.net ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ call may never answer, killing it ends every call that is under way, and it can 
 from collections.abc import Callable
 from typing import Any
 
+from astrod.rehearsal.host import Life
 from astrod_drivers.sim.observatory import Observatory
 
 Overhear = Callable[[str, Any], Any]
@@ -20,14 +21,15 @@ def _nobody_hears(name: str, device: Any) -> Any:
 class SimSession:
     """One device's session. Calls before the first `start` meet a device that was never connected."""
 
-    def __init__(self, observatory: Observatory, name: str, overhear: Overhear = _nobody_hears) -> None:
-        self._observatory, self._name, self._overhear = observatory, name, overhear
+    def __init__(self, observatory: Observatory, name: str, life: Life, overhear: Overhear = _nobody_hears) -> None:
+        self._observatory, self._name, self._life, self._overhear = observatory, name, life, overhear
         self._handle = overhear(name, observatory.device(name))
         self._started = False
 
     @property
     def device(self) -> Any:
-        """The device, through the handle of this session's last start."""
+        """The device, through the handle of this session's last start. Raises CancelledError in a dead daemon."""
+        self._life.check()
         return self._handle
 
     @property
@@ -37,6 +39,7 @@ class SimSession:
 
     async def start(self, deadline_s: float) -> None:
         """Start it, unless it is alive. Connecting is its port's, which watches the deadline."""
+        self._life.check()
         if not self.alive:
             self._handle = self._overhear(self._name, self._observatory.device(self._name))
             self._started = True

@@ -92,6 +92,7 @@ class Telescope:
         self._beside = (0.0, 0.0)
         self.before_slew: list[Callable[[], Awaitable[None]]] = []
         self._focus: dict[str, int] = {}
+        self._offsets: dict[str, int] = {}
         self._cools: set[str] = set()
         for train in trains.values():
             train.camera.on_connect(partial(self._restore_cooler, train))
@@ -192,6 +193,7 @@ class Telescope:
         if wheel.given_up:
             raise Replan(f"{wheel.name} is lost for now: {wheel.detail}")
         if (await wheel.call("read the wheel", lambda device: device.read())).filter == name:
+            await self._shift_focus(train, name)
             return
         await wheel.call(f"select filter {name}", lambda device: device.select(name))
         await until(
@@ -202,15 +204,42 @@ class Telescope:
             lambda state: not state.moving and state.filter == name,
             FILTER_S,
         )
+        await self._shift_focus(train, name)
+
+    async def _shift_focus(self, train: str, name: str) -> None:
+        """Move the focuser by what the new filter's focus differs from that of the last one, where that is known.
+
+        A filter without an offset in the configuration leaves the focuser where it is.
+        """
+        setup, focuser = self.trains[train].setup.focuser, self.focuser(train)
+        offset = (setup.filter_offsets or {}).get(name) if setup is not None else None
+        if offset is None or focuser is None:
+            return
+        before, self._offsets[train] = self._offsets.get(train), offset
+        if before is not None and before != offset:
+            here = await focuser.call("read the focuser", lambda device: device.read())
+            wanted = here.position + offset - before
+            await self.move_focus(train, min(max(wanted, 0), here.max_position))
 
     async def move_focus(self, train: str, position: int) -> None:
-        """Move the focuser, always ending from the same side so that backlash does not matter."""
+        """Move the focuser, always ending upwards so that backlash does not matter: a way down overshoots first.
+
+        It overshoots by the configured backlash, and by a step of a focus run where none is configured.
+        """
         focuser, setup = self.focuser(train), self.trains[train].setup.focuser
         if focuser is None or setup is None:
             raise Replan(f"train {train} has no focuser")
         current = (await focuser.call("read the focuser", lambda device: device.read())).position
-        if setup.backlash and position < current:
-            await self._move_focuser(focuser, max(0, position - setup.backlash))
+        if position < current:
+            await self._move_focuser(focuser, max(0, position - (setup.backlash or setup.step)))
+        await self._move_focuser(focuser, position)
+        self._focus[train] = position
+
+    async def move_focus_straight(self, train: str, position: int) -> None:
+        """Move the focuser with no overshoot, for whoever measures the backlash itself."""
+        focuser = self.focuser(train)
+        if focuser is None:
+            raise Replan(f"train {train} has no focuser")
         await self._move_focuser(focuser, position)
         self._focus[train] = position
 

@@ -24,13 +24,17 @@ class Outlet:
 
 
 class AlpacaSwitch(AlpacaDevice, Switch):
-    """See `protocols.Switch`. Of outlets that share a name all but the first get their number appended."""
+    """See `protocols.Switch`. Of outlets that share a name all but the first get their number appended.
+
+    Alpaca knows one value for both, so an outlet that dims is off at its lowest; on again it is as it was last.
+    """
 
     kind = "switch"
     model = AlpycaSwitch
 
     def _survey(self, device: Any) -> None:
         self._outlets: dict[str, Outlet] = {}
+        self._last: dict[str, float] = {}
         for place in range(whole(device.MaxSwitch, "MaxSwitch", 0, MOST_OUTLETS)):
             # `optional`: servers that count more switches than they have
             if optional(lambda place=place: flag(device.CanWrite(place), "CanWrite")):  # type: ignore[misc]
@@ -47,6 +51,8 @@ class AlpacaSwitch(AlpacaDevice, Switch):
         for name, outlet in self._outlets.items():
             value = number(device.GetSwitchValue(outlet.number), f"switch {name}", outlet.low, outlet.high)
             on[name] = value > outlet.low
+            if on[name]:
+                self._last[name] = value
             if outlet.dims:
                 level[name] = 100.0 * (value - outlet.low) / (outlet.high - outlet.low)
         return SwitchState(on, level)
@@ -56,7 +62,7 @@ class AlpacaSwitch(AlpacaDevice, Switch):
 
         def go(device: Any) -> None:
             if outlet.dims:
-                device.SetSwitchValue(outlet.number, outlet.high if on else outlet.low)
+                device.SetSwitchValue(outlet.number, self._last.get(name, outlet.high) if on else outlet.low)
             else:
                 device.SetSwitch(outlet.number, on)
 

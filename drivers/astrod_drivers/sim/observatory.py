@@ -318,12 +318,18 @@ class Observatory:
         if phase == "exposing" and self.faults.wants_read_out and isinstance(device, SimCamera):
             self.faults.foresee("reading_out", device.ends_in_s(now_us))
 
+    def lose_power(self, back_in_s: float) -> None:
+        """Every device loses its power, and has it back after a while."""
+        for name in self._devices:
+            self._feed(name, False)
+            self.faults.later(back_in_s, lambda name=name: self._feed(name, True))  # type: ignore[misc]
+
     def _feed(self, name: str, on: bool) -> None:
         """The switch took a device's power, or gave it back."""
         device = self._devices[name]
         self._fed[name] = on
-        if on and self.setup.switch:
-            boot_s = self.setup.switch.boot_s
+        if on:
+            boot_s = self.setup.switch.boot_s if self.setup.switch else 0.0
             self.faults.later(boot_s, lambda: self.faults.power(name) if self._fed[name] else None)
             return
         self.faults.unpower(name)

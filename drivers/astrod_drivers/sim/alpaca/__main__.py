@@ -62,6 +62,7 @@ async def run(setup: ObservatorySetup, spool: Path, host: str, port: int, discov
     """The observatory and its server, until a signal."""
     clock = WallClock()
     observatory = observatory_of(setup, clock, spool)
+    observatory.play_faults({})
     try:
         await serve(AlpacaServer(offers_of(observatory), clock), host, port, discovery)
     finally:

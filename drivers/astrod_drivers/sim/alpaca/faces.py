@@ -634,7 +634,7 @@ class CoverFace(Face):
     device_type = "covercalibrator"
     interface = 1
     device: Cover
-    constants: ClassVar[Mapping[str, object]] = {"maxbrightness": 255}
+    constants: ClassVar[Mapping[str, object]] = {"maxbrightness": 100}
 
     async def get_coverstate(self, words: Words) -> int:
         return COVER_STATES[(await self.device.read()).aperture]
@@ -657,8 +657,8 @@ class CoverFace(Face):
 
     async def put_calibratoron(self, words: Words) -> None:
         brightness = words.whole("Brightness")
-        if brightness not in range(256):
-            raise AlpacaFault(INVALID_VALUE, "Brightness is 0..255")
+        if brightness not in range(101):
+            raise AlpacaFault(INVALID_VALUE, "Brightness is 0..100")
         await self.device.light(brightness)
 
     async def put_calibratoroff(self, words: Words) -> None:
