@@ -15,7 +15,7 @@ NIGHTS ?= 20
 # What Debian and Raspberry Pi OS must have: INDI's server and simulators, and what two libraries compile against.
 PACKAGES := indi-bin gcc python3-dev python3-venv pkg-config libdbus-1-dev libglib2.0-dev libsystemd-dev
 
-.PHONY: help run night test check bench soak models clean system
+.PHONY: help run night test check bench soak kills models clean system
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: $(VENV)/ready ## measure speed and memory; prints, asserts nothing
 
 soak: $(VENV)/ready ## play many nights of random weather and sites (NIGHTS=, SEED=)
 	$(BIN)/python -m tests.soak --nights $(NIGHTS) --seed $(SEED)
+
+kills: $(VENV)/ready ## kill daemon, server and drivers 200 times (SEED=)
+	$(BIN)/python -m tests.kills --seed $(SEED)
 
 models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
