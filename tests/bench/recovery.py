@@ -1,6 +1,7 @@
 """How long a daemon that was killed takes to expose again, in real time on simulated devices.
 
-The daemon is killed with -9 in mid exposure and started again at once, a few times; the roof must not have moved. What systemd adds (RestartSec) is not in these figures.
+The daemon is killed with -9 in mid exposure and started again at once, a few times; the roof must not have moved.
+What systemd adds (RestartSec) is not in these figures.
 """
 
 import json
