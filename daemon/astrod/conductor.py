@@ -7,7 +7,7 @@ next message is never kept waiting.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Protocol
 
 from astrod.domain.darkness import DarkTime, dark_time
@@ -78,6 +78,12 @@ async def _after(former: asyncio.Task[None] | None, observer: Observer, permit: 
     await observer.observe(permit)
 
 
+def _let_go(body: Awaitable[None]) -> None:
+    """Close work whose task has ended: where it was cancelled before it began, nobody has awaited it."""
+    if isinstance(body, Coroutine):
+        body.close()
+
+
 class Conductor:
     """One site's night. `state` is where it is; `send` brings a message."""
 
@@ -94,11 +100,14 @@ class Conductor:
         on_night: Callable[[Night, DarkTime], Awaitable[None]],
         on_finish: Callable[[Night], Awaitable[None]],
         on_account: Callable[[], Awaitable[None]],
+        on_closed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._site, self._clock, self._guard = site, clock, guard
         self._telescopes, self._observers = telescopes, observers
         self._health, self._trace, self._beat = health, trace, beat
         self._on_night, self._on_finish, self._on_account = on_night, on_finish, on_account
+        self._on_closed = on_closed
+        self._under_roof: asyncio.Task[None] | None = None
         self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
         self._observing: dict[str, asyncio.Task[None]] = {}
         self._work: asyncio.Task[None] | None = None
@@ -146,6 +155,7 @@ class Conductor:
     async def stop(self) -> None:
         """Close, park, and come back when the night is over."""
         self.send(Stopped())
+        self._leave_off()
         await self._done.wait()
 
     async def run(self, ready: Ready) -> None:
@@ -170,6 +180,10 @@ class Conductor:
             self._trace.note("night", phase=self.state.phase, message=str(message), effects=list(effects))
         for effect in effects:
             self._effects[effect]()
+        if self.state.phase != before.phase:
+            self._leave_off()
+            if self.state.phase == "closed":
+                self._work_under_roof()
         self._account()
         if self.state.stopping and self.state.phase == "asleep" and "finish" not in effects:
             self._done.set()
@@ -284,6 +298,7 @@ class Conductor:
             await body
 
         task = asyncio.create_task(guarded(), name=name)
+        task.add_done_callback(lambda _: _let_go(body))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -320,6 +335,7 @@ class Conductor:
         if self._work is not None:
             self._work.cancel()
         self._work = self._spawn(work, reported())
+        self._work.add_done_callback(lambda _: _let_go(body))
 
     def _cool(self) -> None:
         for telescope in self._telescopes.values():
@@ -382,8 +398,21 @@ class Conductor:
         await self._rest()
         await self._guard.close_site("the night is over" if not self.state.stopping else "the daemon stops")
         self._health.mended("AST-110")
+        self._work_under_roof()
+        if self._under_roof is not None:
+            await asyncio.wait({self._under_roof})
         for telescope in self._telescopes.values():
+            await telescope.cover_up()
             await self._set_coolers(telescope, warm=True)
+
+    def _work_under_roof(self) -> None:
+        """Have what needs no sky done (darks) while the site is closed; never against the operator's hold."""
+        if self._on_closed is not None and not (self.state.held or self.state.paused or self.state.stopping):
+            self._under_roof = self._spawn("work under the roof", self._on_closed())
+
+    def _leave_off(self) -> None:
+        if self._under_roof is not None:
+            self._under_roof.cancel()
 
     async def _finish(self) -> None:
         for name, observer in self._observers.items():

@@ -5,7 +5,9 @@ the simulated clock. Both run the same conductor, observing, journey, schedule, 
 """
 
 import asyncio
+import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,17 +16,22 @@ from typing import Any
 
 from astrod.archive.archive import Archive
 from astrod.archive.rows import Outcome
+from astrod.calibrating import Calibrating
+from astrod.calibrating import told as ledger_told
 from astrod.commands import Commands, RecordedGuard
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
-from astrod.config.settings import NightSettings, StorageSettings
+from astrod.config.settings import CalibrationSettings, NightSettings, StorageSettings
+from astrod.domain.calibration import Recipe
 from astrod.domain.darkness import DarkTime, dark_time
-from astrod.domain.exposure import FrameKind, Intent, Taken
+from astrod.domain.exposure import CALIBRATION, FrameKind, Intent, Taken
 from astrod.domain.identity import Night
+from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
 from astrod.domain.safety import SafetyReport
 from astrod.domain.site import Outlet, Rig, Site, Train
+from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
@@ -34,6 +41,7 @@ from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
 from astrod.rig.aperture import ApertureHistory, Witness
+from astrod.rig.darks import Surroundings
 from astrod.rig.port import Port, Session
 from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
@@ -43,11 +51,14 @@ from astrod.runtime.offload import Offload
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
+from astrod.solving import Solving, Stars
 from astrod_drivers.protocols import Mount, SiteFix, Switch
 
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
+NEXT_NIGHT_US = 30 * MINUTE_US
+DISK_S = 300.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -70,6 +81,7 @@ class Core:
     observers: dict[str, Observing]
     conductor: Conductor
     storage: StorageSettings
+    calibrating: Calibrating
     switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -122,6 +134,10 @@ class Core:
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
             "closures": self._closures(dark),
+            "calibrations": {
+                "taken": dict(Counter(row.intent.kind for row in rows if row.intent.kind in CALIBRATION and row.kept)),
+                **ledger_told(await self.calibrating.needs()),
+            },
         }
 
     def _closures(self, dark: DarkTime) -> list[str]:
@@ -150,6 +166,15 @@ class Core:
             lost = all(telescope.mount.given_up for telescope in self.telescopes.values())
             self.conductor.bar("no mount answers any more" if lost else None)
             await self.clock.sleep(DEVICES_S)
+
+    async def watch_disk(self) -> None:
+        """Compare what is free with what the rest of the night will take, for ever. Run as a service."""
+        while True:
+            await self.clock.sleep(DISK_S)
+            try:
+                await self.check_disk()
+            except (AstrodError, OSError) as fault:  # the disk that cannot be asked is told of by whoever writes to it
+                log.warning("the disk cannot be looked at: %s", fault)
 
     async def check_disk(self) -> None:
         """Say when the night's frames will not fit on the disk."""
@@ -217,6 +242,7 @@ class ArchiveIntents:
             "binning": choice.binning if choice else setup.camera.binning,
             "retake_of": retake_of,
             "at_us": self._clock.now_us(),
+            **_camera_facts(setup),
         }
         night = self._night()
         recording = asyncio.ensure_future(
@@ -242,11 +268,25 @@ class ArchiveIntents:
         if not task.cancelled() and task.exception() is not None:
             log.warning("an exposure that was never begun stays unfinished until the next start: %s", task.exception())
 
+    async def begin_calibration(self, recipe: Recipe) -> Intent:
+        """See `calibrating.CalibrationIntents`."""
+        facts = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        at_us, night = self._clock.now_us(), self._night()
+        return await self._recording(
+            lambda archive: archive.begin_exposure(self._site.name, night, at_us=at_us, **facts)
+        )
+
     async def failed(self, intent: Intent, reason: str) -> None:
         """See `observing.Intents`."""
         outcome: Outcome = "aborted" if reason == "aborted" else "failed"
         now_us = self._clock.now_us()
         await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
+
+
+def _camera_facts(train: Train) -> dict[str, float | None]:
+    """What a camera is set to, which decides what calibrates its frames."""
+    camera = train.camera
+    return {"gain": camera.gain, "offset": camera.offset, "temperature_c": camera.cool_to_c}
 
 
 def manners_of(night: NightSettings) -> Manners:
@@ -257,6 +297,9 @@ def manners_of(night: NightSettings) -> Manners:
         test_exposure_s=night.test_exposure_s,
         focus_at_start=night.focus_at_start,
         refocus_every_min=night.refocus_every_min,
+        refocus_temperature_c=night.refocus_temperature_c,
+        refocus_fwhm_percent=night.refocus_fwhm_percent,
+        refocus_each_filter=night.refocus_each_filter,
         cool_deadline_s=night.cool_deadline_s,
     )
 
@@ -275,6 +318,19 @@ def power_board(site: Site, clock: Clock, open_session: OpenSession, safety: Cal
         site.roof.power if site.roof else None,
         lambda: safety().roof not in (None, "open", "closed"),
     )
+
+
+def surroundings_of(site: Site, safety: SafetyReport, now_us: int) -> Surroundings:
+    """What decides whether it is dark in a tube: the roof, as safety reads it, and the Sun."""
+    altitude_deg = sun_altitude_deg(now_us, site.place.latitude_deg, site.place.longitude_deg)
+    return Surroundings(safety.roof, altitude_deg)
+
+
+def dark_until_us(site: Site, dark: DarkTime, night: Night, settings: CalibrationSettings) -> int:
+    """Darks end so long after dawn, and always well before the next night's cooling and opening begin."""
+    following = dark_time(site.place, site.darkness, night.next)
+    after_dawn_us = dark.dawn_us + round(settings.after_dawn_min * MINUTE_US)
+    return min(after_dawn_us, following.prepare_us - NEXT_NIGHT_US)
 
 
 def telescope_of(
@@ -307,6 +363,7 @@ def telescope_of(
                 train.focuser.power if train.focuser else None,
             ),
             wheel=port(f"{label}wheel", "wheel", train.wheel, train.wheel_power),
+            cover=port(f"{label}cover", "cover", train.cover, None),
         )
 
     mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
@@ -327,8 +384,12 @@ def assemble(
     open_session: OpenSession,
     beat: Callable[[], None],
     quality: Callable[[], ClockQuality],
+    stars: Stars | None = None,
 ) -> Core:
-    """Tie the stations together. Nothing moves before `Core.conductor` runs."""
+    """Tie the stations together. Nothing moves before `Core.conductor` runs.
+
+    `stars` is a catalogue to solve frames by in place of the installed index files (the simulator's sky).
+    """
     site, settings = loaded.site, loaded.settings
     trace = Trace(clock)
     health = Health(clock, trace)
@@ -361,6 +422,7 @@ def assemble(
         await core.check_disk()
 
     async def finish_night(night: Night) -> None:
+        await core.calibrating.settle()
         summary = core.summaries[str(night)] = await core.summarise(night)
         await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
 
@@ -377,7 +439,9 @@ def assemble(
         begin_night,
         finish_night,
         lambda: core.write_intervals(),
+        lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
     )
+    solving = Solving(site, settings.solve, stars, offload, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
@@ -389,14 +453,36 @@ def assemble(
         health,
         trace,
         clock,
+        solving.off_target_arcmin,
         lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
     )
     intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
     for name, telescope in telescopes.items():
         occupation = Occupation(name, clock)
         observers[name] = Observing(
-            site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
+            site,
+            telescope,
+            schedule,
+            journey,
+            intents,
+            manners_of(settings.night),
+            health,
+            trace,
+            clock,
+            occupation,
+            solving,
         )
+    calibrating = Calibrating(
+        settings.calibration,
+        telescopes,
+        recording,
+        journey,
+        intents,
+        lambda: surroundings_of(site, conductor.safety, clock.now_us()),
+        health,
+        trace,
+        clock,
+    )
     core = Core(
         site,
         clock,
@@ -409,6 +495,7 @@ def assemble(
         observers,
         conductor,
         settings.storage,
+        calibrating,
         tuple(board.switches.values()),
     )
     return core

@@ -38,9 +38,11 @@ from astrod.rig.safety.loop import CONTROL_SILENT_S
 from astrod.rig.safety.process import read_site, sessions_of
 from astrod.runtime import systemd
 from astrod.runtime.clock import WallClock
+from astrod.runtime.durable import make_folder, replace_text
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
 from astrod.runtime.timekeeping import clock_quality
+from astrod.solving import Stars
 from astrod_drivers.address import parse
 from astrod_drivers.errors import DriverError
 from astrod_drivers.permit import EpochPage
@@ -63,10 +65,11 @@ Resolve = Callable[[str], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How this run differs from a plain one: a shifted clock, a simulated observatory's socket."""
+    """How this run differs from a plain one: a shifted clock, a simulated observatory's socket and its stars."""
 
     offset_us: int = 0
     sim_socket: Path | None = None
+    stars: Stars | None = None
 
 
 def moving_s(site: Site) -> tuple[float, float]:
@@ -117,7 +120,15 @@ class Daemon:
         guard = RemoteGuard(safety.connection, *moving_s(site))
         try:
             core = self._core = assemble(
-                self._loaded, self._clock, self._offload, archive, guard, self._session, self._beat, clock_quality
+                self._loaded,
+                self._clock,
+                self._offload,
+                archive,
+                guard,
+                self._session,
+                self._beat,
+                clock_quality,
+                self._run.stars,
             )
             await self._supervised(core, telemetry, safety)
         finally:
@@ -179,6 +190,7 @@ class Daemon:
                     group.create_task(port.keep(), name=f"keep {port.name}")
                 await asyncio.gather(*(port.found(FIRST_CONTACT_S) for port in core.ports()))
                 group.create_task(core.watch_devices(), name="watch devices")
+                group.create_task(core.watch_disk(), name="watch the disk")
 
         async def conduct(ready: Ready) -> None:
             await holds.restore()
@@ -275,7 +287,7 @@ class Daemon:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as fault:
         raise TellOperator(f"{folder} cannot be made: {fault.strerror}; see [storage] and [daemon]") from fault
 
@@ -425,12 +437,7 @@ def _keep_good(site: Site, path: Path) -> None:
     """Keep the site for the closer, whole or not at all; under systemd in its state folder too."""
     beside = data_paths(_state_dir())["site"]
     for place in [path, beside] if "STATE_DIRECTORY" in os.environ and beside != path else [path]:
-        draft = place.with_suffix(".new")
-        with draft.open("w") as file:
-            file.write(json.dumps(encode(site)))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
+        replace_text(place, json.dumps(encode(site)))
 
 
 def _moving(site: Site) -> list[str]:

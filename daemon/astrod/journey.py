@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astrod.config.settings import ModelSettings
-from astrod.domain.exposure import CONSEQUENCES, Consequence, Intent, Judgement, Measured, Taken
+from astrod.domain.exposure import (
+    CALIBRATION,
+    CONSEQUENCES,
+    SHUT,
+    Consequence,
+    Decision,
+    FrameKind,
+    Intent,
+    Judgement,
+    Measured,
+    Taken,
+)
 from astrod.errors import InputInvalid
 from astrod.frames.admission import REMEMBERED, Circumstances, Kept, Quarantined, admit, set_aside
 from astrod.frames.header import FrameFacts
@@ -44,13 +55,17 @@ REFUSED: dict[str, Consequence] = {"mount": "check_tracking_and_retake", "light"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a frame ended: kept or rejected with its verdict, or quarantined (`judgement` None) and why."""
+    """How a frame ended: kept or rejected with its verdict, or quarantined (`judgement` None) and why.
+
+    `off_target_arcmin` is how far it was from its target by its own stars; None where they do not say.
+    """
 
     intent: Intent
     judgement: Judgement | None
     measured: Measured | None
     consequence: Consequence
     reason: str = ""
+    off_target_arcmin: float | None = None
 
     @property
     def kept(self) -> bool:
@@ -71,6 +86,18 @@ def see_frame(path: Path, models: ModelSettings) -> Seen:
 
     appraisal = appraise(path, models.folder, models.enabled)
     return Seen(appraisal.measured, appraisal.judgement)
+
+
+def see_calibration(path: Path, kind: FrameKind) -> Seen:
+    """In the worker: the level of a calibration frame. No model judges it: it shows no sky."""
+    from astrod.appraise import appraise_calibration
+
+    measured, fault = appraise_calibration(path, dark=kind in SHUT)
+    decision: Decision = "reject" if fault else "keep"
+    judgement = Judgement(0.0 if fault else 100.0, decision, "unknown" if fault else "none", {}, f"{kind} level")
+    if fault:
+        log.warning("%s: %s", path.name, fault)
+    return Seen(measured, judgement)
 
 
 Distrust = Callable[[Intent, str], Awaitable[None]]
@@ -96,8 +123,11 @@ class Journey:
         health: Health,
         trace: Trace,
         clock: Clock,
+        off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
         distrust: Distrust = trust_always,
     ) -> None:
+        """`off_target_arcmin` asks a light frame's own stars how far it is from its target."""
+        self._off_target_arcmin = off_target_arcmin
         self._root, self._models = root, models
         self._offload, self._recording = offload, recording
         self._facts, self._circumstances = facts, circumstances
@@ -111,7 +141,15 @@ class Journey:
         """The whole way of a frame that has just been read out."""
         frame = landed(exposed.raw, self._facts(exposed), self._circumstances(exposed, ()))
         vouch(frame)
-        return await self.adopt(exposed.intent, frame)
+        off_arcmin = await self._ask_stars(exposed)
+        if off_arcmin is not None:  # the sky's word on the pointing outranks the mount's
+            frame = replace(frame, seen=replace(frame.seen, off_target_arcmin=off_arcmin))
+        return replace(await self.adopt(exposed.intent, frame), off_target_arcmin=off_arcmin)
+
+    async def _ask_stars(self, exposed: Exposed) -> float | None:
+        if self._off_target_arcmin is None or exposed.intent.kind != "light":
+            return None
+        return await self._off_target_arcmin(exposed)
 
     async def adopt(self, intent: Intent, frame: Landed) -> Outcome:
         """The whole way of a frame that lies in the spool and is vouched for, since now or since before a crash."""
@@ -133,6 +171,11 @@ class Journey:
     async def look(self, exposed: Exposed) -> Seen:
         """Judge a test or focus frame and let it go; it is recorded as taken, not kept on disk."""
         seen = await self._appraise(exposed.raw.path)
+        await self.let_go(exposed)
+        return seen
+
+    async def let_go(self, exposed: Exposed) -> None:
+        """A frame that has served its purpose: recorded as seen, its pixels removed."""
         await insist(
             self._clock,
             self._health,
@@ -144,7 +187,6 @@ class Journey:
             ),
         )
         withdraw(exposed.raw)
-        return seen
 
     async def _recent(self, camera: Camera) -> tuple[str, ...]:
         """The digests of a camera's last frames; those before this run of the daemon come from the archive."""
@@ -189,7 +231,7 @@ class Journey:
         self._trace.note("taken", id=str(taken.id), sha256=taken.sha256)
         if frame is not None:
             withdraw(frame.raw)
-        seen = await self._appraise(self._root / taken.path)
+        seen = await self._appraise(self._root / taken.path, intent.kind)
         await insist(
             self._clock,
             self._health,
@@ -213,10 +255,12 @@ class Journey:
         consequence = CONSEQUENCES[judgement.cause][1] if judgement.decision == "reject" else "none"
         return Outcome(intent, judgement, seen.measured, consequence)
 
-    async def _appraise(self, path: Path) -> Seen:
+    async def _appraise(self, path: Path, kind: FrameKind = "light") -> Seen:
         """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown."""
         for _ in range(2):
             try:
+                if kind in CALIBRATION:
+                    return await self._offload.run(LANE, KEEP, see_calibration, path, kind)
                 seen = await self._offload.run(LANE, APPRAISE, see_frame, path, self._models)
             except WorkerLost as fault:
                 self._health.found("AST-402", str(fault))

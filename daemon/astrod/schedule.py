@@ -25,6 +25,7 @@ from astrod.journey import Outcome
 from astrod.planning.current import Situation, needs_replan, next_exposure
 from astrod.planning.problem import Outlook, Problem, RigState
 from astrod.recording import Recording
+from astrod.rig.flipping import SIDEREAL_S_PER_DEG
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload
 from astrod.runtime.trace import Trace
@@ -58,6 +59,7 @@ def rig_state(rig: Rig) -> RigState:
         readout_s=max(train.camera.readout_s for train in rig.trains),
         settle_s=rig.mount.settle_s,
         flip_s=FLIP_S if rig.mount.kind == "equatorial" else 0.0,
+        past_meridian_s=rig.mount.track_past_meridian_deg * SIDEREAL_S_PER_DEG,
     )
 
 
@@ -127,6 +129,7 @@ class Schedule:
         self._dark = DarkTime(0, 0, 0)
         self._replanning: asyncio.Task[None] | None = None
         self._refreshed_us = 0
+        self._revision = 0
         self.plan = Plan(clock.now_us(), "dispatch", ())
         self.outlook: Outlook | None = None
         self.idle_because = "no plan yet"
@@ -154,6 +157,7 @@ class Schedule:
         """The configuration was reloaded; the plan is made anew."""
         self.targets, self.outlook = tuple(targets), None
         self._work, self._retakes_max = work, retakes_max
+        self._revision += 1  # a plan that is being made knows the old targets only
         self.refresh("the configuration was reloaded")
 
     def refresh(self, reason: str) -> None:
@@ -169,12 +173,16 @@ class Schedule:
 
     async def replan(self, reason: str) -> None:
         """Make a new plan now. A failure leaves the old plan, and dispatch, in force."""
+        revision = self._revision
         problem, self._refreshed_us = self._problem(), self._clock.now_us()
         try:
             plan, outlook = await self._offload.run(LANE, COST, plan_night, problem, self.outlook)
             await self._recording(lambda archive: archive.save_plan(plan))
         except (AstrodError, ValueError) as fault:
             self._health.found("AST-403", f"no new plan ({reason}): {fault}")
+            return
+        if revision != self._revision:
+            await self.replan("the configuration was reloaded meanwhile")
             return
         self._health.mended("AST-403")
         self.plan, self.outlook = plan, outlook
@@ -252,9 +260,10 @@ class Schedule:
         """Where a rig points now and its filter."""
         self._rigs[rig] = replace(self._rigs[rig], pointing=pointing, filter=filter_name)
 
-    def refuse(self, target: str, why: str) -> None:
-        """Leave a target alone for a while."""
-        self._banned[target] = (self._clock.now_us() + BAN_US, why)
+    def refuse(self, target: str, why: str, for_s: float | None = None) -> None:
+        """Leave a target alone for a while, twenty minutes unless told otherwise."""
+        ban_us = BAN_US if for_s is None else round(for_s * SECOND_US)
+        self._banned[target] = (self._clock.now_us() + ban_us, why)
         self.refresh(f"{target} refused")
 
     def begun(self, intent: Intent) -> None:

@@ -3,7 +3,7 @@
 `schema.py` says what each field means; the names are the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,9 +20,30 @@ class NightSettings:
     test_exposure_s: float
     focus_at_start: bool
     refocus_every_min: float
+    refocus_temperature_c: float
+    refocus_fwhm_percent: float
+    refocus_each_filter: bool
     cool_deadline_s: float
     plan_work_s: float
     frames_in_flight_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSettings:
+    """[calibration]: how many calibration frames make a set and for how many days it serves.
+
+    `scheduled` False (no such table): the ledger is kept and nothing is taken.
+    """
+
+    scheduled: bool = False
+    biases: int = 20
+    darks: int = 20
+    flats: int = 20
+    flat_darks: int = 10
+    dark_days: float = 180.0
+    flat_days: float = 14.0
+    frame_days: float = 30.0
+    after_dawn_min: float = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +52,17 @@ class ModelSettings:
 
     enabled: bool
     folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SolveSettings:
+    """[solve]: how frames are solved. `solve_field` and `astap` are None where they are not to be used."""
+
+    index_dirs: tuple[Path, ...] = ()
+    solve_field: str | None = "solve-field"
+    astap: str | None = None
+    deadline_s: float = 60.0
+    lights: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +97,7 @@ class SimulatorSettings:
     height_px: int
     pixel_um: float
     filters: tuple[str, ...]
+    pointing_arcmin: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +109,5 @@ class Settings:
     storage: StorageSettings
     daemon: DaemonSettings
     simulator: SimulatorSettings
+    solve: SolveSettings = field(default_factory=SolveSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)

@@ -7,6 +7,8 @@ from astrod.domain.identity import SITE_NAME
 from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
 
 MountKind = Literal["equatorial", "altaz"]
+CentreWhen = Literal["always", "after_slew_over_deg", "never"]
+CentreBy = Literal["sync", "offset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class CameraSetup:
     """The camera of a train: where it is, and how it is used.
 
     `bayer` overrides what the driver says (a pattern, or "mono"). `cool_to_c` None leaves the cooler alone.
-    `egain_e_per_adu` is the owner's figure where the driver has none. `power` is the outlet that feeds it.
+    `egain_e_per_adu` is the owner's figure where the driver has none. `power` is the outlet that feeds it. `shutter`
+    True: it keeps the light out by itself.
     """
 
     address: str
@@ -71,16 +74,21 @@ class CameraSetup:
     saturation_adu: int = 65535
     readout_s: float = 5.0
     power: Outlet | None = None
+    shutter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FocuserSetup:
-    """Steps. `backlash` is overshot on every move against `approach`."""
+    """Steps. `backlash` is overshot on every way down (0: not known, and a step is overshot).
+
+    `filter_offsets` says by how much the focus of each filter differs from a common zero.
+    """
 
     address: str
     start_position: int | None = None
     step: int = 150
     backlash: int = 0
+    filter_offsets: dict[str, int] | None = None
     power: Outlet | None = None
 
 
@@ -106,7 +114,11 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class MountSetup:
-    """A mount's address and manners. `park_s` and `slew_s` are deadlines."""
+    """A mount's address and manners. `park_s` and `slew_s` are deadlines.
+
+    `centre_within_arcsec` None: by the size of the field. Degrees of `flip_after_deg` and
+    `track_past_meridian_deg` are of hour angle.
+    """
 
     address: str
     kind: MountKind = "equatorial"
@@ -114,7 +126,19 @@ class MountSetup:
     slew_s: float = 180.0
     park_s: float = 180.0
     on_target_arcmin: float = 10.0
+    centre: CentreWhen = "always"
+    centre_after_slew_over_deg: float = 5.0
+    centre_within_arcsec: float | None = None
+    centre_tries: int = 3
+    centre_exposure_s: float = 3.0
+    centre_by: CentreBy = "sync"
+    flip_after_deg: float = 1.0
+    track_past_meridian_deg: float = 5.0
     power: Outlet | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.flip_after_deg <= self.track_past_meridian_deg:
+            raise ValueError("mount: 0 <= flip_after_deg <= track_past_meridian_deg must hold")
 
 
 @dataclass(frozen=True, slots=True)

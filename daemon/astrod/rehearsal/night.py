@@ -2,14 +2,16 @@
 
 import argparse
 import asyncio
+import hashlib
 import json
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,22 +22,30 @@ from astrod.core import Core, assemble, data_paths
 from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
 from astrod.domain.identity import Night
-from astrod.domain.instant import MINUTE_US
+from astrod.domain.instant import MINUTE_US, iso
 from astrod.errors import InputInvalid
+from astrod.reconcile import reconcile
+from astrod.rehearsal.host import Host, own_tasks
 from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.referee import Claim, Referee
+from astrod.rehearsal.session import SimSession
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
+from astrod.rehearsal.stars import simulated_stars
 from astrod.report import told
-from astrod.rig.port import DirectSession, Port
+from astrod.rig.port import Port
 from astrod.rig.safety.loop import SafetyLoop
-from astrod.rig.safety.memory import Memory
+from astrod.rig.safety.memory import KeptMemory
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
+from astrod.runtime.durable import make_folder
 from astrod.runtime.offload import VirtualOffload
 from astrod.runtime.timekeeping import ClockQuality
+from astrod.runtime.trace import Trace
 from astrod_drivers.address import parse
 from astrod_drivers.permit import EpochCell
+from astrod_drivers.sim.faults import Fault, check, from_toml
+from astrod_drivers.sim.injector import Running
 from astrod_drivers.sim.observatory import Observatory
 from astrod_drivers.sim.render import save
 from astrod_drivers.sim.scene import Scene
@@ -44,6 +54,8 @@ log = logging.getLogger(__name__)
 
 BEFORE_US = 45 * MINUTE_US
 AFTER_S = 3 * 3600.0
+BEFORE_BREAK, AFTER_BREAK = 14, 4
+"""Notes of the trace that are shown around a broken invariant."""
 SMALL = (484, 274, 11.6)
 
 
@@ -54,6 +66,18 @@ class Script:
     site: str
     night: Night
     play: Play
+    faults: tuple[Fault, ...] = ()
+
+
+class Here:
+    """Renders scenes in this very process: for a soak, whose processes are all busy with nights of their own."""
+
+    async def __call__(self, scene: Scene, path: Path) -> None:
+        """See `astrod_drivers.sim.camera.Renderer`."""
+        save(scene, path)
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class Renderings:
@@ -87,33 +111,55 @@ def _nobody_waits() -> None:
 class PlayedNight:
     """One night: the parts, tied together as the daemon ties them."""
 
-    def __init__(self, loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        loop: VirtualLoop,
+        night: Night,
+        spool: Path,
+        seeing_arcsec: float,
+        faults: tuple[Fault, ...] = (),
+        alone: bool = False,
+    ) -> None:
         site = loaded.site
         self.night = night
         self.loaded = loaded
         self.dark = dark_time(site.place, site.darkness, night)
-        self.clock = SimClock(loop, self.dark.prepare_us - BEFORE_US)
+        self.sky = SimClock(loop, self.dark.prepare_us - BEFORE_US)
+        self.clock = SimClock(loop, self.dark.prepare_us - BEFORE_US)  # the daemon's, which may be wrong
         self.gate = EpochCell()
-        self.render = Renderings()
-        setup = setup_of(loaded, seeing_arcsec)
-        self.observatory = Observatory(setup, self.clock, self.gate, spool, self.render)
-        self.offload = VirtualOffload(self.clock, setup.seed, processes=("frames", "plan"))
-        self.archive = Archive.open(data_paths(loaded.settings.storage.data_dir)["archive"])
+        self.host = Host(self.clock, loaded.settings.storage.data_dir)
+        self.memory = KeptMemory()
+        self.traces: list[Trace] = []
+        self.render = Here() if alone else Renderings()
+        setup = setup_of(loaded, seeing_arcsec, faults=faults)
+        self.observatory = Observatory(setup, self.sky, self.gate, spool, self.render)
+        self.offload = VirtualOffload(self.clock, setup.seed, processes=() if alone else ("frames", "plan"))
+        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky)
+        self._boot()
+
+    def _boot(self) -> None:
+        """The daemon's parts, as a start of its processes makes them: anew at each of its lives."""
+        self.archive = Archive.open(data_paths(self.loaded.settings.storage.data_dir)["archive"])
         self.safety = self._safety()
         self.core: Core = assemble(
-            loaded,
+            self.loaded,
             self.clock,
-            self.offload,
+            self.host.offload(self.offload),
             self.archive,
             self.safety,
             self._session,
             lambda: self.gate.beat_control(self.clock.boottime_us()),
-            lambda: ClockQuality("simulated", 0),
+            self._clock_quality,
+            simulated_stars,
         )
-        self.referee = Referee(site, self.observatory, self.clock)
+        self.traces.append(self.core.trace)
 
-    def _session(self, address: str, kind: str) -> DirectSession[Any]:
-        return DirectSession(self.observatory.device(parse(address).device))
+    def _clock_quality(self) -> ClockQuality:
+        return ClockQuality("simulated", None if self.host.clock_told_wrong else 0)
+
+    def _session(self, address: str, kind: str) -> SimSession:
+        return SimSession(self.observatory, parse(address).device, self.host.life, self.referee.overhear)
 
     def _safety(self) -> SafetyLoop:
         site = self.loaded.site
@@ -128,18 +174,43 @@ class PlayedNight:
             {source.name: port(source.name, "weather", source.address) for source in site.weather},
             {rig.name: port(f"{rig.name} mount", "mount", rig.mount.address) for rig in site.rigs},
             port("roof", "roof", site.roof.address) if site.roof else None,
-            Memory(None),
+            self.memory,
         )
 
     async def run(self) -> dict[str, Any]:
         """Play it; returns the summary that `astrod night --json` prints."""
         began_s = elapsed_s()
+        asyncio.get_running_loop().set_task_factory(own_tasks)
+        self.host.lost_power = self._lose_power
+        self.observatory.faults.on_host = self.host.strike
+        self.observatory.play_faults({"dusk": self.dark.dusk_us, "dawn": self.dark.dawn_us})
+        async with _running(self.referee.watch()):
+            while (away_s := await self.host.live(self._live)) is not None:
+                self.core.schedule.stop()
+                self.archive.close()
+                await self.offload.drain()
+                await self.sky.sleep(away_s)
+                self._boot()
+        return await self._summary(began_s)
+
+    async def _live(self) -> None:
+        """One life of the daemon: to the night's end, or to its own."""
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
-        watching = (self.core.watch_devices(), self.referee.watch())
-        async with _running(self.safety.run(ready), self.core.conductor.run(ready), *watching, *keeping):
+        watching = (self.core.watch_devices(), self.core.watch_disk())
+        catching_up = reconcile(self.core, self.loaded.settings.storage)
+        services = (self.safety.run(ready), self.core.conductor.run(ready), catching_up, *watching, *keeping)
+        async with _running(*services):
             await self._until_over()
-        return await self._summary(began_s)
+
+    def _lose_power(self, running: Running) -> None:
+        """What a power cut takes besides the daemon's life."""
+        self.gate.become_unsafe()
+        self.memory.save({})
+        for spooled in self.loaded.settings.storage.spool_dir.glob("*"):
+            spooled.unlink(missing_ok=True)
+        if running.fault.way == "site":
+            self.observatory.lose_power(running.fault.size)
 
     @property
     def _gets_dark(self) -> bool:
@@ -147,34 +218,55 @@ class PlayedNight:
 
     async def _until_over(self) -> None:
         """Wait for the night's own end; a night that does not end by itself is over three hours after dawn."""
-        last_s = (self.dark.dawn_us - self.clock.now_us()) / 1e6 + AFTER_S
+        last_us = self.dark.dawn_us + round(AFTER_S * 1e6)
         key = str(self.night)
-        while key not in self.core.summaries and self._gets_dark and self.clock.monotonic_s() < last_s:
-            await self.clock.sleep(30.0)
-        await self.clock.sleep(30.0)
+        while key not in self.core.summaries and self._gets_dark and self.sky.now_us() < last_us:
+            await self.sky.sleep(30.0)
+        await self.sky.sleep(30.0)
 
     async def _summary(self, began_s: float) -> dict[str, Any]:
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
-            Claim(str(row.id), row.taken.path, row.taken.sha256, row.taken.started_us, row.taken.exposure_s, row.kept)
+            Claim(
+                str(row.id),
+                row.taken.path,
+                row.taken.sha256,
+                row.taken.started_us,
+                row.taken.exposure_s,
+                row.kept,
+                row.intent.kind,
+                row.intent.rig,
+            )
             for row in rows
             if row.taken is not None
         ]
         root = self.loaded.settings.storage.data_dir
-        broken = self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        verdict = await self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        broken = [str(found) for found in verdict.broken]
         if str(self.night) not in self.core.summaries and self._gets_dark:
-            broken.append("the night did not end by itself")
+            broken.append(f"{iso(self.clock.now_us())} the night did not end by itself")
         return {
             "site": self.loaded.site.name,
             "night": str(self.night),
             "seed": self.observatory.setup.seed,
             "weather": self.observatory.setup.scenario,
             **summary,
-            "trace_sha256": self.core.trace.sha256,
+            "faults_injected": [_told_fault(running) for running in self.observatory.faults.fired],
+            "trace_sha256": _sha256_of(self.traces),
             "wall_s": round(elapsed_s() - began_s, 1),
+            "usable_minutes": round(verdict.usable_min, 3),
+            "used_minutes": round(verdict.observed_min, 3),
             "invariants_broken": broken,
+            "excerpt": self._excerpt(verdict.broken[0].at_us) if verdict.broken else [],
         }
+
+    def _excerpt(self, at_us: int) -> list[str]:
+        """The last notes of the trace before an instant, and the first after it."""
+        notes = [note for trace in self.traces for note in trace.notes]
+        before = [note for note in notes if note["at_us"] <= at_us][-BEFORE_BREAK:]
+        after = [note for note in notes if note["at_us"] > at_us][:AFTER_BREAK]
+        return [_told_note(note) for note in before + after]
 
     def close(self) -> None:
         """End the workers, let go of the archive."""
@@ -184,20 +276,64 @@ class PlayedNight:
         self.archive.close()
 
 
+def _sha256_of(traces: Sequence[Trace]) -> str:
+    """The trace's fingerprint; of several lives of the daemon, one of all."""
+    if len(traces) == 1:
+        return traces[0].sha256
+    return hashlib.sha256("".join(trace.sha256 for trace in traces).encode()).hexdigest()
+
+
+def _told_note(note: dict[str, Any]) -> str:
+    facts = " ".join(f"{key}={value}" for key, value in note.items() if key not in ("at_us", "what"))
+    return f"{iso(note['at_us'])} {note['what']} {facts}"
+
+
+def _told_fault(running: Running) -> dict[str, Any]:
+    """A fault that fired, as the summary tells it; `until` is None for one that was still there at the end."""
+    fault = running.fault
+    return {
+        "kind": fault.kind,
+        "device": fault.device,
+        "phase": running.phase,
+        "at": iso(running.since_us),
+        "until": iso(running.ended_us) if running.ended_us is not None else None,
+    }
+
+
 def play(script: Script, folder: Path) -> dict[str, Any]:
     """Play a night with all its files under `folder`; returns its summary."""
     site = known(script.site)
     with _spool() as spool:
         write_simulated(folder, site, script.play, spool)
-        return play_configured(folder, script.night, spool, site.seeing_arcsec)
+        return play_configured(folder, script.night, spool, site.seeing_arcsec, script.faults)
 
 
-def play_configured(folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0) -> dict[str, Any]:
-    """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary."""
+def play_configured(
+    folder: Path,
+    night: Night,
+    spool: Path,
+    seeing_arcsec: float = 2.0,
+    faults: tuple[Fault, ...] = (),
+    alone: bool = False,
+) -> dict[str, Any]:
+    """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary.
+
+    `alone`: all in this process, without workers beside it. Raises InputInvalid for a fault of a device that is not
+    there.
+    """
     loaded = load(folder, resolve_name)
     for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
-        path.mkdir(parents=True, exist_ok=True)
-    return run_virtual(lambda loop: _play(loaded, loop, night, spool, seeing_arcsec))  # type: ignore[no-any-return]
+        make_folder(path)
+    _check_faults(loaded, faults)
+    playing = partial(_play, loaded, night, spool, seeing_arcsec, faults, alone)
+    return run_virtual(playing)  # type: ignore[no-any-return]
+
+
+def _check_faults(loaded: Loaded, faults: tuple[Fault, ...]) -> None:
+    try:
+        check(faults, setup_of(loaded).names())
+    except ValueError as wrong:
+        raise InputInvalid(str(wrong)) from wrong
 
 
 @contextmanager
@@ -209,8 +345,16 @@ def _spool() -> Iterator[Path]:
         shutil.rmtree(spool, ignore_errors=True)
 
 
-async def _play(loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float) -> dict[str, Any]:
-    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec)
+async def _play(
+    loaded: Loaded,
+    night: Night,
+    spool: Path,
+    seeing_arcsec: float,
+    faults: tuple[Fault, ...],
+    alone: bool,
+    loop: VirtualLoop,
+) -> dict[str, Any]:
+    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, faults, alone)
     try:
         return await played.run()
     finally:
@@ -227,7 +371,19 @@ def _script(words: argparse.Namespace) -> Script:
     except ValueError as fault:
         raise InputInvalid(f"--date {words.date!r} is no date; write for instance 2026-12-14") from fault
     size = SMALL if words.small else (1936, 1096, 2.9)
-    return Script(words.site, night, Play(words.seed, words.weather, *size))
+    return Script(words.site, night, Play(words.seed, words.weather, *size), faults_in(words.faults))
+
+
+def faults_in(file: Path | None) -> tuple[Fault, ...]:
+    """The faults that a file asks for; none without one. Raises InputInvalid, which says what is wrong where."""
+    if file is None:
+        return ()
+    try:
+        return from_toml(file.read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise InputInvalid(f"{file}: {wrong.strerror}; name a file of [[fault]] tables") from wrong
+    except ValueError as wrong:
+        raise InputInvalid(f"{file}: {wrong}") from wrong
 
 
 def main(words: argparse.Namespace) -> int:
@@ -249,4 +405,5 @@ def main(words: argparse.Namespace) -> int:
 def _told(summary: dict[str, Any]) -> str:
     title = f"Night of {summary['night']} at {summary['site']}, {summary['weather']}, seed {summary['seed']}"
     lines = [told(title, summary), f"  played in {summary['wall_s']} s; trace {summary['trace_sha256'][:16]}"]
+    lines += [f"  fault     {f['at'][11:19]} {f['kind']} {f['device']}".rstrip() for f in summary["faults_injected"]]
     return "\n".join([*lines, *(f"  BROKEN    {what}" for what in summary["invariants_broken"])])

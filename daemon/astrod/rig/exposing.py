@@ -8,7 +8,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
-from astrod.domain.exposure import Intent
+from astrod.domain.exposure import SHUT, Intent
 from astrod.domain.sphere import separation_deg
 from astrod.errors import AstrodError, OutcomeUnknown
 from astrod.rig.telescope import Telescope, TrainPorts
@@ -86,7 +86,7 @@ class Exposing:
             shot = Shot(
                 exposure_id=str(intent.id),
                 exposure_s=intent.exposure_s,
-                light=intent.kind not in ("dark", "bias"),
+                light=intent.kind not in SHUT,
                 gain=train.setup.camera.gain,
                 offset=train.setup.camera.offset,
                 binning=intent.binning,
