@@ -7,7 +7,7 @@ next message is never kept waiting.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Protocol
 
 from astrod.domain.darkness import DarkTime, dark_time
@@ -15,6 +15,7 @@ from astrod.domain.identity import Night, night_of
 from astrod.domain.minutes import DarkCause
 from astrod.domain.night import (
     BarLifted,
+    Barred,
     Effect,
     Finished,
     Held,
@@ -43,7 +44,9 @@ log = logging.getLogger(__name__)
 
 LIGHT_S = 5.0
 ACCOUNT_S = 60.0
-BARRED_S = 300.0
+BARRED_S = (30.0, 60.0, 120.0, 300.0)
+"""Rests after openings that failed, one after the other; the last is repeated. A driver that was only restarted
+is there again within the first."""
 AGAIN_S = 10.0
 FINISH_S = 900.0
 BEAT_S = 1.0
@@ -75,6 +78,12 @@ async def _after(former: asyncio.Task[None] | None, observer: Observer, permit: 
     await observer.observe(permit)
 
 
+def _let_go(body: Awaitable[None]) -> None:
+    """Close work whose task has ended: where it was cancelled before it began, nobody has awaited it."""
+    if isinstance(body, Coroutine):
+        body.close()
+
+
 class Conductor:
     """One site's night. `state` is where it is; `send` brings a message."""
 
@@ -92,13 +101,14 @@ class Conductor:
         on_finish: Callable[[Night], Awaitable[None]],
         on_account: Callable[[], Awaitable[None]],
         on_closed: Callable[[], Awaitable[None]] | None = None,
+        on_twilight: Callable[[Permit], Awaitable[None]] | None = None,
     ) -> None:
         self._site, self._clock, self._guard = site, clock, guard
         self._telescopes, self._observers = telescopes, observers
         self._health, self._trace, self._beat = health, trace, beat
         self._on_night, self._on_finish, self._on_account = on_night, on_finish, on_account
-        self._on_closed = on_closed
-        self._under_roof: asyncio.Task[None] | None = None
+        self._on_closed, self._on_twilight = on_closed, on_twilight
+        self._aside: asyncio.Task[None] | None = None
         self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
         self._observing: dict[str, asyncio.Task[None]] = {}
         self._work: asyncio.Task[None] | None = None
@@ -109,6 +119,8 @@ class Conductor:
         self.dark = dark_time(site.place, site.darkness, self.night)
         self.safety = SafetyReport(0, False, ("safety has not spoken yet",), 0, clock.now_us())
         self._told_safe: bool | None = None
+        self._barred_because: str | None = None
+        self._bars = 0
         self._effects: dict[Effect, Callable[[], None]] = {
             "cool": self._cool,
             "open": lambda: self._start("open", self._open()),
@@ -134,6 +146,12 @@ class Conductor:
     def hold_closed(self, on: bool) -> None:
         """The operator's close: everything parked and closed until it is lifted."""
         self.send(Held(on))
+
+    def bar(self, because: str | None) -> None:
+        """Keep the site closed for that reason, until called with None. Safe to repeat."""
+        if (because is None) != (self._barred_because is None):
+            self.send(Barred() if because is not None else BarLifted())
+        self._barred_because = because
 
     async def stop(self) -> None:
         """Close, park, and come back when the night is over."""
@@ -167,6 +185,8 @@ class Conductor:
             self._leave_off()
             if self.state.phase == "closed":
                 self._work_under_roof()
+            elif self.state.phase == "open" and self.state.light == "twilight":
+                self._use_twilight()
         self._account()
         if self.state.stopping and self.state.phase == "asleep" and "finish" not in effects:
             self._done.set()
@@ -181,7 +201,7 @@ class Conductor:
             if self.state.paused or self.state.held:
                 observer.occupation.enter("idle", "the operator's pause")
             elif self.state.barred:
-                observer.occupation.enter("fault", "the roof did not open")
+                observer.occupation.enter("fault", self._barred_because or "the roof did not open")
             elif not self.state.safe:
                 observer.occupation.enter(*self._unsafe_because())
             elif self.state.phase in ("opening", "closing", "ending"):
@@ -281,6 +301,7 @@ class Conductor:
             await body
 
         task = asyncio.create_task(guarded(), name=name)
+        task.add_done_callback(lambda _: _let_go(body))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -317,6 +338,7 @@ class Conductor:
         if self._work is not None:
             self._work.cancel()
         self._work = self._spawn(work, reported())
+        self._work.add_done_callback(lambda _: _let_go(body))
 
     def _cool(self) -> None:
         for telescope in self._telescopes.values():
@@ -324,7 +346,7 @@ class Conductor:
 
     async def _set_coolers(self, telescope: Telescope, warm: bool) -> None:
         try:
-            await telescope.cool(warm)
+            await telescope.cool(warm, at_once=self.state.stopping)
         except AstrodError as fault:
             self._health.found("AST-203", f"rig {telescope.setup.name}: {fault}", telescope.setup.name)
         else:
@@ -332,6 +354,7 @@ class Conductor:
 
     async def _open(self) -> None:
         await self._guard.open_roof(Permit(self.safety.epoch))
+        self._bars = 0
         self._health.mended("AST-111")
 
     def _observe(self) -> None:
@@ -342,6 +365,10 @@ class Conductor:
                 observer.carry_on()  # the exposure that a pause lets end is still under way
             else:
                 self._observing[name] = self._spawn(f"observe with {name}", _after(running, observer, permit))
+
+    def rests(self, name: str) -> bool:
+        """Whether that rig does not observe now: what a pause leads to once its exposure has ended."""
+        return not self._observes(name)
 
     def _observes(self, name: str) -> bool:
         task = self._observing.get(name)
@@ -379,8 +406,8 @@ class Conductor:
         await self._guard.close_site("the night is over" if not self.state.stopping else "the daemon stops")
         self._health.mended("AST-110")
         self._work_under_roof()
-        if self._under_roof is not None:
-            await asyncio.wait({self._under_roof})
+        if self._aside is not None:
+            await asyncio.wait({self._aside})
         for telescope in self._telescopes.values():
             await telescope.cover_up()
             await self._set_coolers(telescope, warm=True)
@@ -388,11 +415,17 @@ class Conductor:
     def _work_under_roof(self) -> None:
         """Have what needs no sky done (darks) while the site is closed; never against the operator's hold."""
         if self._on_closed is not None and not (self.state.held or self.state.paused or self.state.stopping):
-            self._under_roof = self._spawn("work under the roof", self._on_closed())
+            self._aside = self._spawn("work under the roof", self._on_closed())
+
+    def _use_twilight(self) -> None:
+        """The roof is open and it is not dark yet: flats. They are left off as soon as the phase changes."""
+        if self._on_twilight is not None and not (self.state.held or self.state.paused or self.state.stopping):
+            permit = Permit(self.safety.epoch)
+            self._aside = self._spawn("use the twilight", self._on_twilight(permit))
 
     def _leave_off(self) -> None:
-        if self._under_roof is not None:
-            self._under_roof.cancel()
+        if self._aside is not None:
+            self._aside.cancel()
 
     async def _finish(self) -> None:
         for name, observer in self._observers.items():
@@ -416,5 +449,8 @@ class Conductor:
         self._spawn("lift the bar", self._lift_bar())
 
     async def _lift_bar(self) -> None:
-        await self._clock.sleep(BARRED_S)
-        self.send(BarLifted())
+        rest_s = BARRED_S[min(self._bars, len(BARRED_S) - 1)]
+        self._bars += 1
+        await self._clock.sleep(rest_s)
+        if self._barred_because is None:
+            self.send(BarLifted())

@@ -21,6 +21,7 @@ from astrod.answers import Answers
 from astrod.api.server import ApiServer
 from astrod.archive.archive import Archive
 from astrod.archive.telemetry import Telemetry
+from astrod.attended import Attended
 from astrod.config.changes import changes
 from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
@@ -163,7 +164,7 @@ class Daemon:
 
     async def _supervised(self, core: Core, telemetry: Telemetry, safety: SafetyProcess) -> None:
         holds = Holds(core.recording, core.conductor, self._clock)
-        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds).handlers())
+        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds, Attended(core, holds)).handlers())
         housekeeping = Housekeeping(core, telemetry, self._offload, self._loaded.settings)
 
         async def serve(ready: Ready) -> None:
@@ -186,6 +187,7 @@ class Daemon:
                     group.create_task(port.keep(), name=f"keep {port.name}")
                 await asyncio.gather(*(port.found(FIRST_CONTACT_S) for port in core.ports()))
                 group.create_task(core.watch_devices(), name="watch devices")
+                group.create_task(core.tend(), name="tend heaters and domes")
                 group.create_task(core.watch_disk(), name="watch the disk")
 
         async def conduct(ready: Ready) -> None:
@@ -197,15 +199,14 @@ class Daemon:
             await holds.expire()
 
         async def catch_up(ready: Ready) -> None:
-            ready()
-            await reconcile(core, self._loaded.settings.storage)
+            await reconcile(core, self._loaded.settings.storage, ready)
             await asyncio.Event().wait()
 
         services = [
             Service("safety", guard_safety),
             Service("devices", keep_devices),
             Service("socket", serve),
-            Service("catch up", catch_up),
+            Service("catch up", catch_up, ready_within_s=120.0),
             Service("conductor", conduct, ready_within_s=120.0),
             Service("holds", expire_holds),
             Service("housekeeping", housekeeping.run),

@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from astrod.archive.rows import FrameRow
 from astrod.domain.darkness import DarkTime
-from astrod.domain.exposure import Intent
+from astrod.domain.exposure import CONSEQUENCES, Intent
+from astrod.domain.identity import night_of
 from astrod.domain.instant import MINUTE_US, SECOND_US
 from astrod.domain.plan import Choice, Plan, Progress, progress
 from astrod.domain.site import Rig, Site
@@ -67,6 +69,35 @@ def _tell(replanning: asyncio.Task[None]) -> None:
         log.critical("planning broke; frames are chosen by dispatch", exc_info=replanning.exception())
 
 
+def remembered(
+    rows: Sequence[FrameRow], retakes_max: int
+) -> tuple[dict[str, deque[str]], dict[str, int], dict[str, int]]:
+    """What a restart would forget of a night, from its exposures in order: which rejected ones wait to be taken
+    again (by request), how many repeats led to each exposure, and how many were given up (by request).
+    """
+    waiting: dict[str, deque[str]] = {}
+    attempts: dict[str, int] = {}
+    given_up: dict[str, int] = {}
+    for row in rows:
+        intent, request = row.intent, row.intent.request
+        if intent.kind != "light" or request is None:
+            continue
+        brought = row.taken is not None or row.quarantine_path is not None
+        line = waiting.setdefault(request, deque())
+        if brought and intent.retake_of is not None:
+            attempts[str(row.id)] = attempts.get(intent.retake_of, 0) + 1
+            if intent.retake_of in line:
+                line.remove(intent.retake_of)
+        if not brought or row.kept or (row.judgement is None and row.quarantine_path is None):
+            continue
+        once = row.judgement is not None and CONSEQUENCES[row.judgement.cause][1] == "retake_once"
+        if once and attempts.get(str(row.id), 0) >= retakes_max:
+            given_up[request] = given_up.get(request, 0) + 1
+        else:
+            line.append(str(row.id))
+    return {request: line for request, line in waiting.items() if line}, attempts, given_up
+
+
 class Schedule:
     """The plan of one site's night and the state of its requests."""
 
@@ -92,6 +123,7 @@ class Schedule:
         self._given_up: dict[str, int] = {}
         self._retakes: dict[str, deque[str]] = {}
         self._attempts: dict[str, int] = {}
+        self._remembers = False
         self._banned: dict[str, tuple[int, str]] = {}
         self._kept_since_plan: dict[str, int] = {}
         self._dark = DarkTime(0, 0, 0)
@@ -110,6 +142,14 @@ class Schedule:
         self._banned.clear()
         self._given_up.clear()
         self._kept = dict(await self._recording(lambda archive: archive.kept_counts()))
+        if not self._remembers:
+            self._remembers = True
+            night = night_of(dark.dusk_us, self._site.place.longitude_deg)
+            rows = await self._recording(lambda archive: archive.frames(night))
+            self._retakes, self._attempts, self._given_up = remembered(rows, self._retakes_max)
+            former = await self._recording(lambda archive: archive.latest_plan())
+            if former is not None and dark.prepare_us <= former.made_us <= self._clock.now_us():
+                self.plan = former  # good enough until there is a new one: exposing goes on at once
         if dark.dawn_us > self._clock.now_us():
             self.refresh("the night begins")
 
@@ -169,10 +209,10 @@ class Schedule:
         """What a rig should expose now; None, and `idle_because`, when there is nothing."""
         now_us = self._clock.now_us()
         if self.outlook is None:
-            self.idle_because = "no plan yet"
             if now_us - self._refreshed_us > REPLAN_US:
                 self.refresh("there is none")
-            return None
+            self.idle_because = "no plan yet"
+            return self._by_former_plan(rig, now_us)
         situation = Situation(self._problem(), self.outlook, self._bans(now_us))
         reason = needs_replan(self.plan, situation, self._kept_since_plan, now_us)
         if reason is not None and now_us - self._refreshed_us > REPLAN_US:
@@ -185,6 +225,30 @@ class Schedule:
             self.idle_because = f"waiting for {turn.choice.target}"
             return None
         return turn.choice
+
+    def _by_former_plan(self, rig: str, now_us: int) -> Choice | None:
+        """What the plan from before a restart, or a reload, says of now; its slots keep every limit of the night."""
+        remaining, bans = self.remaining(), self._bans(now_us)
+        for slot in self.plan.slots:
+            target = next((target for target in self.targets if target.name == slot.target), None)
+            request = next((r for r in target.requests if r.id == slot.request), None) if target else None
+            if target is None or request is None or slot.rig != rig or target.name in bans:
+                continue
+            fits = slot.start_us <= now_us and now_us + round(request.exposure_s * SECOND_US) <= slot.end_us
+            if fits and remaining[request.id] > 0:
+                return Choice(
+                    rig=rig,
+                    target=target.name,
+                    request=request.id,
+                    ra_deg=target.ra_deg,
+                    dec_deg=target.dec_deg,
+                    exposure_s=request.exposure_s,
+                    why=f"the former plan says so until there is a new one: {slot.why}",
+                    filter=request.filter,
+                    binning=request.binning,
+                    train=request.train,
+                )
+        return None
 
     def _bans(self, now_us: int) -> dict[str, str]:
         self._banned = {name: ban for name, ban in self._banned.items() if ban[0] > now_us}

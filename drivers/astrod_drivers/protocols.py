@@ -340,8 +340,10 @@ class WeatherReading:
     """What a weather source measures, and when.
 
     `values` by canonical name: temperature_c, humidity_percent, dew_point_c, pressure_hpa, wind_m_s,
-    gust_m_s, rain_mm_h, cloud_percent, sky_temperature_c, sky_brightness_mag. A name that is absent was not
-    measured. `zones` holds the source's own opinion of a parameter, where it has one. `overridden` is True
+    gust_m_s, rain_mm_h, cloud_percent, sky_temperature_c, sky_brightness_mag, mains (1 or 0, of a UPS),
+    battery_percent. A name that is absent was not measured.
+
+    `zones` holds the source's own opinion of a parameter, where it has one. `overridden` is True
     when somebody told the source to say that all is well: never believe it then.
     """
 

@@ -259,7 +259,22 @@ def test_devices(indi: House, plant: Callable[[House], None], code: str, words: 
 def test_a_sound_observatory_and_one_whose_server_is_down(indi: House, server: IndiServer) -> None:
     assert indi.found() == []
     indi.replace(f":{server.port}/Focuser", ":9/Focuser")
-    one(indi.found(), "AST-201", "focuser", "no indiserver answers at localhost:9")
+    one(indi.found(), "AST-201", "focuser", "no indiserver answers at", ":9;")
+
+
+@pytest.mark.indi
+@pytest.mark.xdist_group("doctor")
+def test_a_real_mount_that_was_told_another_place(indi: House, server: IndiServer) -> None:
+    setprop = ["indi_setprop", "-p", str(server.port)]
+    subprocess.run([*setprop, "Telescope Simulator.CONNECTION.CONNECT=On"], check=True, timeout=20)
+    place = PUJALT.place
+    for east_deg, found in ((360.0 - place.longitude_deg, True), (place.longitude_deg, False)):
+        site = f"LAT={place.latitude_deg};LONG={east_deg};ELEV={place.height_m}"
+        subprocess.run([*setprop, f"Telescope Simulator.GEOGRAPHIC_COORD.{site}"], check=True, timeout=20)
+        if found:
+            one(indi.found(), "AST-605", "east is positive")
+        else:
+            assert indi.found() == []
 
 
 @pytest.mark.indi

@@ -289,14 +289,34 @@ def test_a_safety_process_that_was_silent_is_heard_again() -> None:
 def test_a_roof_that_does_not_open_is_closed_and_tried_again_later() -> None:
     async def story(stage: Stage) -> None:
         stage.guard.will_not_open = RecoverDevice("roof", "jammed")
-        await stage.clock.sleep(60.0)
+        await stage.clock.sleep(BARRED_S[0] + 5.0)  # ten seconds to fail, then the rest
         assert (stage.guard.opens, stage.guard.closes, stage.conductor.state.phase) == (1, 1, "closed")
         assert [finding.code for finding in stage.health.findings] == ["AST-111"]
         assert stage.observer.occupation.cause == "fault"
+        await stage.clock.sleep(10.0)
+        assert stage.guard.opens == 2
+        await stage.clock.sleep(BARRED_S[1] - 10.0)
+        assert stage.guard.opens == 2  # each rest is longer than the last
         stage.guard.will_not_open = None
-        await stage.clock.sleep(BARRED_S)
+        await stage.clock.sleep(30.0)
         await stage.observing()
         assert stage.health.findings == []
+
+    on_stage(story)
+
+
+def test_a_site_with_nothing_to_be_open_for_is_closed_until_there_is() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.observing()
+        stage.conductor.bar("no mount answers any more")
+        stage.conductor.bar("no mount answers any more")
+        await stage.clock.sleep(60.0)
+        assert stage.conductor.state.phase == "closed"
+        assert (stage.observer.occupation.cause, stage.guard.opens) == ("fault", 1)
+        stage.conductor.bar(None)
+        await stage.clock.sleep(30.0)
+        await stage.observing()
+        assert stage.guard.opens == 2
 
     on_stage(story)
 
@@ -320,5 +340,50 @@ def test_dawn_ends_the_night_closed_and_its_minutes_are_closed_too() -> None:
         assert stage.conductor.state.phase == "asleep"
         assert stage.guard.word.roof == "closed"
         assert stage.finished == [stage.conductor.night]
+
+    on_stage(story)
+
+
+def test_work_under_the_roof_is_left_off_when_the_sky_clears_and_never_done_against_a_hold() -> None:
+    async def story(stage: Stage) -> None:
+        log: list[str] = []
+
+        async def darks() -> None:
+            log.append("begun")
+            try:
+                await stage.clock.sleep(3600.0)
+            except asyncio.CancelledError:
+                log.append("left off")
+                raise
+
+        stage.conductor._on_closed = darks
+        await stage.observing()
+        assert log == []
+        await stage.guard.say(safe=False)
+        await stage.clock.sleep(60.0)
+        assert log == ["begun"]
+        await stage.guard.say(safe=True)
+        await stage.observing()
+        assert log == ["begun", "left off"]
+        stage.conductor.hold_closed(True)
+        await stage.clock.sleep(60.0)
+        assert stage.conductor.state.phase == "closed"
+        assert log == ["begun", "left off"]
+
+    on_stage(story)
+
+
+def test_stopping_waits_for_no_dark() -> None:
+    async def story(stage: Stage) -> None:
+        async def darks() -> None:
+            await stage.clock.sleep(36_000.0)
+
+        stage.conductor._on_closed = darks
+        await stage.observing()
+        await stage.guard.say(safe=False)
+        await stage.clock.sleep(60.0)
+        began_s = stage.clock.monotonic_s()
+        await stage.conductor.stop()
+        assert stage.clock.monotonic_s() - began_s < 120.0
 
     on_stage(story)

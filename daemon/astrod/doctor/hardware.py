@@ -52,9 +52,10 @@ def parts(site: Site) -> list[Part]:
                 "wheel": train.wheel,
                 "rotator": train.rotator,
                 "cover": train.cover,
-                "guider": train.guider,
+                "guider": train.guider.address if train.guider else None,
+                "guide camera": train.guider.camera if train.guider else None,
             }
-            found += [Part(label + kind, kind, address) for kind, address in wanted.items() if address]
+            found += [Part(label + name, name.split()[-1], address) for name, address in wanted.items() if address]
     return found
 
 
@@ -137,7 +138,8 @@ def wheel_troubles(name: str, state: WheelState, requests: Sequence[Request]) ->
 def belief_troubles(name: str, belief: MountBelief, site: Site, now_us: int) -> tuple[Diagnosis, ...]:
     """Where the mount believes to be elsewhere, or at another time, than the configuration and the clock say."""
     found, place = [], site.place
-    if belief.site is not None:
+    told = belief.site is not None and (belief.site.latitude_deg, belief.site.longitude_deg) != (0.0, 0.0)
+    if belief.site is not None and told:  # a driver that nobody has told yet says 0, 0; astrod tells it at each start
         east_deg = abs((belief.site.longitude_deg - place.longitude_deg + 180.0) % 360.0 - 180.0)
         if abs(belief.site.latitude_deg - place.latitude_deg) > PLACE_OFF_DEG or east_deg > PLACE_OFF_DEG:
             found.append(

@@ -193,6 +193,11 @@ class FocusMemory:
         self.at_us, self.temperature_c, self.filter = at_us, temperature_c, filter_name
         self.widths.clear()
 
+    def forget(self) -> None:
+        """The focuser may have lost count of its steps: nothing is known any more."""
+        self.at_us = self.temperature_c = self.filter = None
+        self.widths.clear()
+
     def seen(self, filter_name: str | None, fwhm_px: float) -> None:
         """A good frame had this FWHM."""
         self.widths.setdefault(filter_name, []).append(fwhm_px)

@@ -6,12 +6,16 @@ Each method is one thing an observer would say; each raises the daemon's errors 
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
 from astrod.domain.site import Rig, Train
 from astrod.domain.sphere import separation_deg
 from astrod.errors import OutcomeUnknown, RecoverDevice, Replan
+from astrod.rig.cooling import Cooling
+from astrod.rig.doming import Doming
+from astrod.rig.guiding import Guiding
 from astrod.rig.leases import Leases
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
@@ -22,21 +26,44 @@ from astrod_drivers.protocols import (
     Cover,
     FilterWheel,
     Focuser,
+    Guider,
     Mount,
     MountState,
     Permit,
+    Roof,
     Rotator,
+    Switch,
 )
 
 log = logging.getLogger(__name__)
 
-AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel] | Port[Cover] | Port[Rotator]
+AnyPort = (
+    Port[Mount]
+    | Port[Camera]
+    | Port[Focuser]
+    | Port[FilterWheel]
+    | Port[Cover]
+    | Port[Rotator]
+    | Port[Switch]
+    | Port[Roof]
+    | Port[Guider]
+)
 
 FILTER_S = 60.0
 FOCUS_MOVE_S = 120.0
 COOL_WITHIN_C = 1.0
 COOLS_S = 5.0
 COVER_S = 60.0
+
+
+Intend = Callable[[str, str], AbstractAsyncContextManager[None]]
+"""Record that a device is about to be told something toward danger; the command is given inside the block."""
+
+
+def unrecorded(device: str, what: str) -> AbstractAsyncContextManager[None]:
+    """For a telescope that nobody keeps a record of."""
+    log.debug("%s: %s", device, what)
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +90,25 @@ class Telescope:
     must let go of the mount first (a guider).
     """
 
-    def __init__(self, setup: Rig, mount: Port[Mount], trains: Mapping[str, TrainPorts], clock: Clock) -> None:
+    def __init__(
+        self,
+        setup: Rig,
+        mount: Port[Mount],
+        trains: Mapping[str, TrainPorts],
+        clock: Clock,
+        intend: Intend = unrecorded,
+    ) -> None:
         self.setup = setup
+        self._intend = intend
         self.mount = mount
         self.trains = trains
         self.leases = Leases()
+        self.guiding: Guiding | None = None
+        self.guide_camera: Port[Camera] | None = None
         self._clock = clock
+        self.doming: Doming | None = None
+        self.switches: dict[str, Port[Switch]] = {}
+        self.coolers = {name: Cooling(train.camera, train.setup.camera, clock) for name, train in trains.items()}
         self._warm: bool | None = None
         self._beside = (0.0, 0.0)
         self.before_slew: list[Callable[[], Awaitable[None]]] = []
@@ -89,7 +129,17 @@ class Telescope:
         found: list[AnyPort] = [self.mount]
         for train in self.trains.values():
             found += [port for port in _own(train) if port is not None]
-        return {port.name: port for port in found}
+        found += [self.guide_camera] if self.guide_camera else []
+        found += [self.guiding.port] if self.guiding else []
+        named: dict[str, AnyPort] = {port.name: port for port in found}
+        if self.doming is not None:
+            named[self.doming.dome.name] = self.doming.dome
+        return named | {port.name: port for port in self.switches.values()}
+
+    def guide_with(self, guiding: Guiding, camera: Port[Camera] | None = None) -> None:
+        """Give the mount its guiding, and the guide camera where that is ours."""
+        self.guiding, self.guide_camera = guiding, camera
+        self.before_slew.append(guiding.stop)  # no guide pulse in mid slew
 
     async def read_mount(self) -> MountState:
         """Where the mount points now, ICRS."""
@@ -118,10 +168,10 @@ class Telescope:
     async def unpark(self, permit: Permit) -> None:
         """Unpark the mount if it is parked."""
         if (await self.read_mount()).parked:
-            await self.mount.call("unpark", lambda mount: mount.unpark(permit))
-            await until(
-                self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, self.setup.mount.park_s
-            )
+            async with self._intend(self.mount.name, "unpark"):
+                await self.mount.call("unpark", lambda mount: mount.unpark(permit))
+                within_s = self.setup.mount.park_s
+                await until(self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, within_s)
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> MountState:
         """Slew, wait, settle, and check by reading back that the mount tracks where it was sent.
@@ -132,10 +182,11 @@ class Telescope:
             await let_go()
         said_ra_deg = (ra_deg - self._beside[0]) % 360.0
         said_dec_deg = max(-90.0, min(90.0, dec_deg - self._beside[1]))
-        await self.mount.call("slew", lambda mount: mount.slew(said_ra_deg, said_dec_deg, permit), deadline_s=20.0)
-        state = await until(
-            self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
-        )
+        async with self._intend(self.mount.name, f"slew to {ra_deg:.4f} {dec_deg:+.4f}"):
+            await self.mount.call("slew", lambda mount: mount.slew(said_ra_deg, said_dec_deg, permit), deadline_s=20.0)
+            state = await until(
+                self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
+            )
         if not state.tracking:
             await self.mount.call("track", lambda mount: mount.set_tracking(True))
         await self._clock.sleep(self.setup.mount.settle_s)
@@ -144,10 +195,14 @@ class Telescope:
         if not off_arcmin <= self.setup.mount.on_target_arcmin or not state.tracking:  # NaN is off target too
             said = f"{off_arcmin:.0f}' from where it was sent" if state.tracking else "not tracking"
             raise Replan(f"{self.mount.name}: after the slew it is {said}")
+        if self.doming is not None:
+            await self.doming.face(ra_deg, dec_deg)
         return state
 
     async def stand_still(self) -> None:
         """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
+        if self.guiding is not None:
+            await self.guiding.stop()
         if (await self.read_mount()).tracking:
             await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
 
@@ -245,17 +300,19 @@ class Telescope:
             FOCUS_MOVE_S,
         )
 
-    async def cool(self, warm: bool) -> None:
-        """Set each camera's cooler to its configured temperature, or off at the end of the night (`warm`).
+    async def cool(self, warm: bool, at_once: bool = False) -> None:
+        """Bring each camera to its configured temperature, or warm it up at the end of the night (`warm`).
 
-        A camera that is not there now is told when it connects, and so is one that comes back.
+        Returns when they are there. `at_once` does not ramp. A camera that is not there now is told when it connects,
+        and so is one that comes back.
         """
         self._warm = warm
         for train in self.trains.values():
             target_c = train.setup.camera.cool_to_c
-            if target_c is not None and train.camera.up:
-                wanted = None if warm else target_c
-                await train.camera.call("cool", lambda camera, wanted=wanted: camera.cool(wanted))  # type: ignore[misc]
+            if target_c is None or not train.camera.up:
+                continue
+            cooler = self.coolers[train.setup.name]
+            await (cooler.warm(at_once) if warm else cooler.cool(target_c))
 
     async def _restore_cooler(self, train: TrainPorts, camera: Camera) -> None:
         """Put the cooler back to what it was told last, and see that it took it: a camera that was reconnected
@@ -265,7 +322,8 @@ class Telescope:
         if target_c is None or self._warm is None:
             return
         knows = train.camera.name in self._cools
-        await camera.cool(None if self._warm else target_c)
+        ramped_c = self.coolers[train.setup.name].wanted_c
+        await camera.cool(None if self._warm else target_c if ramped_c is None else ramped_c)
         deadline_s = self._clock.monotonic_s() + COOLS_S
         while knows and (await camera.read()).cooler_on is self._warm:
             if self._clock.monotonic_s() > deadline_s:
@@ -309,10 +367,14 @@ class Telescope:
         """Close every cover, at the end of the night; one that does not close is told and left to the morning."""
         for cover in [train.cover for train in self.trains.values() if train.cover is not None]:
             try:
-                await cover.call("close the cover", lambda device: device.close())
-                await self._await_cover(cover, "closed")
+                await self.shut(cover)
             except (RecoverDevice, OutcomeUnknown, Replan) as fault:
                 log.warning("%s: not closed: %s", cover.name, fault)
+
+    async def shut(self, cover: Port[Cover]) -> None:
+        """Close a cover and wait until it is closed. Raises OutcomeUnknown when it does not get there."""
+        await cover.call("close the cover", lambda device: device.close())
+        await self._await_cover(cover, "closed")
 
     async def _await_cover(self, cover: Port[Cover], aperture: str) -> None:
         await until(

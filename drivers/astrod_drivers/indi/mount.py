@@ -3,9 +3,9 @@
 import math
 from datetime import UTC, datetime
 
+from astrod_drivers.equinox import apparent_of, icrs_of
 from astrod_drivers.errors import CommandRefused
 from astrod_drivers.indi.device import ANSWER_S, IndiDevice
-from astrod_drivers.indi.equinox import apparent_of, icrs_of
 from astrod_drivers.indi.link import Link, Vector
 from astrod_drivers.protocols import Compass, Mount, MountBelief, MountState, Permit, PierSide, SiteFix
 
@@ -130,7 +130,7 @@ class IndiMount(IndiDevice, Mount):
         vector = link.vectors.get(name)
         if vector is None:
             raise CommandRefused(f"{self.address} has no {name}: its driver takes no guide pulses; guide through PHD2")
-        values = {other: 0.0 for other in vector.values} | {element: duration_s * 1000.0}
+        values = dict.fromkeys(vector.values, 0.0) | {element: duration_s * 1000.0}
         await self._set_numbers(name, values)
 
     async def set_tracking(self, on: bool) -> None:
