@@ -165,7 +165,7 @@ class Pointing:
         if self._mount.kind != "equatorial":
             return
         if not past:
-            if self._hour_angle_deg(choice) < -EAST_DEG and (await self._telescope.read_mount()).pier_side != "east":
+            if self._hour_angle_deg(choice) < -EAST_DEG:
                 self._west_of_pier_deg[train] = seen.rotation_deg
             return
         before_deg = self._west_of_pier_deg.get(train)
