@@ -28,7 +28,11 @@ MUTATED = (
     "astrod/conductor.py",
 )
 KILLERS = ("tests/domain", "tests/rig", "tests/spine")
-PACKAGES = {"astrod": "daemon/astrod", "astrod_drivers": "drivers/astrod_drivers", "astrod_models": "models/astrod_models"}
+PACKAGES = {
+    "astrod": "daemon/astrod",
+    "astrod_drivers": "drivers/astrod_drivers",
+    "astrod_models": "models/astrod_models",
+}
 KILLED = frozenset({"killed", "timeout", "suspicious", "segfault"})
 
 

@@ -244,7 +244,7 @@ class Ack(TypedDict):
 
 
 class AttendedAnswer(TypedDict):
-    """An attended job: `what`, its `state` (running, done, failed, stopped; none where there was none) and its lines."""
+    """An attended job: `what`, its `state` (running, done, failed, stopped; none without one) and its lines."""
 
     schema: int
     what: str
