@@ -21,6 +21,7 @@ from astrod.domain.exposure import FrameKind, Intent, Taken
 from astrod.domain.identity import Night
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
+from astrod.domain.safety import ClockQuality
 from astrod.domain.site import Rig, Site, Train
 from astrod.errors import AstrodError
 from astrod.frames.retention import budget, free_bytes
@@ -35,7 +36,6 @@ from astrod.rig.safety.guard import Guard
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Offload
-from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod_drivers.protocols import Mount, SiteFix

@@ -30,15 +30,16 @@ from astrod.errors import AstrodError, Bug, ConfigInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.housekeeping import Housekeeping
 from astrod.reconcile import reconcile
-from astrod.rig.port import Port, Session
+from astrod.rig.port import Session
 from astrod.rig.safety.closing import make_safe
 from astrod.rig.safety.link import RemoteGuard, SafetyProcess, arguments
-from astrod.rig.safety.process import read_site, sessions_of
+from astrod.rig.safety.memory import boot_id
+from astrod.rig.safety.process import Lines, movers_of, read_site
 from astrod.runtime import systemd
 from astrod.runtime.clock import WallClock
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
-from astrod.runtime.timekeeping import clock_quality
+from astrod.runtime.timekeeping import Statements, timekeeper
 from astrod_drivers.address import parse
 from astrod_drivers.errors import DriverError
 from astrod_drivers.permit import EpochPage
@@ -50,6 +51,7 @@ log = logging.getLogger("astrod")
 SAFETY_SILENT_US = 15 * SECOND_US
 STOP_MARGIN_S = 60.0
 CLOSER_S = 240.0
+FOUND_S = 60.0
 TELEMETRY_S = 30.0
 FIRST_CONTACT_S = 10.0
 _OPEN = Cost(modelled_s=0.05, deadline_s=60.0)
@@ -93,6 +95,8 @@ class Daemon:
         self._clock = WallClock(run.offset_us)
         self._paths = data_paths(self._data)
         self._page = EpochPage(self._run_dir / "epoch")
+        self._statements = Statements(self._run_dir / "statement.json", self._clock, boot_id())
+        self._time = timekeeper(self._clock, self._statements, loaded.site.time.gpsd)
         self._offload = WallOffload()
         self._stop = asyncio.Event()
         self._core: Core | None = None
@@ -113,7 +117,7 @@ class Daemon:
         guard = RemoteGuard(safety.connection, *moving_s(site))
         try:
             core = self._core = assemble(
-                self._loaded, self._clock, self._offload, archive, guard, self._session, self._beat, clock_quality
+                self._loaded, self._clock, self._offload, archive, guard, self._session, self._beat, self._time.quality
             )
             await self._supervised(core, telemetry, safety)
         finally:
@@ -142,6 +146,7 @@ class Daemon:
             site_file=self._paths["site"],
             page=self._page.path,
             memory=self._run_dir / "safety.json",
+            statement=self._run_dir / "statement.json",
             pid_file=self._run_dir / "safety.pid",
             spool=self._spool,
             sim_socket=self._run.sim_socket,
@@ -189,8 +194,13 @@ class Daemon:
             await reconcile(core, self._loaded.settings.storage)
             await asyncio.Event().wait()
 
+        async def keep_time(ready: Ready) -> None:
+            ready()
+            await self._time.watch()
+
         services = [
             Service("safety", guard_safety),
+            Service("time", keep_time),
             Service("devices", keep_devices),
             Service("socket", serve),
             Service("catch up", catch_up),
@@ -314,14 +324,13 @@ async def _close(site: Site, run_dir: Path, spool: Path, how: Run) -> None:
     clock = WallClock(how.offset_us)
     page = EpochPage(run_dir / "epoch")
     page.become_unsafe()
-    mounts, roof = sessions_of(site, clock, spool, page.path, how.offset_us, how.sim_socket)
-    ports: list[Port[Any]] = [*mounts.values(), *([roof] if roof else [])]
+    hardware = movers_of(site, clock, Lines(spool, page.path, how.offset_us, how.sim_socket))
+    ports = hardware.ports
     keeping = [asyncio.create_task(port.keep()) for port in ports]
     try:
         async with asyncio.timeout(CLOSER_S):
-            for port in ports:
-                await port.found(60.0)
-            await make_safe(clock, site, mounts, roof)
+            await asyncio.gather(*(port.found(FOUND_S) for port in ports))
+            await make_safe(clock, site, hardware)
     finally:
         for task in keeping:
             task.cancel()

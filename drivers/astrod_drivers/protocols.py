@@ -52,6 +52,9 @@ class Gate(Protocol):
     def allows(self, permit: Permit) -> bool:
         """True while `permit.epoch` is the current epoch and the site is safe."""
 
+    def allows_slew(self, permit: Permit) -> bool:
+        """The same, and nothing forbids slews: a clock that may be wrong does, under the safest sky."""
+
 
 @dataclass(frozen=True, slots=True)
 class SiteFix:

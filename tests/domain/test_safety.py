@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrod.domain.instant import SECOND_US
-from astrod.domain.safety import Observation, SourceState, poll
+from astrod.domain.safety import Moment, Observation, SourceState, observed, poll
 from astrod.domain.site import Limit, WeatherSetup
 
 SETUP = WeatherSetup(
@@ -23,13 +23,26 @@ SETUP = WeatherSetup(
 CALM = {"wind_m_s": 3.0, "humidity_percent": 40.0}
 
 
+BOOT_S = 5_000
+"""How long the host has been up when the tests' UTC begins."""
+
+
+def moment(now_s: float) -> Moment:
+    """Both clocks, one of which began before the other."""
+    return Moment(round(now_s * SECOND_US), round((BOOT_S + now_s) * SECOND_US))
+
+
+def seen_at(now_s: float, values: dict[str, float]) -> Observation:
+    """A reading measured and read now."""
+    return observed(moment(now_s), moment(now_s).utc_us, values)
+
+
 def watch(state: SourceState, values: list[dict[str, float] | None], start_s: int = 0) -> tuple[SourceState, int]:
     """Poll each five seconds; None is a poll without an answer."""
     now_s = start_s
     for reading in values:
-        now_us = now_s * SECOND_US
-        seen = None if reading is None else Observation(now_us, {**reading, "tick": float(now_s)})
-        state = poll(SETUP, state, seen, now_us)
+        seen = None if reading is None else seen_at(now_s, {**reading, "tick": float(now_s)})
+        state = poll(SETUP, state, seen, moment(now_s))
         now_s += 5
     return state, now_s
 
@@ -88,9 +101,9 @@ def test_a_limit_without_its_measurement_is_unsafe() -> None:
 def test_a_frozen_source_is_unsafe() -> None:
     state = SourceState()
     for now_s in range(0, 700, 5):
-        state = poll(SETUP, state, Observation(now_s * SECOND_US, CALM), now_s * SECOND_US)
+        state = poll(SETUP, state, seen_at(now_s, CALM), moment(now_s))
     assert not state.trusted
-    assert "the same values since" in state.reasons[0]
+    assert "the same values for more than 600 s" in state.reasons[0]
 
 
 def test_an_overridden_station_and_one_in_alert_are_unsafe() -> None:
@@ -98,16 +111,15 @@ def test_an_overridden_station_and_one_in_alert_are_unsafe() -> None:
     for faulty in ({"overridden": True}, {"alerts": ("rain_mm_h",)}):
         spoilt = state
         for later_s in (now_s, now_s + 5):
-            at = later_s * SECOND_US
-            reading = replace(Observation(at, {**CALM, "tick": float(later_s)}), **faulty)  # type: ignore[arg-type]
-            spoilt = poll(SETUP, spoilt, reading, at)
+            reading = replace(seen_at(later_s, {**CALM, "tick": float(later_s)}), **faulty)  # type: ignore[arg-type]
+            spoilt = poll(SETUP, spoilt, reading, moment(later_s))
         assert not spoilt.trusted
 
 
 def test_a_reading_from_the_future_is_unsafe() -> None:
     state, now_s = trusted()
     for _ in range(2):
-        state = poll(SETUP, state, Observation((now_s + 60) * SECOND_US, CALM), now_s * SECOND_US)
+        state = poll(SETUP, state, observed(moment(now_s), moment(now_s + 60).utc_us, CALM), moment(now_s))
     assert "in the future" in state.reasons[0]
 
 
@@ -115,11 +127,11 @@ def test_a_reading_from_the_future_is_unsafe() -> None:
 def test_trust_is_never_won_by_fewer_good_polls_than_its_time(winds: list[float | None]) -> None:
     state, good_s = SourceState(), -5
     for index, wind in enumerate(winds):
-        now_us = index * 5 * SECOND_US
-        reading = None if wind is None else Observation(now_us, {**CALM, "wind_m_s": wind, "tick": float(index)})
+        now = moment(index * 5)
+        reading = None if wind is None else seen_at(index * 5, {**CALM, "wind_m_s": wind, "tick": float(index)})
         before = state
-        state = poll(SETUP, state, reading, now_us)
-        fresh = state.last is not None and now_us - state.last.measured_us <= 30 * SECOND_US
+        state = poll(SETUP, state, reading, now)
+        fresh = state.last is not None and now.boot_us - state.last.boot_us <= 30 * SECOND_US
         steady = (
             fresh and state.last is not None and state.last.values["wind_m_s"] <= (12.0 if before.trusted else 10.0)
         )

@@ -118,8 +118,8 @@ def header(path: tuple[str, ...], many: bool) -> str:
 
 
 def _in_force(path: tuple[str, ...]) -> bool:
-    """Targets live in files of their own; all else stands in the commented file."""
-    return path[0] != "target"
+    """Targets live in files of their own, and one source has nothing to agree with; all else is in force."""
+    return path[0] not in ("target", "agreement")
 
 
 def _row(name: str, info: FieldInfo) -> str:

@@ -22,7 +22,9 @@ Work = Literal["open", "close", "end"]
 
 @dataclass(frozen=True, slots=True)
 class NightState:
-    """Where the night is. `paused` and `held` are the operator's; `barred` follows a failed opening."""
+    """Where the night is. `paused` and `held` are the operator's; `barred` follows a failed opening; `hindered` is
+    safety's word that nothing may slew.
+    """
 
     phase: Phase = "asleep"
     light: Light = "day"
@@ -31,6 +33,7 @@ class NightState:
     held: bool = False
     stopping: bool = False
     barred: bool = False
+    hindered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,13 @@ class SafetyChanged:
 @dataclass(frozen=True, slots=True)
 class Paused:
     """The operator wants no exposures (True) or no longer so."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """Nothing may slew (True) or everything may again: what is exposing ends, nothing new begins."""
 
     on: bool
 
@@ -79,7 +89,7 @@ class Finished:
     ok: bool
 
 
-Message = LightChanged | SafetyChanged | Paused | Held | Stopped | BarLifted | Finished
+Message = LightChanged | SafetyChanged | Paused | Hindered | Held | Stopped | BarLifted | Finished
 Effects = tuple[Effect, ...]
 
 
@@ -89,7 +99,7 @@ def want(state: NightState) -> Want:
         return "end"
     if state.held or not state.safe or state.barred:
         return "closed"
-    if state.paused:
+    if state.paused or state.hindered:
         return "paused"
     return "observe" if state.light == "dark" else "ready"
 
@@ -137,6 +147,8 @@ def _noted(state: NightState, message: Message) -> NightState:
             return replace(state, safe=safe)
         case Paused(on):
             return replace(state, paused=on)
+        case Hindered(on):
+            return replace(state, hindered=on)
         case Held(on):
             return replace(state, held=on)
         case Stopped():

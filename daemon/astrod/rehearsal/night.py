@@ -21,6 +21,7 @@ from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
+from astrod.domain.safety import ClockQuality
 from astrod.errors import InputInvalid
 from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.referee import Claim, Referee
@@ -28,12 +29,13 @@ from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
 from astrod.report import told
 from astrod.rig.port import DirectSession, Port
+from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory
+from astrod.rig.safety.sources import is_own, simulated_source
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
 from astrod.runtime.offload import VirtualOffload
-from astrod.runtime.timekeeping import ClockQuality
 from astrod_drivers.address import parse
 from astrod_drivers.permit import EpochCell
 from astrod_drivers.sim.observatory import Observatory
@@ -116,20 +118,15 @@ class PlayedNight:
         return DirectSession(self.observatory.device(parse(address).device))
 
     def _safety(self) -> SafetyLoop:
-        site = self.loaded.site
+        hardware = hardware_of(self.loaded.site, self.clock, self._port)
+        return SafetyLoop(self.loaded.site, self.clock, self.gate, hardware, Memory(None))
 
-        def port(name: str, kind: str, address: str) -> Port[Any]:
-            return Port(name, kind, address, self._session(address, kind), self.clock)
-
-        return SafetyLoop(
-            site,
-            self.clock,
-            self.gate,
-            {source.name: port(source.name, "weather", source.address) for source in site.weather},
-            {rig.name: port(f"{rig.name} mount", "mount", rig.mount.address) for rig in site.rigs},
-            port("roof", "roof", site.roof.address) if site.roof else None,
-            Memory(None),
+    def _port(self, name: str, kind: str, address: str) -> Port[Any]:
+        """A port of safety's own. The host's clock, disk and line are the simulated night's: always good."""
+        session = (
+            DirectSession(simulated_source(address, self.clock)) if is_own(address) else self._session(address, kind)
         )
+        return Port(name, kind, address, session, self.clock)
 
     async def run(self) -> dict[str, Any]:
         """Play it; returns the summary that `astrod night --json` prints."""

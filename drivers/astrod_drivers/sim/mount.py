@@ -165,6 +165,8 @@ class SimMount:
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
         """See `protocols.Mount.slew`. Raises CommandRefused while parked and below the horizon limit."""
         self._ask(permit, "slew")
+        if not self._gate.allows_slew(permit):
+            raise PermitRefused("slew: nothing may slew now, for the clock cannot be trusted; the mount stays as it is")
         if not (math.isfinite(ra_deg) and -90.0 <= dec_deg <= 90.0):
             raise CommandRefused(f"no such place: {ra_deg}, {dec_deg}; right ascension 0..360, declination -90..90")
         now_us = self._clock.now_us()
