@@ -33,12 +33,13 @@ from astrod.occupation import Occupation
 from astrod.recording import Recording
 from astrod.rig.port import Port, Session
 from astrod.rig.safety.guard import Guard
+from astrod.rig.standing import Standing
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Offload
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
-from astrod_drivers.protocols import Mount, SiteFix
+from astrod_drivers.protocols import Mount
 
 log = logging.getLogger(__name__)
 
@@ -206,8 +207,14 @@ def manners_of(night: NightSettings) -> Manners:
     )
 
 
-def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession) -> Telescope:
-    """A rig's ports. The mount is told its site and the time at each connection."""
+def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession, health: Health) -> Telescope:
+    """A rig's ports. Whether the mount's place and time are the site's is seen to at each connection."""
+
+    def tell(found: tuple[str, ...]) -> None:
+        if found:
+            health.found("AST-141", f"{rig.name} mount: {'; '.join(found)}", rig.name)
+        else:
+            health.mended("AST-141", rig.name)
 
     def port(part: str, kind: str, address: str | None) -> Any:
         return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock) if address else None
@@ -222,10 +229,10 @@ def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession) 
         )
 
     mount: Port[Mount] = port("mount", "mount", rig.mount.address)
-    place = site.place
-    fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
-    mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
-    return Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock)
+    standing = Standing(site, clock, tell)
+    mount.on_connect(standing.settle)
+    trains = {train.name: train_ports(train) for train in rig.trains}
+    return Telescope(rig, mount, trains, clock, lambda: standing.wrong)
 
 
 def assemble(
@@ -254,7 +261,7 @@ def assemble(
         work=settings.night.plan_work_s,
         retakes_max=settings.night.retakes_max,
     )
-    telescopes = {rig.name: telescope_of(rig, site, clock, open_session) for rig in site.rigs}
+    telescopes = {rig.name: telescope_of(rig, site, clock, open_session, health) for rig in site.rigs}
     observers: dict[str, Observing] = {}
     core: Core
 

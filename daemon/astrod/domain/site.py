@@ -98,9 +98,7 @@ class MountSetup:
     park_s: float = 180.0
     on_target_arcmin: float = 10.0
     park_sensor: str | None = None
-    park_sensor_kind: CLOCK_SOURCE = "clock"
-"""The name of the source that [time] brings by itself."""
-SensorKind = "safety_monitor"
+    park_sensor_kind: SensorKind = "safety_monitor"
     park_place: tuple[float, ...] | None = None
     power: str | None = None
 

@@ -5,7 +5,7 @@ Each method is one thing an observer would say; each raises the daemon's errors 
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,9 +38,17 @@ class TrainPorts:
 
 
 class Telescope:
-    """One rig's devices, and who holds them."""
+    """One rig's devices, and who holds them. `forbidden` says why the mount must not slew, None while it may."""
 
-    def __init__(self, setup: Rig, mount: Port[Mount], trains: Mapping[str, TrainPorts], clock: Clock) -> None:
+    def __init__(
+        self,
+        setup: Rig,
+        mount: Port[Mount],
+        trains: Mapping[str, TrainPorts],
+        clock: Clock,
+        forbidden: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._forbidden = forbidden
         self.setup = setup
         self.mount = mount
         self.trains = trains
@@ -76,8 +84,12 @@ class Telescope:
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> MountState:
         """Slew, wait, settle, and check by reading back that the mount tracks where it was sent.
 
-        Raises Replan when it reports another place or does not track: another target may do better.
+        Raises Replan when it reports another place or does not track: another target may do better; and when it must
+        not slew at all.
         """
+        why = self._forbidden()
+        if why is not None:
+            raise Replan(f"{self.mount.name} does not slew: {why}")
         await self.mount.call("slew", lambda mount: mount.slew(ra_deg, dec_deg, permit), deadline_s=20.0)
         state = await until(
             self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
