@@ -15,7 +15,10 @@ NIGHTS ?= 20
 # What Debian and Raspberry Pi OS must have: INDI's server and simulators, and what two libraries compile against.
 PACKAGES := indi-bin gcc python3-dev python3-venv pkg-config libdbus-1-dev libglib2.0-dev libsystemd-dev
 
-.PHONY: help run night test check bench soak models clean system
+# What only tests ask for: they skip without it.
+TEST_PACKAGES := strace
+
+.PHONY: help run night test check bench soak models clean system test-system
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +29,7 @@ run: $(VENV)/ready ## set up what is missing and observe tonight, where it is da
 night: $(VENV)/ready ## play a whole night on the simulated clock (SITE=, DATE=, SEED=)
 	@$(BIN)/astrod night --site $(SITE) --date $(DATE) --seed $(SEED)
 
-test: check ## pass every test (under ten minutes on two cores)
+test: check test-system ## pass every test (under ten minutes on two cores)
 	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 check: $(VENV)/ready ## style, types, floors
@@ -51,6 +54,9 @@ clean: ## remove what the other verbs made, the demonstration's frames too
 
 system:
 	@PACKAGES="$(PACKAGES)" bash systemd/packages
+
+test-system:
+	@PACKAGES="$(TEST_PACKAGES)" bash systemd/packages
 
 $(VENV)/ready: pyproject.toml constraints.txt | system
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

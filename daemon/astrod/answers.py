@@ -7,6 +7,8 @@ from astrod import __version__
 from astrod.api.schema import (
     SCHEMA,
     Ack,
+    CalibrationRow,
+    CalibrationsAnswer,
     Device,
     Exposing,
     Finding,
@@ -26,6 +28,7 @@ from astrod.api.schema import (
 from astrod.api.until import until_us
 from astrod.archive.rows import FrameRow as Row
 from astrod.core import Core
+from astrod.domain.calibration import Need
 from astrod.domain.identity import Night
 from astrod.domain.instant import iso
 from astrod.domain.plan import progress
@@ -51,6 +54,7 @@ class Answers:
             "plan": self.plan,
             "targets": self.targets,
             "frames": self.frames,
+            "calibrations": self.calibrations,
             "pause": self.pause,
             "resume": self.resume,
             "close": self.close,
@@ -240,6 +244,13 @@ class Answers:
             frames=[_frame(row) for row in rows],
         )
 
+    async def calibrations(self, args: dict[str, Any]) -> CalibrationsAnswer:
+        """The calibration ledger: what the frames need, and what there is of it."""
+        calibrating = self._core.calibrating
+        rows = [_calibration(need) for need in await calibrating.needs()]
+        scheduled = calibrating.settings.scheduled
+        return CalibrationsAnswer(schema=SCHEMA, site=self._core.site.name, scheduled=scheduled, sets=rows)
+
     # -- the operator ----------------------------------------------------------------------------------------
 
     async def pause(self, args: dict[str, Any]) -> Ack:
@@ -311,4 +322,24 @@ def _frame(row: Row) -> FrameRow:
         cause=judgement.cause if judgement else None,
         stars=measured.stars if measured else None,
         fwhm_px=measured.fwhm_px if measured else None,
+    )
+
+
+def _calibration(need: Need) -> CalibrationRow:
+    recipe = need.recipe
+    return CalibrationRow(
+        kind=recipe.kind,
+        rig=recipe.rig,
+        train=recipe.train,
+        exposure_s=recipe.exposure_s,
+        filter=recipe.filter,
+        binning=recipe.binning,
+        gain=recipe.gain,
+        temperature_c=recipe.temperature_c,
+        rotation_deg=recipe.rotation_deg,
+        frames=need.frames,
+        wanted=need.wanted,
+        has=need.has,
+        expired=need.expired,
+        standing=need.standing,
     )

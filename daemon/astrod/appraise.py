@@ -14,6 +14,7 @@ from astrod.errors import InputInvalid
 from astrod.frames.image import read_image
 from astrod.judge import judge
 from astrod.measure import measure
+from astrod.measure.level import level
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ def appraise(path: Path, weights: Path | None = None, enabled: bool = True) -> A
     except InputInvalid as fault:
         raise InputInvalid(f"{path}: {fault}") from fault
     return Appraisal(measured, judge(evidence, weights, enabled), dict(evidence.values))
+
+
+def appraise_calibration(path: Path, dark: bool) -> tuple[Measured, str | None]:
+    """The level of a calibration frame, and why it is of no use, if it is of none. Raises InputInvalid for no frame."""
+    return level(read_image(path), dark)
 
 
 def report(path: Path, weights: Path | None = None) -> dict[str, Any]:

@@ -94,11 +94,14 @@ class Conductor:
         on_night: Callable[[Night, DarkTime], Awaitable[None]],
         on_finish: Callable[[Night], Awaitable[None]],
         on_account: Callable[[], Awaitable[None]],
+        on_closed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._site, self._clock, self._guard = site, clock, guard
         self._telescopes, self._observers = telescopes, observers
         self._health, self._trace, self._beat = health, trace, beat
         self._on_night, self._on_finish, self._on_account = on_night, on_finish, on_account
+        self._on_closed = on_closed
+        self._under_roof: asyncio.Task[None] | None = None
         self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
         self._observing: dict[str, asyncio.Task[None]] = {}
         self._work: asyncio.Task[None] | None = None
@@ -139,6 +142,7 @@ class Conductor:
     async def stop(self) -> None:
         """Close, park, and come back when the night is over."""
         self.send(Stopped())
+        self._leave_off()
         await self._done.wait()
 
     async def run(self, ready: Ready) -> None:
@@ -163,6 +167,10 @@ class Conductor:
             self._trace.note("night", phase=self.state.phase, message=str(message), effects=list(effects))
         for effect in effects:
             self._effects[effect]()
+        if self.state.phase != before.phase:
+            self._leave_off()
+            if self.state.phase == "closed":
+                self._work_under_roof()
         self._account()
         if self.state.stopping and self.state.phase == "asleep" and "finish" not in effects:
             self._done.set()
@@ -380,8 +388,21 @@ class Conductor:
         await self._rest()
         await self._guard.close_site("the night is over" if not self.state.stopping else "the daemon stops")
         self._health.mended("AST-110")
+        self._work_under_roof()
+        if self._under_roof is not None:
+            await asyncio.wait({self._under_roof})
         for telescope in self._telescopes.values():
+            await telescope.cover_up()
             await self._set_coolers(telescope, warm=True)
+
+    def _work_under_roof(self) -> None:
+        """Have what needs no sky done (darks) while the site is closed; never against the operator's hold."""
+        if self._on_closed is not None and not (self.state.held or self.state.paused or self.state.stopping):
+            self._under_roof = self._spawn("work under the roof", self._on_closed())
+
+    def _leave_off(self) -> None:
+        if self._under_roof is not None:
+            self._under_roof.cancel()
 
     async def _finish(self) -> None:
         for name, observer in self._observers.items():

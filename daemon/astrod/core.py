@@ -4,7 +4,9 @@
 the simulated clock. Both run the same conductor, observing, journey, schedule, archive and safety.
 """
 
+import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,16 +15,21 @@ from typing import Any
 
 from astrod.archive.archive import Archive
 from astrod.archive.rows import Outcome
+from astrod.calibrating import Calibrating
+from astrod.calibrating import told as ledger_told
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
-from astrod.config.settings import NightSettings, StorageSettings
-from astrod.domain.darkness import DarkTime
-from astrod.domain.exposure import FrameKind, Intent, Taken
+from astrod.config.settings import CalibrationSettings, NightSettings, StorageSettings
+from astrod.domain.calibration import Recipe
+from astrod.domain.darkness import DarkTime, dark_time
+from astrod.domain.exposure import CALIBRATION, FrameKind, Intent, Taken
 from astrod.domain.identity import Night
+from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
-from astrod.domain.safety import ClockQuality
-from astrod.domain.site import Rig, Site, Train
+from astrod.domain.safety import ClockQuality, SafetyReport
+from astrod.domain.site import Outlet, Rig, Site, Train
+from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
@@ -31,7 +38,9 @@ from astrod.journey import Journey
 from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
+from astrod.rig.darks import Surroundings
 from astrod.rig.port import Port, Session
+from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
 from astrod.rig.standing import Standing
 from astrod.rig.telescope import Telescope, TrainPorts
@@ -39,11 +48,12 @@ from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Offload
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
-from astrod_drivers.protocols import Mount
+from astrod_drivers.protocols import Mount, Switch
 
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
+NEXT_NIGHT_US = 30 * MINUTE_US
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -66,11 +76,14 @@ class Core:
     observers: dict[str, Observing]
     conductor: Conductor
     storage: StorageSettings
+    calibrating: Calibrating
+    switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def ports(self) -> list[Port[Any]]:
         """Every device of every rig, those of safety excepted."""
-        return [port for telescope in self.telescopes.values() for port in telescope.ports().values()]
+        rigs: list[Port[Any]] = [port for scope in self.telescopes.values() for port in scope.ports().values()]
+        return [*rigs, *self.switches]
 
     def reload(self, fresh: Loaded) -> None:
         """Take up the live keys of a new configuration: targets and [night]. The next exposure knows them."""
@@ -98,6 +111,10 @@ class Core:
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
             "closures": self._closures(),
+            "calibrations": {
+                "taken": dict(Counter(row.intent.kind for row in rows if row.intent.kind in CALIBRATION and row.kept)),
+                **ledger_told(await self.calibrating.needs()),
+            },
         }
 
     def _closures(self) -> list[str]:
@@ -113,6 +130,10 @@ class Core:
         """Say which devices are lost, and that they are back, for ever. Run as a service."""
         while True:
             for port in self.ports():
+                if port.given_up:
+                    self.health.found("AST-206", f"{port.name} ({port.address}): {port.detail}", port.name)
+                else:
+                    self.health.mended("AST-206", port.name)
                 if port.up:
                     self.health.mended("AST-201", port.name)
                 else:
@@ -184,15 +205,30 @@ class ArchiveIntents:
             "binning": choice.binning if choice else setup.camera.binning,
             "retake_of": retake_of,
             "at_us": self._clock.now_us(),
+            **_camera_facts(setup),
         }
         night = self._night()
         return await self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+
+    async def begin_calibration(self, recipe: Recipe) -> Intent:
+        """See `calibrating.CalibrationIntents`."""
+        facts = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        at_us, night = self._clock.now_us(), self._night()
+        return await self._recording(
+            lambda archive: archive.begin_exposure(self._site.name, night, at_us=at_us, **facts)
+        )
 
     async def failed(self, intent: Intent, reason: str) -> None:
         """See `observing.Intents`."""
         outcome: Outcome = "aborted" if reason == "aborted" else "failed"
         now_us = self._clock.now_us()
         await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
+
+
+def _camera_facts(train: Train) -> dict[str, float | None]:
+    """What a camera is set to, which decides what calibrates its frames."""
+    camera = train.camera
+    return {"gain": camera.gain, "offset": camera.offset, "temperature_c": camera.cool_to_c}
 
 
 def manners_of(night: NightSettings) -> Manners:
@@ -207,32 +243,82 @@ def manners_of(night: NightSettings) -> Manners:
     )
 
 
-def telescope_of(rig: Rig, site: Site, clock: Clock, open_session: OpenSession, health: Health) -> Telescope:
-    """A rig's ports. Whether the mount's place and time are the site's is seen to at each connection."""
+def power_board(site: Site, clock: Clock, open_session: OpenSession, safety: Callable[[], SafetyReport]) -> PowerBoard:
+    """The outlets that power the site's devices, each switch with a session of its own."""
+    switches = {
+        address: Port(
+            f"switch {address}", "switch", address, open_session(address, "switch"), clock, site.ladder("switch")
+        )
+        for address in switch_addresses(site.outlets())
+    }
+    return PowerBoard(
+        clock,
+        switches,
+        site.roof.power if site.roof else None,
+        lambda: safety().roof not in (None, "open", "closed"),
+    )
 
-    def tell(found: tuple[str, ...]) -> None:
-        if found:
-            health.found("AST-141", f"{rig.name} mount: {'; '.join(found)}", rig.name)
-        else:
-            health.mended("AST-141", rig.name)
 
-    def port(part: str, kind: str, address: str | None) -> Any:
-        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock) if address else None
+def surroundings_of(site: Site, safety: SafetyReport, now_us: int) -> Surroundings:
+    """What decides whether it is dark in a tube: the roof, as safety reads it, and the Sun."""
+    altitude_deg = sun_altitude_deg(now_us, site.place.latitude_deg, site.place.longitude_deg)
+    return Surroundings(safety.roof, altitude_deg)
+
+
+def dark_until_us(site: Site, dark: DarkTime, night: Night, settings: CalibrationSettings) -> int:
+    """Darks end so long after dawn, and always well before the next night's cooling and opening begin."""
+    following = dark_time(site.place, site.darkness, night.next)
+    after_dawn_us = dark.dawn_us + round(settings.after_dawn_min * MINUTE_US)
+    return min(after_dawn_us, following.prepare_us - NEXT_NIGHT_US)
+
+
+def telescope_of(
+    rig: Rig,
+    site: Site,
+    clock: Clock,
+    open_session: OpenSession,
+    board: PowerBoard,
+    remedies: Remedies,
+    health: Health,
+) -> Telescope:
+    """A rig's ports, with what recovers them. The mount's place and time are seen to at each connection."""
+
+    def port(part: str, kind: str, address: str | None, power: Outlet | None) -> Any:
+        if address is None:
+            return None
+        session = open_session(address, kind)
+        what = remedies.of(address, power)
+        return Port(f"{rig.name} {part}", kind, address, session, clock, site.ladder(kind), what)
 
     def train_ports(train: Train) -> TrainPorts:
         label = f"{train.name} " if len(rig.trains) > 1 else ""
         return TrainPorts(
             setup=train,
-            camera=port(f"{label}camera", "camera", train.camera.address),
-            focuser=port(f"{label}focuser", "focuser", train.focuser.address if train.focuser else None),
-            wheel=port(f"{label}wheel", "wheel", train.wheel),
+            camera=port(f"{label}camera", "camera", train.camera.address, train.camera.power),
+            focuser=port(
+                f"{label}focuser",
+                "focuser",
+                train.focuser.address if train.focuser else None,
+                train.focuser.power if train.focuser else None,
+            ),
+            wheel=port(f"{label}wheel", "wheel", train.wheel, train.wheel_power),
+            cover=port(f"{label}cover", "cover", train.cover, None),
         )
 
-    mount: Port[Mount] = port("mount", "mount", rig.mount.address)
-    standing = Standing(site, clock, tell)
+    mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
+    if rig.mount.power is not None:
+        board.powers(rig.mount.power, mount)
+    standing = Standing(site, clock, lambda found: _tell_standing(health, rig.name, found))
     mount.on_connect(standing.settle)
     trains = {train.name: train_ports(train) for train in rig.trains}
     return Telescope(rig, mount, trains, clock, lambda: standing.wrong)
+
+
+def _tell_standing(health: Health, rig: str, found: tuple[str, ...]) -> None:
+    if found:
+        health.found("AST-141", f"{rig} mount: {'; '.join(found)}", rig)
+    else:
+        health.mended("AST-141", rig)
 
 
 def assemble(
@@ -261,7 +347,9 @@ def assemble(
         work=settings.night.plan_work_s,
         retakes_max=settings.night.retakes_max,
     )
-    telescopes = {rig.name: telescope_of(rig, site, clock, open_session, health) for rig in site.rigs}
+    board = power_board(site, clock, open_session, lambda: conductor.safety)
+    remedies = Remedies(clock, site.indi, board)
+    telescopes = {rig.name: telescope_of(rig, site, clock, open_session, board, remedies, health) for rig in site.rigs}
     observers: dict[str, Observing] = {}
     core: Core
 
@@ -272,6 +360,7 @@ def assemble(
         await core.check_disk()
 
     async def finish_night(night: Night) -> None:
+        await core.calibrating.settle()
         summary = core.summaries[str(night)] = await core.summarise(night)
         await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
 
@@ -287,6 +376,7 @@ def assemble(
         begin_night,
         finish_night,
         lambda: core.write_intervals(),
+        lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
     )
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
@@ -306,8 +396,31 @@ def assemble(
         observers[name] = Observing(
             site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
         )
+    calibrating = Calibrating(
+        settings.calibration,
+        telescopes,
+        recording,
+        journey,
+        intents,
+        lambda: surroundings_of(site, conductor.safety, clock.now_us()),
+        health,
+        trace,
+        clock,
+    )
     core = Core(
-        site, clock, trace, health, recording, schedule, journey, telescopes, observers, conductor, settings.storage
+        site,
+        clock,
+        trace,
+        health,
+        recording,
+        schedule,
+        journey,
+        telescopes,
+        observers,
+        conductor,
+        settings.storage,
+        calibrating,
+        tuple(board.switches.values()),
     )
     return core
 

@@ -37,6 +37,7 @@ from astrod.rig.safety.memory import boot_id
 from astrod.rig.safety.process import Lines, movers_of, read_site
 from astrod.runtime import systemd
 from astrod.runtime.clock import WallClock
+from astrod.runtime.durable import make_folder, replace_text
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
 from astrod.runtime.timekeeping import Statements, timekeeper
@@ -282,7 +283,7 @@ class Daemon:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as fault:
         raise TellOperator(f"{folder} cannot be made: {fault.strerror}; see [storage] and [daemon]") from fault
 
@@ -405,12 +406,7 @@ def _keep_good(site: Site, path: Path) -> None:
     """Keep the site for the closer, whole or not at all; under systemd in its state folder too."""
     beside = data_paths(_state_dir())["site"]
     for place in [path, beside] if "STATE_DIRECTORY" in os.environ and beside != path else [path]:
-        draft = place.with_suffix(".new")
-        with draft.open("w") as file:
-            file.write(json.dumps(encode(site)))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
+        replace_text(place, json.dumps(encode(site)))
 
 
 def _moving(site: Site) -> list[str]:

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astrod.config.settings import ModelSettings
-from astrod.domain.exposure import CONSEQUENCES, Consequence, Intent, Judgement, Measured, Taken
+from astrod.domain.exposure import (
+    CALIBRATION,
+    CONSEQUENCES,
+    SHUT,
+    Consequence,
+    Decision,
+    FrameKind,
+    Intent,
+    Judgement,
+    Measured,
+    Taken,
+)
 from astrod.errors import InputInvalid
 from astrod.frames.admission import Circumstances, Kept, Quarantined, admit
 from astrod.frames.header import FrameFacts
@@ -58,6 +69,18 @@ def see_frame(path: Path, models: ModelSettings) -> Seen:
 
     appraisal = appraise(path, models.folder, models.enabled)
     return Seen(appraisal.measured, appraisal.judgement)
+
+
+def see_calibration(path: Path, kind: FrameKind) -> Seen:
+    """In the worker: the level of a calibration frame. No model judges it: it shows no sky."""
+    from astrod.appraise import appraise_calibration
+
+    measured, fault = appraise_calibration(path, dark=kind in SHUT)
+    decision: Decision = "reject" if fault else "keep"
+    judgement = Judgement(0.0 if fault else 100.0, decision, "unknown" if fault else "none", {}, f"{kind} level")
+    if fault:
+        log.warning("%s: %s", path.name, fault)
+    return Seen(measured, judgement)
 
 
 class Journey:
@@ -133,7 +156,7 @@ class Journey:
         self._trace.note("taken", id=str(taken.id), sha256=taken.sha256)
         if pixels is not None:
             self._discard(pixels)
-        seen = await self._appraise(self._root / taken.path)
+        seen = await self._appraise(self._root / taken.path, intent.kind)
         await insist(
             self._clock,
             self._health,
@@ -157,10 +180,12 @@ class Journey:
         consequence = CONSEQUENCES[judgement.cause][1] if judgement.decision == "reject" else "none"
         return Outcome(intent, judgement, seen.measured, consequence)
 
-    async def _appraise(self, path: Path) -> Seen:
+    async def _appraise(self, path: Path, kind: FrameKind = "light") -> Seen:
         """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown."""
         for _ in range(2):
             try:
+                if kind in CALIBRATION:
+                    return await self._offload.run(LANE, KEEP, see_calibration, path, kind)
                 seen = await self._offload.run(LANE, APPRAISE, see_frame, path, self._models)
             except WorkerLost as fault:
                 self._health.found("AST-402", str(fault))

@@ -147,6 +147,7 @@ class Observing:
     async def _prepare(self, permit: Permit) -> bool:
         self.occupation.enter("overhead", "unparking")
         await self._telescope.unpark(permit)
+        await self._telescope.uncover(self._train, permit)
         if self._focused_us is None:
             await self._telescope.focus_roughly(self._train)
         await self._await_cold()

@@ -18,5 +18,17 @@ def told(title: str, summary: Mapping[str, Any]) -> str:
         "  requests  {done} done, {partial} begun, {untouched} untouched".format(**summary["requests"]),
         f"  closed    {len(summary['closures'])} times",
         *(f"            {why}" for why in summary["closures"]),
+        *_calibrations(summary.get("calibrations", {})),
     ]
     return "\n".join(lines)
+
+
+def _calibrations(ledger: Mapping[str, Any]) -> list[str]:
+    """What was taken under the roof, and what is still missing; nothing for a summary of before there was a ledger."""
+    if not ledger:
+        return []
+    taken = ", ".join(f"{count} {kind.replace('_', '-')}" for kind, count in sorted(ledger["taken"].items()))
+    lines = [
+        f"  ledger    {ledger['complete']} of {ledger['sets']} calibration sets complete, taken: {taken or 'none'}"
+    ]
+    return [*lines, *(f"            lacks {text}" for text in ledger["missing"])]

@@ -196,7 +196,10 @@ class Camera(Device, Protocol):
         """Set the cooler to `target_c`, or off with None. Raises CommandRefused where there is no cooler."""
 
     async def expose(self, shot: Shot, permit: Permit) -> None:
-        """Start an exposure. Raises CommandRefused while another is under way."""
+        """Start an exposure. Raises CommandRefused while another is under way.
+
+        A shot with `light` False (dark, bias) sees no sky, so it is taken whatever the permit says.
+        """
 
     async def fetch(self, exposure_id: str) -> RawFrame:
         """Wait for the pixels of that exposure. Raises CommandRefused when it was aborted or lost."""

@@ -144,6 +144,11 @@ class IndiBench(SessionBench):
         command = ["indi_setprop", "-h", "127.0.0.1", "-p", str(self.server.port), f"{device}.{setting}"]
         subprocess.run(command, check=True, timeout=10.0, capture_output=True)
 
+    def get(self, name: str) -> str:
+        """What `indi_getprop` says of `DEVICE.PROPERTY.ELEMENT`."""
+        command = ["indi_getprop", "-h", "127.0.0.1", "-p", str(self.server.port), name]
+        return subprocess.run(command, check=True, timeout=10.0, capture_output=True, text=True).stdout
+
 
 class SimBench(Bench):
     """The simulated observatory, in this process and in real time."""

@@ -68,6 +68,29 @@ async def test_abort_stops_a_slew(bench: Bench) -> None:
     assert off_arcmin(stopped, ra_deg, far_deg) > 60.0
 
 
+async def test_a_sync_moves_what_the_mount_believes_and_nothing_else(bench: Bench) -> None:
+    mount = await ready_mount(bench)
+    ra_deg, dec_deg = in_the_east(bench), 80.0
+    await mount.slew(ra_deg, dec_deg, bench.permit)
+    await bench.until(mount.read, lambda state: not state.slewing)
+    await mount.sync(ra_deg, dec_deg - 0.5)
+    state = await bench.until(mount.read, lambda state: off_arcmin(state, ra_deg, dec_deg - 0.5) < 2.0)
+    assert not state.slewing
+    await mount.slew(ra_deg, dec_deg, bench.permit)  # half a degree now, and no sync any more
+    state = await bench.until(mount.read, lambda state: not state.slewing)
+    assert off_arcmin(state, ra_deg, dec_deg) < 15.0
+
+
+async def test_the_mount_says_where_and_when_it_believes_to_be(bench: Bench) -> None:
+    mount = await ready_mount(bench)
+    belief = await mount.believes()
+    assert belief.site is not None
+    assert abs(belief.site.latitude_deg - SITE.latitude_deg) < 0.01
+    assert abs(belief.site.longitude_deg - SITE.longitude_deg) < 0.01
+    assert belief.utc_us is not None
+    assert abs(belief.utc_us - bench.clock.now_us()) < 5e6
+
+
 async def test_parked_mount_refuses_to_slew(bench: Bench) -> None:
     mount = await ready_mount(bench)
     await mount.park()
@@ -168,6 +191,8 @@ async def test_exposures_ask_the_gate(bench: Bench) -> None:
     with pytest.raises(PermitRefused):
         await camera.expose(Shot("g2", 0.2), bench.permit)
     assert not (await camera.read()).exposing
+    await camera.expose(Shot("g3", 0.2, light=False), bench.permit)  # a closed shutter sees no unsafe sky
+    assert (await camera.fetch("g3")).exposure_id == "g3"
 
 
 async def test_cooler_goes_on_and_off(bench: Bench) -> None:

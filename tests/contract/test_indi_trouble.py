@@ -80,7 +80,7 @@ async def test_wrong_kind_is_told_what_it_lacks(frail: IndiBench) -> None:
 
 
 async def test_kinds_that_indi_does_not_serve_and_sim_without_a_socket_are_refused(tmp_path: Path) -> None:
-    for address, kind in (("indi://h/d", "switch"), ("indi://h/d", "kettle"), ("sim://camera", "camera")):
+    for address, kind in (("indi://h/d", "guider"), ("indi://h/d", "kettle"), ("sim://camera", "camera")):
         with pytest.raises(AddressInvalid):
             open_session(address, kind, spool=tmp_path, gate_path=tmp_path / "epoch")
 

@@ -208,6 +208,34 @@ class FramesAnswer(TypedDict):
     frames: list[FrameRow]
 
 
+class CalibrationRow(TypedDict):
+    """A set of calibration frames that some frames need. `standing` is has, lacks or expired."""
+
+    kind: str
+    rig: str
+    train: str
+    exposure_s: float
+    filter: str | None
+    binning: int
+    gain: float | None
+    temperature_c: float | None
+    rotation_deg: float | None
+    frames: int
+    wanted: int
+    has: int
+    expired: int
+    standing: str
+
+
+class CalibrationsAnswer(TypedDict):
+    """`astrod calibrations --json`. `scheduled` False: counted only, for there is no [calibration]."""
+
+    schema: int
+    site: str
+    scheduled: bool
+    sets: list[CalibrationRow]
+
+
 class Ack(TypedDict):
     """The answer to pause, resume and close: what is now in force."""
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from astrod.archive.database import Database, Row
 from astrod.archive.rows import (
+    CALIBRATED_ALIKE,
+    CALIBRATED_ALIKE_BY,
     FRAME_SQL,
     Event,
     FrameRow,
@@ -30,6 +32,7 @@ from astrod.archive.rows import (
     taken_row,
 )
 from astrod.archive.schema import ARCHIVE, ARCHIVE_APPLICATION
+from astrod.domain.calibration import CalibrationKind, Stock, made_as
 from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
@@ -83,6 +86,10 @@ class Archive:
         filter: str | None = None,  # noqa: A002 - the field's own word
         binning: int = 1,
         retake_of: str | None = None,
+        gain: float | None = None,
+        offset: float | None = None,
+        temperature_c: float | None = None,
+        rotation_deg: float | None = None,
     ) -> Intent:
         """Allot the next counter of this night and record the intent, before the shutter opens."""
         with self._database.transaction():
@@ -99,6 +106,10 @@ class Archive:
                 filter=filter,
                 binning=binning,
                 retake_of=retake_of,
+                gain=gain,
+                offset=offset,
+                temperature_c=temperature_c,
+                rotation_deg=rotation_deg,
             )
             self._database.insert("exposures", exposure_row(intent, at_us))
         return intent
@@ -255,6 +266,37 @@ class Archive:
             str(exposure),
         )
         return int(row["depth"]) if row and row["depth"] is not None else 0
+
+    # -- calibration frames ----------------------------------------------------------------------------------
+
+    def sorts_of_frames(self, since_us: int) -> list[tuple[Intent, int]]:
+        """Lights and flats taken since an instant: one of each sort that is calibrated alike, and their number."""
+        rows = self._database.rows(
+            f"SELECT {CALIBRATED_ALIKE}, min(id) AS id, min(ra_deg) AS ra_deg, min(dec_deg) AS dec_deg, count(*) AS n,"
+            " NULL AS target, NULL AS request, NULL AS retake_of FROM exposures JOIN taken USING (id)"
+            " LEFT JOIN judged USING (id) WHERE kind IN ('light', 'flat') AND begun_us >= ?"
+            " AND (decision IS NULL OR decision = 'keep')"
+            f" GROUP BY {CALIBRATED_ALIKE_BY} ORDER BY min(begun_us), id",
+            since_us,
+        )
+        return [(intent_of(row), int(row["n"])) for row in rows]
+
+    def calibration_stock(self, fresh_us: Mapping[CalibrationKind, int]) -> tuple[list[Stock], list[Stock]]:
+        """The calibration frames that were kept: those begun since their kind's instant, and older ones."""
+        fresh: list[Stock] = []
+        stale: list[Stock] = []
+        for kind, since_us in fresh_us.items():
+            rows = self._database.rows(
+                f"SELECT {CALIBRATED_ALIKE}, begun_us >= ?1 AS fresh, min(id) AS id, NULL AS ra_deg, NULL AS dec_deg,"
+                " count(*) AS n, NULL AS target, NULL AS request, NULL AS retake_of"
+                " FROM exposures JOIN taken USING (id) JOIN judged USING (id) WHERE kind = ?2 AND decision = 'keep'"
+                f" GROUP BY {CALIBRATED_ALIKE_BY}, begun_us >= ?1 ORDER BY min(begun_us), id",
+                since_us,
+                kind,
+            )
+            for row in rows:
+                (fresh if row["fresh"] else stale).append(Stock(made_as(intent_of(row)), int(row["n"])))
+        return fresh, stale
 
     # -- the night -------------------------------------------------------------------------------------------
 

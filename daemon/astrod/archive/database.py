@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import IO, Any, Literal
 
 from astrod.errors import AstrodError, Bug, Retry, TellOperator
+from astrod.runtime.durable import make_folder
 
 Row = dict[str, Any]
 Migration = tuple[str, ...]
@@ -196,7 +197,7 @@ class Database:
 def _lock_out_other_writers(path: Path) -> IO[bytes]:
     """Hold the lock beside the database until closed or dead. Record locks are not inherited by children."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         lock = path.with_name(path.name + ".lock").open("wb")
     except OSError as fault:
         raise TellOperator(f"{path} cannot be opened ({fault.strerror}); make its folder writable") from fault

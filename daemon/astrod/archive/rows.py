@@ -115,7 +115,17 @@ def intent_of(row: Row) -> Intent:
         filter=row["filter"],
         binning=row["binning"],
         retake_of=row["retake_of"],
+        gain=row["gain"],
+        offset=row["offset"],
+        temperature_c=row["temperature_c"],
+        rotation_deg=row["rotation_deg"],
     )
+
+
+_ALIKE = ("kind", "rig", "train", "exposure_s", "filter", "binning", "gain", "offset", "temperature_c", "rotation_deg")
+CALIBRATED_ALIKE = ", ".join(f'exposures."{name}" AS "{name}"' for name in _ALIKE)
+CALIBRATED_ALIKE_BY = ", ".join(f'exposures."{name}"' for name in _ALIKE)
+"""The columns that decide which calibration frames serve an exposure (`domain.calibration.Recipe`)."""
 
 
 def taken_of(row: Row) -> Taken:

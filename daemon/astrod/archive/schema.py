@@ -78,6 +78,13 @@ ARCHIVE: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (  # what decides which calibration frames serve an exposure
+        "ALTER TABLE exposures ADD COLUMN gain REAL",
+        'ALTER TABLE exposures ADD COLUMN "offset" REAL',
+        "ALTER TABLE exposures ADD COLUMN temperature_c REAL",
+        "ALTER TABLE exposures ADD COLUMN rotation_deg REAL",
+        "CREATE INDEX exposures_by_kind ON exposures (kind, begun_us)",
+    ),
 )
 
 TELEMETRY: tuple[tuple[str, ...], ...] = (

@@ -1,11 +1,11 @@
-"""`astrod plan`, `astrod targets`, `astrod frames`."""
+"""`astrod plan`, `astrod targets`, `astrod frames`, `astrod calibrations`."""
 
 import argparse
 import re
 
 from astrod.api.client import call
-from astrod.api.schema import FramesAnswer, PlanAnswer, TargetsAnswer, read
-from astrod.cli.tables import frames_lines, plan_lines, targets_lines
+from astrod.api.schema import CalibrationsAnswer, FramesAnswer, PlanAnswer, TargetsAnswer, read
+from astrod.cli.tables import calibrations_lines, frames_lines, plan_lines, targets_lines
 from astrod.cli.verb import Verb, answer, config_root
 from astrod.config.roots import socket_path
 
@@ -26,6 +26,11 @@ def _frames(args: argparse.Namespace) -> int:
     wanted = {"night": args.night, "limit": args.limit}
     frames = read(FramesAnswer, call(socket_path(config_root(args)), "frames", wanted))
     return answer(args, frames, lambda: frames_lines(frames))
+
+
+def _calibrations(args: argparse.Namespace) -> int:
+    ledger = read(CalibrationsAnswer, call(socket_path(config_root(args)), "calibrations"))
+    return answer(args, ledger, lambda: calibrations_lines(ledger))
 
 
 def _night(text: str) -> str:
@@ -81,6 +86,18 @@ VERBS = (
         example="astrod frames --night 2026-12-14 --limit 50",
         run=_frames,
         options=_frames_options,
+        reads=True,
+    ),
+    Verb(
+        name="calibrations",
+        summary="which darks, biases and flats the frames need, and what there is",
+        text=(
+            "One line for each set that the frames of the last `frame_days` need: how many frames it serves, how many "
+            "it has of those wanted, and whether time has made it too old. Darks are taken in bad weather and after "
+            "dawn where the configuration has a [calibration] table; without it they are only counted."
+        ),
+        example="astrod calibrations",
+        run=_calibrations,
         reads=True,
     ),
 )

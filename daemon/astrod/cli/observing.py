@@ -67,6 +67,7 @@ def _night_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="same seed, same night (default 1)")
     parser.add_argument("--weather", choices=("clear", "mixed", "cloudy"), default="clear", help="default clear")
     parser.add_argument("--small", action="store_true", help="a small sensor, 484×274: quicker, same code")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="what is to go wrong, as [[fault]] tables in TOML")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep frames and archive there; else they go")
 
 

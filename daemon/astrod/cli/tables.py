@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from astrod.api.schema import FrameRow, FramesAnswer, PlanAnswer, TargetRow, TargetsAnswer
+from astrod.api.schema import (
+    CalibrationRow,
+    CalibrationsAnswer,
+    FrameRow,
+    FramesAnswer,
+    PlanAnswer,
+    TargetRow,
+    TargetsAnswer,
+)
 from astrod.cli.ink import Line, Span, Style, line, wrapped
 from astrod.cli.screen import COLUMNS, clock
 
@@ -103,3 +111,28 @@ def _verdict(frame: FrameRow) -> str:
         return "not judged"
     word = "kept" if frame["decision"] == "keep" else "rejected"
     return word if frame["cause"] in (None, "none", "") else f"{word}: {frame['cause']}"
+
+
+def calibrations_lines(answer: CalibrationsAnswer) -> list[Line]:
+    """The sets, in the order in which they are taken."""
+    if not answer["sets"]:
+        return [line(Span(" no frame yet that needs calibrating", "dim"))]
+    rows = [_set_cells(row) for row in answer["sets"]]
+    styles: list[Style] = ["" if row["standing"] == "has" else "warn" for row in answer["sets"]]
+    lines = columns(("kind", "train", "s", "filter", "bin", "gain", "C", "serves", "has", "standing"), rows, styles)
+    return lines if answer["scheduled"] else [*lines, line(Span(" counted only: there is no [calibration]", "dim"))]
+
+
+def _set_cells(row: CalibrationRow) -> tuple[str, ...]:
+    return (
+        row["kind"].replace("_", "-"),
+        row["train"],
+        f"{row['exposure_s']:g}" if row["exposure_s"] else "-",
+        row["filter"] or "-",
+        str(row["binning"]),
+        "-" if row["gain"] is None else f"{row['gain']:g}",
+        "-" if row["temperature_c"] is None else f"{row['temperature_c']:+g}",
+        str(row["frames"]),
+        f"{row['has']} of {row['wanted']}",
+        row["standing"],
+    )

@@ -1,19 +1,24 @@
 """From the checked document to the words of the domain, with the faults that only show between keys."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from astrod.config import coordinates
 from astrod.config.faults import nearest
 from astrod.config.position import KeyPath
 from astrod.config.roots import socket_of
 from astrod.config.schema import (
+    CameraSection,
     DarknessSection,
     Document,
     ExposureSection,
+    FocuserSection,
+    LadderSection,
     LimitSection,
+    MountSection,
     RigSection,
     RoofSection,
     SiteSection,
@@ -22,6 +27,7 @@ from astrod.config.schema import (
     WeatherSection,
 )
 from astrod.config.settings import (
+    CalibrationSettings,
     DaemonSettings,
     ModelSettings,
     NightSettings,
@@ -30,14 +36,17 @@ from astrod.config.settings import (
     StorageSettings,
 )
 from astrod.domain.instant import from_datetime
+from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import (
     CLOCK_SOURCE,
     Agreement,
     CameraSetup,
     Darkness,
     FocuserSetup,
+    IndiSetup,
     Limit,
     MountSetup,
+    Outlet,
     Place,
     PowerSetup,
     Rig,
@@ -98,6 +107,8 @@ class Builder:
             darkness=darkness,
             horizon=_horizon(section),
             min_altitude_deg=section.min_altitude_deg,
+            indi=IndiSetup(**self.document.indi.model_dump()) if self.document.indi else None,
+            ladders={ladder.kind: _ladder(ladder) for ladder in self.document.ladder},
         )
 
     def _check_roof_and_weather(self) -> None:
@@ -156,15 +167,16 @@ class Builder:
     def _check_names(self) -> None:
         self._unique(("rig",), [rig.name for rig in self.document.rig])
         self._unique(("weather",), [source.name for source in self.document.weather])
+        self._unique(("ladder",), [ladder.kind for ladder in self.document.ladder], "kind")
         for i, rig in enumerate(self.document.rig):
             self._unique(("rig", i, "train"), [train.name for train in rig.train])
         for i, source in enumerate(self.document.weather):
             self._unique(("weather", i, "limits"), [limit.name for limit in source.limits])
 
-    def _unique(self, path: KeyPath, names: list[str]) -> None:
+    def _unique(self, path: KeyPath, names: Sequence[str], key: str = "name") -> None:
         for index, name in enumerate(names):
             if name in names[:index]:
-                self.fault((*path, index, "name"), f'"{name}" is taken already; each name is used once')
+                self.fault((*path, index, key), f'"{name}" is taken already; each {key} is used once')
 
     def _check_addresses(self) -> None:
         seen: set[str] = set()
@@ -345,6 +357,7 @@ class Builder:
             ),
             daemon=self._daemon(),
             simulator=self._simulator(),
+            calibration=self._calibration(),
         )
 
     def _daemon(self) -> DaemonSettings:
@@ -359,6 +372,12 @@ class Builder:
         return DaemonSettings(
             self.folder / section.run_dir, socket, section.log_level, section.housekeeping_after_noon_min
         )
+
+    def _calibration(self) -> CalibrationSettings:
+        section = self.document.calibration
+        if section is None:
+            return CalibrationSettings()
+        return CalibrationSettings(scheduled=True, **section.model_dump())
 
     def _simulator(self) -> SimulatorSettings:
         section = self.document.simulator
@@ -417,28 +436,44 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
 
 
 def _roof(section: RoofSection) -> RoofSetup:
-    given = section.model_dump(exclude={"needs_parked"})
-    return RoofSetup(**given | {"interlock": section.interlock or ("mount" if section.needs_parked else "none")})
+    given = _powered(section)
+    needs_parked = given.pop("needs_parked")
+    return RoofSetup(**given | {"interlock": section.interlock or ("mount" if needs_parked else "none")})
 
 
 def _rig(section: RigSection) -> Rig:
-    mount = section.mount.model_dump(exclude={"park_place"})
+    mount = _powered(section.mount)
     place = section.mount.park_place
     trains = tuple(_train(train) for train in section.train)
-    return Rig(section.name, MountSetup(**mount, park_place=tuple(place) if place else None), trains)
+    return Rig(section.name, MountSetup(**mount | {"park_place": tuple(place) if place else None}), trains)
+
+
+def _powered(section: RoofSection | MountSection | CameraSection | FocuserSection) -> dict[str, Any]:
+    """A device's keys, with its outlet as the domain has it."""
+    return {**section.model_dump(), "power": _outlet(section.power)}
+
+
+def _outlet(text: str | None) -> Outlet | None:
+    return None if text is None else Outlet.parse(text)
+
+
+def _ladder(section: LadderSection) -> Ladder:
+    rungs = tuple(Rung(**rung.model_dump()) for rung in section.rungs)
+    return Ladder(rungs, section.again_s, section.good_min * 60.0)
 
 
 def _train(section: TrainSection) -> Train:
     return Train(
         name=section.name,
-        camera=CameraSetup(**section.camera.model_dump()),
+        camera=CameraSetup(**_powered(section.camera)),
         focal_length_mm=section.focal_length_mm,
         aperture_mm=section.aperture_mm,
-        focuser=FocuserSetup(**section.focuser.model_dump()) if section.focuser else None,
+        focuser=FocuserSetup(**_powered(section.focuser)) if section.focuser else None,
         wheel=section.wheel,
         rotator=section.rotator,
         guider=section.guider,
         cover=section.cover,
+        wheel_power=_outlet(section.wheel_power),
     )
 
 

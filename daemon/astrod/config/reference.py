@@ -118,8 +118,10 @@ def header(path: tuple[str, ...], many: bool) -> str:
 
 
 def _in_force(path: tuple[str, ...]) -> bool:
-    """Targets live in files of their own, and one source has nothing to agree with; all else is in force."""
-    return path[0] not in ("target", "agreement")
+    """Targets live in files of their own; what replaces a table of ours, needs a server of one's own, or a second
+    source to agree with, waits.
+    """
+    return path[0] not in ("target", "ladder", "indi", "agreement")
 
 
 def _row(name: str, info: FieldInfo) -> str:
@@ -143,6 +145,7 @@ def _kind_text(info: FieldInfo) -> str:
     written = str(info.annotation)
     for mark, word in (
         ("list", "list"),
+        ("dict", "table"),
         ("datetime", "moment"),
         ("bool", "true/false"),
         ("int", "whole number"),
@@ -178,6 +181,8 @@ def toml_text(value: Any) -> str:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, list):
         return f"[{', '.join(toml_text(item) for item in value)}]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(name)} = {toml_text(item)}" for name, item in value.items()) + " }"
     return str(value)
 
 

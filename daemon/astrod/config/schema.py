@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
+from astrod.domain.recovery import Step
 
 When = Literal["live", "restart"]
 Quantity = Literal[
@@ -40,6 +41,11 @@ Quantity = Literal[
 being 1 or 0, and what the host's own sources tell (`astrod.rig.safety.sources`).
 """
 
+DeviceKind = Literal[
+    "mount", "camera", "focuser", "wheel", "rotator", "roof", "cover", "switch", "weather", "safety_monitor", "guider"
+]
+"""The kinds of device that may be lost; `astrod_drivers.protocols.KINDS`."""
+
 Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 
@@ -54,13 +60,6 @@ def _source(text: str) -> str:
     return text if _OWN.match(text) else _address(text)
 
 
-def _outlet(text: str) -> str:
-    if "#" not in text or not text.rpartition("#")[2].strip():
-        raise ValueError("names no outlet; write the switch's address, # and the outlet, sim://switch#Mount")
-    _address(text.rpartition("#")[0])
-    return text
-
-
 def _perhaps_named(text: str) -> str:
     return _outlet(text) if "#" in text else _address(text)
 
@@ -71,13 +70,27 @@ def _address(text: str) -> str:
     return text
 
 
+def _outlet(text: str) -> str:
+    address, mark, name = text.rpartition("#")
+    if not mark or not name.strip():
+        raise ValueError("names no outlet; write the switch's address, then # and the outlet's name")
+    _address(address)
+    return text
+
+
 Address = Annotated[str, AfterValidator(_address)]
 SourceAddress = Annotated[str, AfterValidator(_source)]
 """A device, or something of the host itself: astrod://clock, astrod://disk, astrod://internet/HOST:PORT, or a UPS at a
 NUT server, nut://HOST/UPS.
 """
 Outlet = Annotated[str, AfterValidator(_outlet)]
+"""An outlet of a switch: its address, `#`, the outlet's name."""
 Named = Annotated[str, AfterValidator(_perhaps_named)]
+"""A device, or something of it by name: `ADDRESS` or `ADDRESS#NAME`."""
+
+POWER = (
+    "The outlet that powers it, as the switch's address, # and the outlet's name; recovery may switch it off and on."
+)
 
 
 def key(default: Any, doc: str, *, when: When, example: Any = None, shown: bool = False, **bounds: Any) -> Any:
@@ -193,14 +206,14 @@ class RoofSection(Section):
         when="restart",
         example="sim://relay#Close the roof",
     )
-    power: Outlet | None = key(
-        None,
-        "The outlet that feeds the roof's drive, ADDRESS#OUTLET; cycled when the roof does not close.",
-        when="restart",
-        example="sim://switch#Roof",
-    )
     open_s: float = key(120.0, "Opening takes no longer than this.", when="restart", gt=0, le=1800)
     close_s: float = key(120.0, "Closing takes no longer than this.", when="restart", gt=0, le=1800)
+    power: Outlet | None = key(
+        None,
+        "The outlet that powers it; safety cycles it when the roof does not close, and never while the roof moves.",
+        when="restart",
+        example="indi://localhost:7624/Power Box#Outlet 1",
+    )
 
 
 class LimitSection(Section):
@@ -320,12 +333,7 @@ class MountSection(Section):
         when="restart",
         example=[0.0, 41.7],
     )
-    power: Outlet | None = key(
-        None,
-        "The outlet that feeds the mount, ADDRESS#OUTLET; cycled when the mount does not park.",
-        when="restart",
-        example="sim://switch#Mount",
-    )
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 2")
 
 
 class CameraSection(Section):
@@ -353,6 +361,8 @@ class CameraSection(Section):
     )
     saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
     readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="restart", ge=0, le=600)
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 3")
+    shutter: bool = key(False, "It has a shutter of its own, which keeps the light out for darks.", when="restart")
 
 
 class FocuserSection(Section):
@@ -362,6 +372,7 @@ class FocuserSection(Section):
     start_position: int | None = key(None, "Where to begin the night, steps.", when="restart", example=10000, ge=0)
     step: int = key(150, "Steps between two points of a focus run.", when="restart", ge=1, le=100000)
     backlash: int = key(0, "Steps of overshoot against the direction of approach.", when="restart", ge=0, le=100000)
+    power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
 class TrainSection(Section):
@@ -371,6 +382,9 @@ class TrainSection(Section):
     focal_length_mm: float = key(..., "Focal length, reducers counted.", when="restart", example=400.0, gt=0, le=100000)
     aperture_mm: float = key(..., "Clear aperture.", when="restart", example=80.0, gt=0, le=40000)
     wheel: Address | None = key(None, "The filter wheel's device.", when="restart", example="sim://wheel", shown=True)
+    wheel_power: Outlet | None = key(
+        None, "The outlet that powers the wheel.", when="restart", example="indi://localhost:7624/Power Box#Outlet 4"
+    )
     rotator: Address | None = key(
         None, "The rotator's device.", when="restart", example="indi://localhost:7624/Rotator Simulator"
     )
@@ -390,6 +404,38 @@ class RigSection(Section):
     name: str = key(..., "What to call it.", when="restart", example="main", pattern=NAME)
     mount: MountSection = Field(..., description="The rig's mount.", json_schema_extra={"shown": True})
     train: list[TrainSection] = sections("The rig's trains.", shown=True, least=1)
+
+
+class RungSection(Section):
+    """One rung: what to do, how often, how long to rest before connecting, and how long that may take."""
+
+    step: Step = key(..., "What to do.", when="restart", example="reconnect")
+    tries: int = key(1, "How often.", when="restart", ge=1, le=100)
+    wait_s: float = key(0.0, "Rest between the step and the attempt to connect.", when="restart", ge=0, le=600)
+    deadline_s: float = key(20.0, "Connecting takes no longer than this.", when="restart", gt=0, le=600)
+
+
+class LadderSection(Section):
+    """How a lost device of one kind is recovered, rung by rung, in place of the ladder that astrod has for it."""
+
+    kind: DeviceKind = key(..., "The kind of device.", when="restart", example="camera")
+    rungs: list[RungSection] = sections("The rungs, from the gentlest.", shown=True, least=1)
+    again_s: float = key(20.0, "Pause between attempts above the last rung.", when="restart", ge=1, le=3600)
+    good_min: float = key(
+        60.0, "After so long without trouble the ladder begins at its foot.", when="restart", ge=1, le=1440
+    )
+
+
+class IndiSection(Section):
+    """How drivers of the indiserver on this machine are started anew, one by one."""
+
+    fifo: str = key(..., "The FIFO of indiserver's -f option.", when="restart", example="/run/indi/fifo", min_length=1)
+    drivers: dict[str, str] = key(
+        ...,
+        "The driver program of each device, by the device's name.",
+        when="restart",
+        example={"ZWO CCD ASI2600MM Pro": "indi_asi_ccd"},
+    )
 
 
 class NightSection(Section):
@@ -422,6 +468,25 @@ class NightSection(Section):
     )
     frames_in_flight_max: int = key(
         3, "So many frames may wait for their verdict; then the camera waits.", when="live", ge=1, le=10
+    )
+
+
+class CalibrationSection(Section):
+    """Calibration frames, taken when the sky is of no use. Without this table none are taken, only counted."""
+
+    darks: int = key(20, "Darks that make a set; 0 wants none.", when="restart", ge=0, le=200)
+    biases: int = key(20, "Biases that make a set; 0 wants none.", when="restart", ge=0, le=500)
+    flats: int = key(20, "Flats that make a set, for each filter; 0 wants none.", when="restart", ge=0, le=200)
+    flat_darks: int = key(10, "Darks of a flat's length that make a set.", when="restart", ge=0, le=200)
+    dark_days: float = key(180.0, "Darks and biases serve so many days.", when="restart", gt=0, le=3650)
+    flat_days: float = key(14.0, "Flats serve so many days.", when="restart", gt=0, le=3650)
+    frame_days: float = key(30.0, "Frames of so many days back are provided for.", when="restart", gt=0, le=3650)
+    after_dawn_min: float = key(
+        90.0,
+        "After dawn darks are taken for no longer than this, before the cameras warm up.",
+        when="restart",
+        ge=0,
+        le=360,
     )
 
 
@@ -529,7 +594,10 @@ class Document(Section):
     time: TimeSection = section("Clocks, and what depends on them.", factory=TimeSection)
     power: PowerSection = section("How power is cycled.", factory=PowerSection)
     rig: list[RigSection] = sections("The rigs.", shown=True, least=1)
+    ladder: list[LadderSection] = sections("Recovery ladders of the owner's own.")
+    indi: IndiSection | None = section("Starting INDI drivers anew.")
     night: NightSection = section("How a night is run.", factory=NightSection)
+    calibration: CalibrationSection | None = section("Calibration frames.")
     models: ModelsSection = section("The models.", factory=ModelsSection)
     storage: StorageSection = section("Where data lie.", factory=StorageSection)
     daemon: DaemonSection = section("The process itself.", factory=DaemonSection)

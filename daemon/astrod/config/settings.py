@@ -3,7 +3,7 @@
 `schema.py` says what each field means; the names are the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,24 @@ class NightSettings:
     cool_deadline_s: float
     plan_work_s: float
     frames_in_flight_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSettings:
+    """[calibration]: how many calibration frames make a set and for how many days it serves.
+
+    `scheduled` False (no such table): the ledger is kept and nothing is taken.
+    """
+
+    scheduled: bool = False
+    biases: int = 20
+    darks: int = 20
+    flats: int = 20
+    flat_darks: int = 10
+    dark_days: float = 180.0
+    flat_days: float = 14.0
+    frame_days: float = 30.0
+    after_dawn_min: float = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +94,4 @@ class Settings:
     storage: StorageSettings
     daemon: DaemonSettings
     simulator: SimulatorSettings
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)

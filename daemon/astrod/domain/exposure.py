@@ -5,12 +5,19 @@ from typing import Literal
 
 from astrod.domain.identity import ExposureId
 
-FrameKind = Literal["light", "test", "focus", "dark", "bias", "flat"]
+FrameKind = Literal["light", "test", "focus", "dark", "bias", "flat", "flat_dark"]
+SHUT: tuple[FrameKind, ...] = ("dark", "bias", "flat_dark")
+"""Kinds that are exposed with the shutter closed; they see no sky."""
+CALIBRATION: tuple[FrameKind, ...] = (*SHUT, "flat")
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is about to be exposed; recorded before the shutter opens. Angles ICRS degrees."""
+    """What is about to be exposed; recorded before the shutter opens. Angles ICRS degrees.
+
+    `gain`, `offset` and `temperature_c` are what the camera is set to, `rotation_deg` the rotator's mechanical angle;
+    they decide which calibration frames serve it (`domain.calibration`).
+    """
 
     id: ExposureId
     kind: FrameKind
@@ -24,6 +31,10 @@ class Intent:
     filter: str | None = None
     binning: int = 1
     retake_of: str | None = None
+    gain: float | None = None
+    offset: float | None = None
+    temperature_c: float | None = None
+    rotation_deg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

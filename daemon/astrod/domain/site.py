@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from astrod.domain.identity import SITE_NAME
+from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
 
 MountKind = Literal["equatorial", "altaz"]
 Interlock = Literal["none", "mount", "sensor", "solve"]
@@ -35,11 +36,39 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlet:
+    """An outlet of a switch, by the switch's address and its own name there."""
+
+    address: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.address}#{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Outlet":
+        """From `ADDRESS#OUTLET`. Raises ValueError."""
+        address, _, name = text.rpartition("#")
+        if not address or not name:
+            raise ValueError(f"{text!r} names no outlet; write the switch's address, then # and the outlet's name")
+        return cls(address, name)
+
+
+@dataclass(frozen=True, slots=True)
+class IndiSetup:
+    """How drivers of an indiserver are started anew: its FIFO, and the program that serves each device by name."""
+
+    fifo: str
+    drivers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class CameraSetup:
     """The camera of a train: where it is, and how it is used.
 
     `bayer` overrides what the driver says (a pattern, or "mono"). `cool_to_c` None leaves the cooler alone.
-    `egain_e_per_adu` is the owner's figure where the driver has none.
+    `egain_e_per_adu` is the owner's figure where the driver has none. `power` is the outlet that feeds it. `shutter`
+    True: it keeps the light out by itself.
     """
 
     address: str
@@ -51,6 +80,8 @@ class CameraSetup:
     egain_e_per_adu: float | None = None
     saturation_adu: int = 65535
     readout_s: float = 5.0
+    power: Outlet | None = None
+    shutter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +92,7 @@ class FocuserSetup:
     start_position: int | None = None
     step: int = 150
     backlash: int = 0
+    power: Outlet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +108,7 @@ class Train:
     rotator: str | None = None
     guider: str | None = None
     cover: str | None = None
+    wheel_power: Outlet | None = None
 
     def __post_init__(self) -> None:
         if self.focal_length_mm <= 0 or self.aperture_mm <= 0:
@@ -88,7 +121,7 @@ class MountSetup:
 
     `park_sensor` is what tells, beside the mount itself, that it is parked: `ADDRESS`, or `ADDRESS#NAME` for an
     outlet of a switch or a quantity of a weather source. `park_place` is where the parked tube points, azimuth and
-    altitude in degrees. `power` is the outlet that feeds it, `ADDRESS#OUTLET`.
+    altitude in degrees.
     """
 
     address: str
@@ -100,7 +133,7 @@ class MountSetup:
     park_sensor: str | None = None
     park_sensor_kind: SensorKind = "safety_monitor"
     park_place: tuple[float, ...] | None = None
-    power: str | None = None
+    power: Outlet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +160,7 @@ class RoofSetup:
     clears it), the mount's own park flag, its park sensor, or a plate solve. `on_stuck_mount` is what to do under
     an unsafe sky when a mount that the roof could hit does not park. `second_path` is another way to close the
     same roof, taken when the first hangs or fails: the address of another driver, or `ADDRESS#OUTLET`, an outlet
-    which closes the roof when it is switched on. `power` is the outlet that feeds the roof, `ADDRESS#OUTLET`.
+    which closes the roof when it is switched on.
     """
 
     address: str
@@ -136,7 +169,7 @@ class RoofSetup:
     open_s: float = 120.0
     close_s: float = 120.0
     second_path: str | None = None
-    power: str | None = None
+    power: Outlet | None = None
 
     @property
     def needs_parked(self) -> bool:
@@ -257,6 +290,22 @@ class Site:
     horizon: tuple[tuple[float, float], ...] = ()
     min_altitude_deg: float = 25.0
     title: str = ""
+    indi: IndiSetup | None = None
+    ladders: dict[str, Ladder] = field(default_factory=dict)
+
+    def ladder(self, kind: str) -> Ladder:
+        """The recovery ladder for a kind of device: the owner's, else ours."""
+        return self.ladders.get(kind) or LADDERS.get(kind, DEFAULT)
+
+    def outlets(self) -> tuple[Outlet, ...]:
+        """Every outlet that powers a device, as often as it is named."""
+        named: list[Outlet | None] = [self.roof.power if self.roof else None]
+        for rig in self.rigs:
+            named.append(rig.mount.power)
+            for train in rig.trains:
+                focuser = train.focuser.power if train.focuser else None
+                named += [train.camera.power, focuser, train.wheel_power]
+        return tuple(outlet for outlet in named if outlet is not None)
 
     @property
     def sources(self) -> tuple[WeatherSetup, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from astrod.domain.exposure import Taken
+from astrod.domain.exposure import SHUT, Taken
 from astrod.errors import InputInvalid
 from astrod.frames.header import FrameFacts
 from astrod.frames.store import FrameStore, read_pixels
@@ -63,8 +63,8 @@ def admit(
         asked_us=seen.asked_us,
         arrived_us=seen.arrived_us,
         started_us=facts.started_us,
-        light=facts.intent.kind not in ("dark", "bias"),
-        roof_open=seen.roof_open,
+        light=facts.intent.kind not in SHUT,
+        roof_open=None if facts.intent.kind == "flat" else seen.roof_open,  # a panel shines under a roof too
         off_target_arcmin=seen.off_target_arcmin,
         on_target_arcmin=seen.on_target_arcmin,
         clock_error_us=facts.started_error_us,

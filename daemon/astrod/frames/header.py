@@ -8,6 +8,8 @@ import math
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from astrod import __version__
 from astrod.domain.exposure import FrameKind, Intent
@@ -26,6 +28,7 @@ IMAGE_TYPES: dict[FrameKind, str] = {
     "dark": "Dark Frame",
     "bias": "Bias Frame",
     "flat": "Flat Frame",
+    "flat_dark": "Dark Frame",  # its length tells whose dark it is
 }
 
 _WEATHER_KEYS = {
@@ -42,6 +45,9 @@ _WEATHER_KEYS = {
 
 _ARCSEC_PER_RADIAN = 206264.80624709636
 _MJD_OF_JD_ZERO = 2400000.5
+_DAY_US = 86_400 * SECOND_US
+_HOUR_US = 3_600 * SECOND_US
+_MEAN_POLE = 0.035 / _ARCSEC_PER_RADIAN, 0.29 / _ARCSEC_PER_RADIAN  # of fifty years, as astropy has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,46 +129,103 @@ class SkyFacts:
 
 
 def sky_of(place: Place, instant_us: int, pointing_deg: tuple[float, float] | None) -> SkyFacts:
-    """The sky at an instant, by astropy with its built-in ephemeris; about 30 ms of CPU once it is warm."""
-    go_offline()
-    from astropy import units as u
-    from astropy.coordinates import GCRS, AltAz, CartesianRepresentation, EarthLocation, SkyCoord, get_body
-    from astropy.time import Time
+    """The sky at an instant, by ERFA with its built-in ephemeris: what astropy's transformations say to a
+    thousandth of an arcsecond (an arcsecond for Sun and Moon), in a hundredth of their time.
+    """
+    import erfa
 
-    location = EarthLocation.from_geodetic(place.longitude_deg, place.latitude_deg, place.height_m)
-    time = Time(2440587.5, instant_us / 86_400_000_000, format="jd", scale="utc", location=location)
-    horizon = AltAz(obstime=time, location=location)
-    bodies = [get_body(name, time, location, ephemeris="builtin") for name in ("moon", "sun")]
-    xyz = [body.cartesian.xyz.to_value(u.km) for body in bodies]
-    both = CartesianRepresentation(list(zip(*xyz, strict=True)), unit=u.km)
-    frame = GCRS(both, obstime=time, obsgeoloc=bodies[0].obsgeoloc, obsgeovel=bodies[0].obsgeovel)
-    moon_alt, sun_alt = (float(a) for a in frame.transform_to(horizon).alt.deg)
-    moon_radec, sun_radec = ((b.ra.deg, b.dec.deg) for b in bodies)
-    lit = _lit_percent(separation_deg(*moon_radec, *sun_radec), bodies[0].distance.km, bodies[1].distance.km)
-    x_m, y_m, z_m = (float(axis.to_value(u.m)) for axis in location.to_geocentric())
-    tdb_jd = float(time.tdb.jd)
+    utc = 2440587.5, instant_us / _DAY_US
+    dut1_s, pole_x, pole_y = _earth_rotation(instant_us // _HOUR_US)
+    longitude, latitude = math.radians(place.longitude_deg), math.radians(place.latitude_deg)
+    at, _ = erfa.apco13(*utc, dut1_s, longitude, latitude, place.height_m, pole_x, pole_y, 0.0, 0.0, 0.0, 0.5)
+    x_m, y_m, z_m = (float(axis) for axis in erfa.gd2gc(erfa.WGS84, longitude, latitude, place.height_m))
+    tdb = _tdb(utc, dut1_s, longitude, (x_m, y_m, z_m))
+    sun, moon = (_apparent(at, body, tdb) for body in ("sun", "moon"))
+    (sun_alt, _), (moon_alt, _) = _horizontal_deg(at, sun), _horizontal_deg(at, moon)
+    lit = _lit_percent(separation_deg(moon.ra_deg, moon.dec_deg, sun.ra_deg, sun.dec_deg), moon.away_au, sun.away_au)
     if pointing_deg is None:
-        return SkyFacts(sun_alt, moon_alt, lit, tdb_jd, (x_m, y_m, z_m))
-    target = SkyCoord(*pointing_deg, unit="deg", frame="icrs")
-    at = target.transform_to(horizon)
-    early = time.light_travel_time(target, ephemeris="builtin")
+        return SkyFacts(sun_alt, moon_alt, lit, tdb[0] + tdb[1], (x_m, y_m, z_m))
+    alt_deg, az_deg = _horizontal_deg(at, Direction(*pointing_deg))
+    star = erfa.s2c(*map(math.radians, pointing_deg))
+    early_d = float(star @ at["eb"]) * erfa.AULT / 86400.0
     return SkyFacts(
         sun_alt,
         moon_alt,
         lit,
-        tdb_jd,
+        tdb[0] + tdb[1],
         (x_m, y_m, z_m),
-        alt_deg=float(at.alt.deg),
-        az_deg=float(at.az.deg),
-        moon_separation_deg=separation_deg(*pointing_deg, *moon_radec),
-        bjd_tdb=float((time.tdb + early).jd),
+        alt_deg=alt_deg,
+        az_deg=az_deg,
+        moon_separation_deg=separation_deg(*pointing_deg, moon.ra_deg, moon.dec_deg),
+        bjd_tdb=tdb[0] + (tdb[1] + early_d),
     )
 
 
-def _lit_percent(elongation_deg: float, moon_km: float, sun_km: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Where something is seen from the site: ICRS axes, without aberration, and how far, if it is near."""
+
+    ra_deg: float
+    dec_deg: float
+    away_au: float = math.inf
+
+
+@lru_cache(maxsize=4)
+def _earth_rotation(hour: int) -> tuple[float, float, float]:
+    """UT1-UTC in seconds and the pole's place in radians, in an hour after 1970's start. Past the packaged table's end UT1's last value and the pole's mean hold."""
+    go_offline()
+    from astropy.utils import iers
+
+    table = iers.earth_orientation_table.get()
+    jd = 2440587.5, (hour + 0.5) / 24.0
+    dut1, _ = table.ut1_utc(*jd, return_status=True)
+    x, y, pole_status = table.pm_xy(*jd, return_status=True)
+    if pole_status == iers.TIME_BEYOND_IERS_RANGE:
+        return float(dut1.to_value("s")), *_MEAN_POLE
+    return float(dut1.to_value("s")), float(x.to_value("rad")), float(y.to_value("rad"))
+
+
+def _tdb(
+    utc: tuple[float, float], dut1_s: float, longitude: float, site_m: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Barycentric dynamical time at the site, as a Julian date in two parts."""
+    import erfa
+
+    tt = erfa.taitt(*erfa.utctai(*utc))
+    ut1_jd, ut1_d = erfa.utcut1(*utc, dut1_s)
+    off_axis_km, along_axis_km = math.hypot(site_m[0], site_m[1]) / 1e3, site_m[2] / 1e3
+    early_s = erfa.dtdb(*tt, (float(ut1_jd) - 0.5 + float(ut1_d)) % 1.0, longitude, off_axis_km, along_axis_km)
+    jd, rest = erfa.tttdb(*tt, early_s)
+    return float(jd), float(rest)
+
+
+def _apparent(at: Any, body: str, tdb: tuple[float, float]) -> Direction:
+    """Sun or Moon from the site, as the light that arrives now left it."""
+    import erfa
+
+    away_au = 1.0 if body == "sun" else 0.0026
+    for _ in range(2):
+        then = tdb[0], tdb[1] - away_au * erfa.AULT / 86400.0
+        helio, bary = erfa.epv00(*then)
+        place = bary["p"] - helio["p"] if body == "sun" else bary["p"] + erfa.moon98(*then)["p"]
+        away_au, direction = erfa.pn(place - at["eb"])
+    ra, dec = erfa.c2s(direction)
+    return Direction(math.degrees(ra) % 360.0, math.degrees(dec), float(away_au))
+
+
+def _horizontal_deg(at: Any, seen: Direction) -> tuple[float, float]:
+    """Altitude without refraction, and azimuth."""
+    import erfa
+
+    intermediate = erfa.atciqz(math.radians(seen.ra_deg), math.radians(seen.dec_deg), at)
+    azimuth, zenith_distance, *_ = erfa.atioq(*intermediate, at)
+    return 90.0 - math.degrees(zenith_distance), math.degrees(azimuth) % 360.0
+
+
+def _lit_percent(elongation_deg: float, moon_au: float, sun_au: float) -> float:
     """The Moon's illuminated fraction (Meeus, Astronomical Algorithms, ch. 48)."""
     e = math.radians(elongation_deg)
-    phase = math.atan2(sun_km * math.sin(e), moon_km - sun_km * math.cos(e))
+    phase = math.atan2(sun_au * math.sin(e), moon_au - sun_au * math.cos(e))
     return 50.0 * (1.0 + math.cos(phase))
 
 

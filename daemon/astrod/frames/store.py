@@ -1,6 +1,7 @@
 """Frames on disk: written whole or not at all, synced, and never touched again.
 
     ROOT/frames/2026-12-14/pujalt-20261214-00042_M31_L_300s.fits
+    ROOT/frames/2026-12-14/darks/pujalt-20261214-00061_dark_300s.fits
     ROOT/quarantine/2026-12-14/pujalt-20261214-00043_M31_L_300s.fits
 
 A frame is written under a name that begins with a dot and ends in `.part`, synced, renamed, and its folder
@@ -17,10 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from astrod.domain.exposure import Taken
+from astrod.domain.calibration import FOLDERS
+from astrod.domain.exposure import Intent, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.errors import AstrodError, Bug, InputInvalid, TellOperator
 from astrod.frames.header import FrameFacts, ascii_text, header_of
+from astrod.runtime.durable import make_folder, sync_folder
 
 if TYPE_CHECKING:
     from numpy import uint16
@@ -66,7 +69,7 @@ class FrameStore:
             return self._same_exposure(there, facts)
         pixels, row_order = read_pixels(pixels_path, fmt)
         content = fits_bytes(pixels, facts, row_order)
-        path = self._folder("frames", facts.intent.id.night) / file_name(facts)
+        path = self._home(facts.intent) / file_name(facts)
         sha256, size = _on_disk(path, lambda: write_whole(path, content))
         return Taken(facts.intent.id, self._relative(path), sha256, size, facts.started_us, facts.exposure_s)
 
@@ -76,7 +79,7 @@ class FrameStore:
         Raises TellOperator for a frame that is cut short.
         """
         folder = self._folder("frames", exposure.night)
-        found = sorted(folder.glob(f"{exposure}_*.fits"))
+        found = sorted(folder.rglob(f"{exposure}_*.fits"))
         return _on_disk(found[0], lambda: self._read_back(found[0], exposure)) if found else None
 
     def quarantine(self, pixels_path: Path, fmt: PixelFormat, facts: FrameFacts, reason: str) -> str:
@@ -110,7 +113,7 @@ class FrameStore:
 
     def sweep(self) -> list[str]:
         """Remove what a crash left half written; returns the names. Call it before any `keep`."""
-        halves = sorted(path for top in ("frames", "quarantine") for path in (self.root / top).glob("*/.*.part"))
+        halves = sorted(path for top in ("frames", "quarantine") for path in (self.root / top).rglob(".*.part"))
         for path in halves:
             _on_disk(path, path.unlink)
         return [self._relative(path) for path in halves]
@@ -120,12 +123,17 @@ class FrameStore:
 
         Files whose names do not begin with an exposure id are not ours and are passed over.
         """
-        pattern = f"{night}/*.fits" if night else "*/*.fits"
+        pattern = f"{night}/**/*.fits" if night else "*/**/*.fits"
         return [
             OnDisk(exposure, self._relative(path), path.stat().st_size, _complete(path))
             for path in sorted((self.root / "frames").glob(pattern))
             if (exposure := _exposure_of(path)) is not None
         ]
+
+    def _home(self, intent: Intent) -> Path:
+        """Lights lie in their night's folder, calibration frames in one of their kind below it."""
+        night = self._folder("frames", intent.id.night)
+        return night / FOLDERS[intent.kind] if intent.kind in FOLDERS else night
 
     def _folder(self, top: str, night: Night) -> Path:
         return self.root / top / str(night)
@@ -249,9 +257,7 @@ def fits_bytes(
 
     told = dataclasses.replace(facts, row_order=facts.row_order or row_order)
     stored = (pixels ^ np.uint16(0x8000)).view(np.int16).astype(">i2")
-    header = fits.Header()
-    for card in header_of(told, (pixels.shape[0], pixels.shape[1])):
-        header.append(card, end=True)
+    header = fits.Header(header_of(told, (pixels.shape[0], pixels.shape[1])))
     if reason is not None:
         header.append(("REJECTED", ascii_text(reason)[:60], ""), end=True)
     hdu = fits.PrimaryHDU(stored, header)
@@ -281,7 +287,7 @@ def write_whole(path: Path, content: Iterator[bytes]) -> tuple[str, int]:
     """
     if path.exists():
         raise FileExistsError(errno.EEXIST, "a frame is never overwritten", str(path))
-    _make_folder(path.parent)
+    make_folder(path.parent)
     half = path.with_name(f".{path.name}.part")
     try:
         digest, size = _write_synced(half, content)
@@ -308,23 +314,6 @@ def _write_all(handle: int, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(handle, rest) :]
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder and those above it, each synced into its parent."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's names outlast a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _on_disk(path: Path, work: Callable[[], Result]) -> Result:

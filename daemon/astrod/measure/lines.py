@@ -6,6 +6,7 @@ stands out.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,12 +43,17 @@ def line_signal(above: NDArray[np.float32]) -> float:
 def _contrast(sums: NDArray[np.float64], counts: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """Each long line's mean less that of the lines beside it, times the root of its length."""
     mean = sums / counts
-    beside = sum(np.roll(mean, shift) for shift in _BESIDE) / len(_BESIDE)
+    beside = sum(_turned(mean, shift) for shift in _BESIDE) / len(_BESIDE)
     long = counts > _SHORTEST * side
     apart = long.copy()
     for shift in _BESIDE:
-        apart &= np.roll(long, shift)
+        apart &= _turned(long, shift)
     return np.asarray((mean - beside)[apart] * np.sqrt(counts[apart]))
+
+
+def _turned(values: NDArray[Any], shift: int) -> NDArray[Any]:
+    """`np.roll` of one axis, without its cost for arrays of any shape: it took half of the whole search."""
+    return np.concatenate((values[-shift:], values[:-shift]))
 
 
 def _sums(places: Bins, binned: NDArray[np.float64], count: int) -> NDArray[np.float64]:

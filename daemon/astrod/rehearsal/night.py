@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
+from astrod.domain.exposure import SHUT
 from astrod.domain.identity import Night
-from astrod.domain.instant import MINUTE_US
+from astrod.domain.instant import MINUTE_US, iso
 from astrod.domain.safety import ClockQuality
 from astrod.errors import InputInvalid
 from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.referee import Claim, Referee
+from astrod.rehearsal.session import SimSession
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
 from astrod.report import told
@@ -35,9 +38,12 @@ from astrod.rig.safety.memory import Memory
 from astrod.rig.safety.sources import is_own, simulated_source
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
+from astrod.runtime.durable import make_folder
 from astrod.runtime.offload import VirtualOffload
 from astrod_drivers.address import parse
 from astrod_drivers.permit import EpochCell
+from astrod_drivers.sim.faults import Fault, check, from_toml
+from astrod_drivers.sim.injector import Running
 from astrod_drivers.sim.observatory import Observatory
 from astrod_drivers.sim.render import save
 from astrod_drivers.sim.scene import Scene
@@ -56,6 +62,7 @@ class Script:
     site: str
     night: Night
     play: Play
+    faults: tuple[Fault, ...] = ()
 
 
 class Renderings:
@@ -89,7 +96,15 @@ def _nobody_waits() -> None:
 class PlayedNight:
     """One night: the parts, tied together as the daemon ties them."""
 
-    def __init__(self, loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        loop: VirtualLoop,
+        night: Night,
+        spool: Path,
+        seeing_arcsec: float,
+        faults: tuple[Fault, ...] = (),
+    ) -> None:
         site = loaded.site
         self.night = night
         self.loaded = loaded
@@ -97,7 +112,7 @@ class PlayedNight:
         self.clock = SimClock(loop, self.dark.prepare_us - BEFORE_US)
         self.gate = EpochCell()
         self.render = Renderings()
-        setup = setup_of(loaded, seeing_arcsec)
+        setup = setup_of(loaded, seeing_arcsec, faults=faults)
         self.observatory = Observatory(setup, self.clock, self.gate, spool, self.render)
         self.offload = VirtualOffload(self.clock, setup.seed, processes=("frames", "plan"))
         self.archive = Archive.open(data_paths(loaded.settings.storage.data_dir)["archive"])
@@ -114,8 +129,8 @@ class PlayedNight:
         )
         self.referee = Referee(site, self.observatory, self.clock)
 
-    def _session(self, address: str, kind: str) -> DirectSession[Any]:
-        return DirectSession(self.observatory.device(parse(address).device))
+    def _session(self, address: str, kind: str) -> SimSession:
+        return SimSession(self.observatory, parse(address).device)
 
     def _safety(self) -> SafetyLoop:
         hardware = hardware_of(self.loaded.site, self.clock, self._port)
@@ -131,6 +146,7 @@ class PlayedNight:
     async def run(self) -> dict[str, Any]:
         """Play it; returns the summary that `astrod night --json` prints."""
         began_s = elapsed_s()
+        self.observatory.play_faults({"dusk": self.dark.dusk_us, "dawn": self.dark.dawn_us})
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
         watching = (self.core.watch_devices(), self.referee.watch())
@@ -154,7 +170,14 @@ class PlayedNight:
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
-            Claim(str(row.id), row.taken.path, row.taken.sha256, row.taken.started_us, row.taken.exposure_s, row.kept)
+            Claim(
+                str(row.id),
+                row.taken.path,
+                row.taken.sha256,
+                row.taken.started_us,
+                row.taken.exposure_s,
+                row.kept and row.intent.kind not in SHUT,  # those may be kept from under a closed roof
+            )
             for row in rows
             if row.taken is not None
         ]
@@ -168,6 +191,7 @@ class PlayedNight:
             "seed": self.observatory.setup.seed,
             "weather": self.observatory.setup.scenario,
             **summary,
+            "faults_injected": [_told_fault(running) for running in self.observatory.faults.fired],
             "trace_sha256": self.core.trace.sha256,
             "wall_s": round(elapsed_s() - began_s, 1),
             "invariants_broken": broken,
@@ -181,20 +205,46 @@ class PlayedNight:
         self.archive.close()
 
 
+def _told_fault(running: Running) -> dict[str, Any]:
+    """A fault that fired, as the summary tells it; `until` is None for one that was still there at the end."""
+    fault = running.fault
+    return {
+        "kind": fault.kind,
+        "device": fault.device,
+        "phase": running.phase,
+        "at": iso(running.since_us),
+        "until": iso(running.ended_us) if running.ended_us is not None else None,
+    }
+
+
 def play(script: Script, folder: Path) -> dict[str, Any]:
     """Play a night with all its files under `folder`; returns its summary."""
     site = known(script.site)
     with _spool() as spool:
         write_simulated(folder, site, script.play, spool)
-        return play_configured(folder, script.night, spool, site.seeing_arcsec)
+        return play_configured(folder, script.night, spool, site.seeing_arcsec, script.faults)
 
 
-def play_configured(folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0) -> dict[str, Any]:
-    """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary."""
+def play_configured(
+    folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0, faults: tuple[Fault, ...] = ()
+) -> dict[str, Any]:
+    """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary.
+
+    Raises InputInvalid for a fault of a device that is not there.
+    """
     loaded = load(folder, resolve_name)
     for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
-        path.mkdir(parents=True, exist_ok=True)
-    return run_virtual(lambda loop: _play(loaded, loop, night, spool, seeing_arcsec))  # type: ignore[no-any-return]
+        make_folder(path)
+    _check_faults(loaded, faults)
+    playing = partial(_play, loaded, night, spool, seeing_arcsec, faults)
+    return run_virtual(playing)  # type: ignore[no-any-return]
+
+
+def _check_faults(loaded: Loaded, faults: tuple[Fault, ...]) -> None:
+    try:
+        check(faults, setup_of(loaded).names())
+    except ValueError as wrong:
+        raise InputInvalid(str(wrong)) from wrong
 
 
 @contextmanager
@@ -206,8 +256,10 @@ def _spool() -> Iterator[Path]:
         shutil.rmtree(spool, ignore_errors=True)
 
 
-async def _play(loaded: Loaded, loop: VirtualLoop, night: Night, spool: Path, seeing_arcsec: float) -> dict[str, Any]:
-    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec)
+async def _play(
+    loaded: Loaded, night: Night, spool: Path, seeing_arcsec: float, faults: tuple[Fault, ...], loop: VirtualLoop
+) -> dict[str, Any]:
+    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, faults)
     try:
         return await played.run()
     finally:
@@ -224,7 +276,19 @@ def _script(words: argparse.Namespace) -> Script:
     except ValueError as fault:
         raise InputInvalid(f"--date {words.date!r} is no date; write for instance 2026-12-14") from fault
     size = SMALL if words.small else (1936, 1096, 2.9)
-    return Script(words.site, night, Play(words.seed, words.weather, *size))
+    return Script(words.site, night, Play(words.seed, words.weather, *size), faults_in(words.faults))
+
+
+def faults_in(file: Path | None) -> tuple[Fault, ...]:
+    """The faults that a file asks for; none without one. Raises InputInvalid, which says what is wrong where."""
+    if file is None:
+        return ()
+    try:
+        return from_toml(file.read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise InputInvalid(f"{file}: {wrong.strerror}; name a file of [[fault]] tables") from wrong
+    except ValueError as wrong:
+        raise InputInvalid(f"{file}: {wrong}") from wrong
 
 
 def main(words: argparse.Namespace) -> int:
@@ -246,4 +310,5 @@ def main(words: argparse.Namespace) -> int:
 def _told(summary: dict[str, Any]) -> str:
     title = f"Night of {summary['night']} at {summary['site']}, {summary['weather']}, seed {summary['seed']}"
     lines = [told(title, summary), f"  played in {summary['wall_s']} s; trace {summary['trace_sha256'][:16]}"]
+    lines += [f"  fault     {f['at'][11:19]} {f['kind']} {f['device']}".rstrip() for f in summary["faults_injected"]]
     return "\n".join([*lines, *(f"  BROKEN    {what}" for what in summary["invariants_broken"])])

@@ -12,6 +12,7 @@ from astrod.domain.site import Rig, Site, Train
 from astrod.errors import TellOperator
 from astrod.runtime.clock import Clock, WallClock
 from astrod_drivers.address import parse
+from astrod_drivers.sim.faults import Fault
 from astrod_drivers.sim.scene import Optics, Sensor
 from astrod_drivers.sim.setup import (
     CameraSetup,
@@ -76,8 +77,13 @@ def _mount(rig: Rig, settings: SimulatorSettings, start_error: int) -> MountSetu
     return MountSetup(name=name, kind=rig.mount.kind, trains=tuple(train for train in trains if train))
 
 
-def setup_of(loaded: Loaded, seeing_arcsec: float = 2.0, start_error: int = 60) -> ObservatorySetup:
-    """The observatory behind a configuration's `sim://` addresses; `start_error` is how far from focus it starts."""
+def setup_of(
+    loaded: Loaded, seeing_arcsec: float = 2.0, start_error: int = 60, faults: tuple[Fault, ...] = ()
+) -> ObservatorySetup:
+    """The observatory behind a configuration's `sim://` addresses; `start_error` is how far from focus it starts.
+
+    Raises ValueError for a fault of a device that is not there.
+    """
     site, settings = loaded.site, loaded.settings.simulator
     roof = _simulated(site.roof.address) if site.roof else None
     sources = [name for source in site.weather if (name := _simulated(source.address))]
@@ -93,6 +99,7 @@ def setup_of(loaded: Loaded, seeing_arcsec: float = 2.0, start_error: int = 60) 
         weather=sources[0] if sources else None,
         safety_monitor=None,
         mounts=tuple(mount for mount in mounts if mount),
+        faults=faults,
     )
 
 

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from astrod.domain.exposure import Intent
+from astrod.domain.exposure import SHUT, Intent
 from astrod.errors import AstrodError
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import Clock
@@ -47,7 +47,7 @@ class Exposing:
             shot = Shot(
                 exposure_id=str(intent.id),
                 exposure_s=intent.exposure_s,
-                light=intent.kind not in ("dark", "bias"),
+                light=intent.kind not in SHUT,
                 gain=train.setup.camera.gain,
                 offset=train.setup.camera.offset,
                 binning=intent.binning,

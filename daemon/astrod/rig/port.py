@@ -5,9 +5,10 @@ The one place where a driver's errors become the daemon's.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, Literal, Protocol, TypeVar
 
+from astrod.domain.recovery import DEFAULT, FOOT, Climb, Ladder, Rung, Step, at_least, attempt, step
 from astrod.errors import AstrodError, GoSafe, OutcomeUnknown, RecoverDevice, Replan
 from astrod.runtime.clock import Clock
 from astrod_drivers.errors import CommandRefused, DeadlineMissed, DriverError, PermitRefused
@@ -26,9 +27,6 @@ D = TypeVar("D", bound=Readable)
 D_co = TypeVar("D_co", bound=Readable, covariant=True)
 T = TypeVar("T")
 
-RETRY_S = (1.0, 2.0, 5.0, 10.0, 20.0)
-"""Waits between attempts to reach a device that is gone; the last one is repeated."""
-CONNECT_S = 20.0
 LOOK_S = 10.0
 """How often a device that nobody uses is read, so that its loss is noticed before it is needed."""
 
@@ -69,9 +67,22 @@ class DirectSession(Generic[D]):
 
 
 class Port(Generic[D]):
-    """A configured device. `up` says whether the last word from it was a good one; `detail` says why not."""
+    """A configured device. `up` says whether the last word from it was a good one; `detail` says why not.
 
-    def __init__(self, name: str, kind: str, address: str, session: Session[D], clock: Clock) -> None:
+    `ladder` is how it is recovered when it is lost, `remedies` what its steps beyond reconnecting do; steps
+    without a remedy are left out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        address: str,
+        session: Session[D],
+        clock: Clock,
+        ladder: Ladder = DEFAULT,
+        remedies: Mapping[Step, Callable[[], Awaitable[None]]] | None = None,
+    ) -> None:
         self.name = name
         self.kind = kind
         self.address = address
@@ -80,6 +91,10 @@ class Port(Generic[D]):
         self.since_us = clock.now_us()
         self._session = session
         self._clock = clock
+        self._remedies = dict(remedies or {})
+        self._ladder = ladder.possible(self._remedies)
+        self._climb = FOOT
+        self._steady_since_s = clock.monotonic_s()
         self._lost = asyncio.Event()
         self._lost.set()
         self._found = asyncio.Event()
@@ -97,29 +112,64 @@ class Port(Generic[D]):
         (self._found if up else self._lost).set()
         (self._lost if up else self._found).clear()
 
-    async def _connect(self) -> None:
-        async with asyncio.timeout(CONNECT_S):
+    @property
+    def given_up(self) -> bool:
+        """Every rung of its ladder was tried and the device is still gone; it is tried at leisure now."""
+        return self._climb.spent and not self.up
+
+    @property
+    def climb(self) -> Climb:
+        """Where on its ladder the device stands."""
+        return self._climb
+
+    async def keep(self) -> None:
+        """Connect, and recover the device whenever it is lost, for ever. Run as a task of its own."""
+        while True:
+            await self._until_lost()
+            self._freshen()
+            rung = attempt(self._ladder, self._climb)
+            try:
+                await self._try(rung)
+            except (DriverError, AstrodError, TimeoutError, OSError) as fault:
+                self._mark(False, str(fault) or f"no connection within {rung.deadline_s:g} s")
+                await self._session.kill()
+                self._used_up("failed")
+            else:
+                self._mark(True, "connected")
+                self._used_up("connected")
+
+    async def _try(self, rung: Rung) -> None:
+        """Take the rung's step, then connect and put back what the device forgets."""
+        if rung.step != "reconnect":
+            await self._session.kill()
+        if rung.step in self._remedies:
+            log.warning("%s (%s): %s", self.name, self.address, rung.step.replace("_", " "))
+            await self._remedies[rung.step]()
+        await self._clock.sleep(rung.wait_s)
+        async with asyncio.timeout(rung.deadline_s):
             if not self._session.alive:
-                await self._session.start(CONNECT_S)
+                await self._session.start(rung.deadline_s)
             await self._session.device.connect()
             for restore in self._restore:
                 await restore(self._session.device)
 
-    async def keep(self) -> None:
-        """Connect, and reconnect whenever the device is lost, for ever. Run as a task of its own."""
-        attempt = 0
-        while True:
-            await self._until_lost()
-            try:
-                await self._connect()
-            except (DriverError, AstrodError, TimeoutError, OSError) as fault:
-                self._mark(False, str(fault) or f"no connection within {CONNECT_S:g} s")
-                await self._session.kill()
-                await self._clock.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-                attempt += 1
-            else:
-                self._mark(True, "connected")
-                attempt = 0
+    def _freshen(self) -> None:
+        """Back to the ladder's foot after a good hour; also after an hour in vain above the last rung."""
+        if self._clock.monotonic_s() - self._steady_since_s >= self._ladder.good_s:
+            self._climb = step(self._ladder, self._climb, "fresh")
+            self._steady_since_s = self._clock.monotonic_s()
+
+    def _used_up(self, outcome: Literal["failed", "connected"]) -> None:
+        before = self._climb
+        self._climb = step(self._ladder, before, outcome)
+        if outcome == "connected" or not before.spent:
+            self._steady_since_s = self._clock.monotonic_s()
+
+    async def distrust(self, why: str, wanted: Step = "restart_driver") -> None:
+        """The device answers, but not what is true: treat it as lost, and start at `wanted` on its ladder."""
+        self._climb = at_least(self._ladder, self._climb, wanted)
+        self._mark(False, why)
+        await self._session.kill()
 
     async def _until_lost(self) -> None:
         """Return when the device is lost; find that out by reading it now and then."""

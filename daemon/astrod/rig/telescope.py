@@ -16,15 +16,27 @@ from astrod.rig.leases import Leases
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
-from astrod_drivers.protocols import Camera, FilterWheel, Focuser, Mount, MountState, Permit
+from astrod_drivers.protocols import (
+    Camera,
+    CameraState,
+    Cover,
+    FilterWheel,
+    Focuser,
+    Mount,
+    MountState,
+    Permit,
+    Rotator,
+)
 
 log = logging.getLogger(__name__)
 
-AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel]
+AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel] | Port[Cover] | Port[Rotator]
 
 FILTER_S = 60.0
 FOCUS_MOVE_S = 120.0
 COOL_WITHIN_C = 1.0
+COOLS_S = 5.0
+COVER_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,12 @@ class TrainPorts:
     camera: Port[Camera]
     focuser: Port[Focuser] | None = None
     wheel: Port[FilterWheel] | None = None
+    cover: Port[Cover] | None = None
+    rotator: Port[Rotator] | None = None
+
+
+def _own(train: TrainPorts) -> tuple[AnyPort | None, ...]:
+    return train.camera, train.focuser, train.wheel, train.cover, train.rotator
 
 
 class Telescope:
@@ -55,8 +73,12 @@ class Telescope:
         self.leases = Leases()
         self._clock = clock
         self._warm: bool | None = None
+        self._focus: dict[str, int] = {}
+        self._cools: set[str] = set()
         for train in trains.values():
             train.camera.on_connect(partial(self._restore_cooler, train))
+            if train.focuser is not None:
+                train.focuser.on_connect(partial(self._restore_focus, train.setup.name))
 
     def device_names(self) -> tuple[str, ...]:
         """Everything on this rig, for activities that need all of it."""
@@ -66,7 +88,7 @@ class Telescope:
         """Every device of this rig by its name."""
         found: list[AnyPort] = [self.mount]
         for train in self.trains.values():
-            found += [port for port in (train.camera, train.focuser, train.wheel) if port is not None]
+            found += [port for port in _own(train) if port is not None]
         return {port.name: port for port in found}
 
     async def read_mount(self) -> MountState:
@@ -123,6 +145,8 @@ class Telescope:
         wheel = self.trains[train].wheel
         if wheel is None or name is None:
             return
+        if wheel.given_up:
+            raise Replan(f"{wheel.name} is lost for now: {wheel.detail}")
         if (await wheel.call("read the wheel", lambda device: device.read())).filter == name:
             return
         await wheel.call(f"select filter {name}", lambda device: device.select(name))
@@ -137,18 +161,24 @@ class Telescope:
 
     async def move_focus(self, train: str, position: int) -> None:
         """Move the focuser, always ending from the same side so that backlash does not matter."""
-        focuser, setup = self.trains[train].focuser, self.trains[train].setup.focuser
+        focuser, setup = self.focuser(train), self.trains[train].setup.focuser
         if focuser is None or setup is None:
             raise Replan(f"train {train} has no focuser")
         current = (await focuser.call("read the focuser", lambda device: device.read())).position
         if setup.backlash and position < current:
             await self._move_focuser(focuser, max(0, position - setup.backlash))
         await self._move_focuser(focuser, position)
+        self._focus[train] = position
+
+    def focuser(self, train: str) -> Port[Focuser] | None:
+        """The train's focuser; None where there is none, or where it is lost and all was tried."""
+        port = self.trains[train].focuser
+        return None if port is None or port.given_up else port
 
     async def focus_roughly(self, train: str) -> None:
         """Move to the configured start position; nothing to do where there is none."""
         setup = self.trains[train].setup.focuser
-        if setup is not None and setup.start_position is not None:
+        if setup is not None and setup.start_position is not None and self.focuser(train) is not None:
             await self.move_focus(train, setup.start_position)
 
     async def _move_focuser(self, focuser: Port[Focuser], position: int) -> None:
@@ -175,9 +205,71 @@ class Telescope:
                 await train.camera.call("cool", lambda camera, wanted=wanted: camera.cool(wanted))  # type: ignore[misc]
 
     async def _restore_cooler(self, train: TrainPorts, camera: Camera) -> None:
+        """Put the cooler back to what it was told last, and see that it took it: a camera that was reconnected
+        with its cooler off would spoil the rest of the night (phd2#798).
+        """
         target_c = train.setup.camera.cool_to_c
-        if target_c is not None and self._warm is not None:
-            await camera.cool(None if self._warm else target_c)
+        if target_c is None or self._warm is None:
+            return
+        knows = train.camera.name in self._cools
+        await camera.cool(None if self._warm else target_c)
+        deadline_s = self._clock.monotonic_s() + COOLS_S
+        while knows and (await camera.read()).cooler_on is self._warm:
+            if self._clock.monotonic_s() > deadline_s:
+                raise RecoverDevice(train.camera.name, "its cooler does not do as it is told after reconnecting")
+            await self._clock.sleep(0.5)
+
+    async def _restore_focus(self, train: str, focuser: Focuser) -> None:
+        """Move a focuser that came back elsewhere to where it was sent last."""
+        wanted = self._focus.get(train)
+        if wanted is None or abs((await focuser.read()).position - wanted) <= 1:
+            return
+        log.warning("train %s: the focuser came back elsewhere; moving it to %d again", train, wanted)
+        await focuser.move(wanted)
+
+    async def see_cooler(self, train: str, state: CameraState) -> None:
+        """Take note of what a camera says before an exposure; a cooler that went off by itself goes on again.
+
+        Raises RecoverDevice then: the camera must become cold first. Cameras that never told of a cooler that is
+        on are believed to have none that tells.
+        """
+        ports = self.trains[train]
+        if state.cooler_on:
+            self._cools.add(ports.camera.name)
+        elif self._warm is False and ports.camera.name in self._cools:
+            await self.cool(warm=False)
+            raise RecoverDevice(ports.camera.name, "its cooler had gone off; it is cooled again")
+
+    async def uncover(self, train: str, permit: Permit) -> None:
+        """Put the light out and open the cover; nothing to do where there is none. Raises OutcomeUnknown when stuck."""
+        cover = self.trains[train].cover
+        if cover is None:
+            return
+        state = await cover.call("read the cover", lambda device: device.read())
+        if state.brightness:
+            await cover.call("switch the light off", lambda device: device.light(0))
+        if state.aperture != "open":
+            await cover.call("open the cover", lambda device: device.open(permit))
+            await self._await_cover(cover, "open")
+
+    async def cover_up(self) -> None:
+        """Close every cover, at the end of the night; one that does not close is told and left to the morning."""
+        for cover in [train.cover for train in self.trains.values() if train.cover is not None]:
+            try:
+                await cover.call("close the cover", lambda device: device.close())
+                await self._await_cover(cover, "closed")
+            except (RecoverDevice, OutcomeUnknown, Replan) as fault:
+                log.warning("%s: not closed: %s", cover.name, fault)
+
+    async def _await_cover(self, cover: Port[Cover], aperture: str) -> None:
+        await until(
+            self._clock,
+            cover.name,
+            f"be {aperture}",
+            lambda: cover.call("read the cover", lambda device: device.read()),
+            lambda state: state.aperture == aperture,
+            COVER_S,
+        )
 
     async def is_cold(self, train: str) -> bool:
         """Whether the camera is at its temperature; True where none is configured or it does not tell."""

@@ -3,4 +3,4 @@
 This package file imports nothing, so that the daemon may ask what is served without loading native code.
 """
 
-SERVED = ("mount", "camera", "focuser", "wheel", "roof", "weather", "safety_monitor")
+SERVED = ("mount", "camera", "focuser", "wheel", "rotator", "roof", "cover", "switch", "weather", "safety_monitor")

@@ -110,7 +110,8 @@ class IndiCamera(IndiDevice, Camera):
         link = await self._heard()
         self._refuse_second(link)
         await self._set_up(link, shot)
-        self._check(permit)
+        if shot.light:
+            self._check(permit)
         self._lose("a later exposure was started")
         exposure = Exposure(shot, self.clock.monotonic_s(), asyncio.get_running_loop().create_future())
         self._exposure = exposure

@@ -6,6 +6,7 @@ for SILENCE_S is asked to say something, and when it does not, DeadlineMissed sa
 """
 
 import difflib
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from astrod_drivers.errors import (
     PermitRefused,
     Unreachable,
 )
-from astrod_drivers.indi.link import Link, Vector, devices_at
+from astrod_drivers.indi.link import ClockOffset, Link, Vector, devices_at
 from astrod_drivers.protocols import Clock, Device, Gate, Permit
 
 APPEAR_S = 2.0
@@ -27,6 +28,10 @@ HARDWARE_S = 20.0
 ANSWER_S = 5.0
 SILENCE_S = 3.0
 PROBE_S = 2.0
+OFFSET_S = 1.0
+PORT = "DEVICE_PORT"
+HERE = ("localhost", "127.0.0.1", "::1")
+log = logging.getLogger(__name__)
 
 
 class IndiDevice(Device):
@@ -52,12 +57,15 @@ class IndiDevice(Device):
         if link is None or link.lost is not None:
             link = await self._open()
         await self._find(link)
+        await self._choose_port(link)
         await self._switch_on(link)
         for name in self.needs:
             await self._need(link, name)
         await self._all_defined(link)
+        check_serial(self.address, link.vectors)
         await self._prepare(link)
         self._settled = True
+        self._tell_offset(link)
 
     async def _open(self) -> Link:
         link = Link(self.address.host, self.address.port, self.address.device, clock=self.clock, spool=self._spool)
@@ -71,6 +79,41 @@ class IndiDevice(Device):
         except DeadlineMissed as fault:
             there = await devices_at(link.host, link.port, self.clock, APPEAR_S / 2)
             raise DeviceMissing(_missing_text(self.address, there)) from fault
+
+    async def _choose_port(self, link: Link) -> None:
+        """Put the driver on the port that the address names; one that holds another lets go of it first."""
+        port = self.address.option("port")
+        if port is None:
+            return
+        await self._need(link, PORT)
+        if self._vector(link, PORT).values.get("PORT") == port:
+            return
+        self._check_port(port)
+        if link.vectors["CONNECTION"].on("CONNECT"):
+            await self._command(link, "CONNECTION", lambda: link.send_switch("CONNECTION", "DISCONNECT"), HARDWARE_S)
+        await self._command(link, PORT, lambda: link.send_texts(PORT, {"PORT": port}))
+
+    def _check_port(self, port: str) -> None:
+        """On this machine we can look ourselves whether anything is plugged in there. Raises Unreachable."""
+        if self.address.host not in HERE or not port.startswith("/") or Path(port).exists():
+            return
+        there = sorted(str(path) for path in Path("/dev/serial/by-id").glob("*"))
+        raise Unreachable(f"{self.address}: nothing is plugged in at {port}; there is {', '.join(there) or 'nothing'}")
+
+    @property
+    def clock_offset(self) -> ClockOffset:
+        """How far the server's clock is ahead of ours, by the time stamps of what it sends."""
+        return self._link.offset if self._link is not None else ClockOffset()
+
+    def _tell_offset(self, link: Link) -> None:
+        """A server with a wrong clock stamps its files wrongly. Ours are stamped by our clock, so it is only told."""
+        offset = link.offset
+        if offset.known and not offset.low_s - OFFSET_S <= 0.0 <= offset.high_s + OFFSET_S:
+            log.warning(
+                "%s: its machine's clock is %+.1f s from ours; start times are ours, set NTP up there",
+                self.address,
+                offset.middle_s,
+            )
 
     async def _switch_on(self, link: Link) -> None:
         """CONNECTION.CONNECT on: the driver takes hold of its hardware."""
@@ -201,6 +244,27 @@ class IndiDevice(Device):
             said = [text for text in link.messages if text not in last_words] if words else list(link.messages)
             raise CommandRefused(f"{self.address} refused {name}: {said[-1] if said else 'it gave no reason'}")
         return vector
+
+
+def check_serial(address: Address, vectors: Mapping[str, Vector]) -> None:
+    """Make sure that the hardware is the one with the serial number that the address names.
+
+    Raises DeviceMissing when no text of the driver is that number; the message names those it has.
+    """
+    wanted = address.option("serial")
+    if wanted is None:
+        return
+    texts = [
+        (f"{name} {element} {vector.labels.get(element, '')}".lower(), str(value).strip())
+        for name, vector in vectors.items()
+        for element, value in vector.values.items()
+        if isinstance(value, str)
+    ]
+    if any(value == wanted for _, value in texts):
+        return
+    found = sorted({value for words, value in texts if value and ("serial" in words or "sn#" in words)})
+    said = f"it says {', '.join(found)}" if found else "its driver tells no serial number"
+    raise DeviceMissing(f"{address} is not the one with serial number {wanted!r}: {said}; check the address")
 
 
 def _missing_text(address: Address, there: list[str]) -> str:

@@ -5,10 +5,13 @@ from pathlib import Path
 from astrod_drivers.address import Address
 from astrod_drivers.errors import AddressInvalid
 from astrod_drivers.indi.camera import IndiCamera
+from astrod_drivers.indi.cover import IndiCover
 from astrod_drivers.indi.device import IndiDevice
 from astrod_drivers.indi.focuser import IndiFocuser
 from astrod_drivers.indi.mount import IndiMount
 from astrod_drivers.indi.roof import IndiRoof
+from astrod_drivers.indi.rotator import IndiRotator
+from astrod_drivers.indi.switch import IndiSwitch
 from astrod_drivers.indi.weather import IndiSafetyMonitor, IndiWeather
 from astrod_drivers.indi.wheel import IndiWheel
 from astrod_drivers.protocols import Clock, Device, Gate
@@ -18,7 +21,10 @@ DRIVERS: dict[str, type[IndiDevice]] = {
     "camera": IndiCamera,
     "focuser": IndiFocuser,
     "wheel": IndiWheel,
+    "rotator": IndiRotator,
     "roof": IndiRoof,
+    "cover": IndiCover,
+    "switch": IndiSwitch,
     "weather": IndiWeather,
     "safety_monitor": IndiSafetyMonitor,
 }

@@ -9,11 +9,13 @@ machine, whatever the port; so `localhost` becomes 127.0.0.1 here.
 
 import asyncio
 import logging
+import math
 import os
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -27,6 +29,8 @@ Value = float | bool | str
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5
+STAMP_S = 1.0  # a time stamp's last digit
+TRAVEL_S = 0.5  # what a message may take to us; more than that widens nothing and is told as an offset
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +40,8 @@ class Vector:
 
     Values are floats, bools (switches) or strings (texts, and lights by state). `serial` grows with each
     arrival, definitions included; `update` is 0 for a property that was only defined and never set since.
+    `any_of_many` are switches that are on or off each for itself. `told_us` is the sender's own time stamp, UTC,
+    good to a second, or None where it gave none.
     """
 
     name: str
@@ -47,6 +53,8 @@ class Vector:
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     writable: bool = True
+    any_of_many: bool = False
+    told_us: int | None = None
 
     def number(self, element: str) -> float | None:
         """A number, or None where the element is absent."""
@@ -141,7 +149,48 @@ def _vector(prop: PyIndi.Property) -> Vector:
         limits={w.getName(): (w.getMin(), w.getMax()) for w in widgets} if kind == PyIndi.INDI_NUMBER else {},
         labels={widget.getName(): widget.getLabel() for widget in widgets},
         writable=kind != PyIndi.INDI_LIGHT and _CASTS[kind](prop).getPermission() != PyIndi.IP_RO,
+        any_of_many=kind == PyIndi.INDI_SWITCH and PyIndi.PropertySwitch(prop).getRule() == PyIndi.ISR_NOFMANY,
+        told_us=told_at(str(prop.getTimestamp())),
     )
+
+
+def told_at(timestamp: str) -> int | None:
+    """A message's time stamp as UTC microseconds; None for none, or for what is no time. INDI's are UTC."""
+    try:
+        instant = datetime.fromisoformat(timestamp.strip().removesuffix("Z"))
+    except ValueError:
+        return None
+    return round(instant.replace(tzinfo=UTC).timestamp() * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """How far a server's clock is ahead of ours, seconds, as bounds: its stamps hold whole seconds only.
+
+    A stamp says "this second or within it", and we hear it some time later. So each message bounds the offset
+    from below by (stamp - ours), and from above by that and the second that was cut off and the time it travelled.
+    """
+
+    low_s: float = -math.inf
+    high_s: float = math.inf
+
+    def heard(self, told_us: int, arrived_us: int) -> "ClockOffset":
+        """The bounds with one more message. Bounds that contradict it are forgotten: a clock was set."""
+        low_s = (told_us - arrived_us) / 1e6
+        high_s = low_s + STAMP_S + TRAVEL_S
+        if low_s > self.high_s or high_s < self.low_s:
+            return ClockOffset(low_s, high_s)
+        return ClockOffset(max(self.low_s, low_s), min(self.high_s, high_s))
+
+    @property
+    def known(self) -> bool:
+        """Whether any message had a stamp."""
+        return math.isfinite(self.low_s)
+
+    @property
+    def middle_s(self) -> float:
+        """The best estimate."""
+        return (self.low_s + self.high_s) / 2.0 if self.known else 0.0
 
 
 def _value(kind: int, widget: PyIndi.WidgetViewNumber) -> Value:
@@ -167,6 +216,7 @@ class Link:
         self.on_blob: Callable[[Blob], None] | None = None
         self.heard_s = clock.monotonic_s()
         self.serial = 0
+        self.offset = ClockOffset()
         self._spool = spool
         self._blobs = 0
         self._lost: str | None = None
@@ -224,17 +274,10 @@ class Link:
         self.serial += 1
         before = self.vectors.get(vector.name)
         update = (before.update if before else 0) + (1 if updated else 0)
-        self.vectors[vector.name] = Vector(
-            vector.name,
-            vector.state,
-            vector.values,
-            self.serial,
-            update,
-            self.clock.now_us(),
-            vector.limits,
-            vector.labels,
-            vector.writable,
-        )
+        now_us = self.clock.now_us()
+        self.vectors[vector.name] = replace(vector, serial=self.serial, update=update, arrived_us=now_us)
+        if vector.told_us is not None and updated:  # a definition may be stamped when it was made, not when sent
+            self.offset = self.offset.heard(vector.told_us, now_us)
         self._heard()
 
     def take_blob(self, device: str, blob: Blob) -> None:
@@ -313,6 +356,13 @@ class Link:
         if on:
             prop.reset()
         prop.findWidgetByName(element).setState(PyIndi.ISS_ON if on else PyIndi.ISS_OFF)
+        self._client.sendNewProperty(prop)
+
+    def send_switches(self, name: str, values: Mapping[str, bool]) -> None:
+        """Set elements of a switch property where any may be on; the others stay as they are."""
+        prop = self._native(name).getSwitch(name)
+        for element, on in values.items():
+            prop.findWidgetByName(element).setState(PyIndi.ISS_ON if on else PyIndi.ISS_OFF)
         self._client.sendNewProperty(prop)
 
     def want_blobs(self, vector: str) -> None:

@@ -1,12 +1,13 @@
 """A mount through INDI. INDI speaks of the true equinox of date; here it becomes ICRS."""
 
+import math
 from datetime import UTC, datetime
 
 from astrod_drivers.errors import CommandRefused
 from astrod_drivers.indi.device import ANSWER_S, IndiDevice
 from astrod_drivers.indi.equinox import apparent_of, icrs_of
 from astrod_drivers.indi.link import Link, Vector
-from astrod_drivers.protocols import Mount, MountState, Permit, PierSide, SiteFix
+from astrod_drivers.protocols import Mount, MountBelief, MountState, Permit, PierSide, SiteFix
 
 COORDINATES = "EQUATORIAL_EOD_COORD"
 NEAR_DEG = 0.02
@@ -29,6 +30,21 @@ class IndiMount(IndiDevice, Mount):
             utc = datetime.fromtimestamp(utc_us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             texts = {"UTC": utc, "OFFSET": "0"}
             await self._command(link, "TIME_UTC", lambda: link.send_texts("TIME_UTC", texts))
+
+    async def believes(self) -> MountBelief:
+        """See `protocols.Mount`. The driver's last word on the time, with what has passed since it came added."""
+        link = await self._heard()
+        return MountBelief(_site_of(link.vectors.get("GEOGRAPHIC_COORD")), self._utc_us(link.vectors.get("TIME_UTC")))
+
+    def _utc_us(self, vector: Vector | None) -> int | None:
+        text = vector.values.get("UTC") if vector is not None else None
+        if vector is None or not isinstance(text, str):
+            return None
+        try:
+            said = datetime.fromisoformat(text.strip()).replace(tzinfo=UTC)
+        except ValueError:
+            return None  # drivers leave it empty until they know
+        return round(said.timestamp() * 1e6) + self.clock.now_us() - vector.arrived_us
 
     async def read(self) -> MountState:
         link = await self._heard()
@@ -73,6 +89,32 @@ class IndiMount(IndiDevice, Mount):
 
         await self._command(link, COORDINATES, lambda: link.send_numbers(COORDINATES, target), ANSWER_S, accepted)
 
+    async def sync(self, ra_deg: float, dec_deg: float) -> None:
+        """See `protocols.Mount`. The driver is told to sync, and must say that it will, before it hears a place:
+        one that still stands on TRACK would slew there.
+        """
+        link = await self._heard()
+        parking = link.vectors.get("TELESCOPE_PARK")
+        if _parked(parking) or self._vector(link, COORDINATES).state == "Busy":
+            raise CommandRefused(f"{self.address} is parked or slewing; sync it while it tracks")
+        if "ON_COORD_SET" not in link.vectors:
+            raise CommandRefused(f'{self.address} cannot sync; write centre_by = "offset" for its rig')
+        await self._set_switch("ON_COORD_SET", "SYNC")
+        try:
+            if not self._vector(link, "ON_COORD_SET").on("SYNC"):
+                raise CommandRefused(f'{self.address} does not go over to syncing; write centre_by = "offset"')
+            date_ra_deg, date_dec_deg = apparent_of(ra_deg, dec_deg, self.clock.now_us())
+            place = {"RA": date_ra_deg / 15.0, "DEC": date_dec_deg}
+            await self._command(
+                link,
+                COORDINATES,
+                lambda: link.send_numbers(COORDINATES, place),
+                ANSWER_S,
+                lambda vector: vector.state != "Busy" and _near(vector, place),
+            )
+        finally:
+            await self._set_switch("ON_COORD_SET", "TRACK")
+
     async def set_tracking(self, on: bool) -> None:
         await self._heard()
         await self._set_switch("TELESCOPE_TRACK_STATE", "TRACK_ON" if on else "TRACK_OFF")
@@ -91,6 +133,18 @@ class IndiMount(IndiDevice, Mount):
 
 def _parked(parking: Vector | None) -> bool:
     return parking is not None and parking.on("PARK") and parking.state in ("Ok", "Idle")
+
+
+def _site_of(vector: Vector | None) -> SiteFix | None:
+    values = [vector.number(name) for name in ("LAT", "LONG", "ELEV")] if vector is not None else [None]
+    latitude_deg, longitude_deg, height_m = (*values, None, None)[:3]
+    if (
+        latitude_deg is None
+        or longitude_deg is None
+        or not (math.isfinite(latitude_deg) and math.isfinite(longitude_deg))
+    ):
+        return None
+    return SiteFix(latitude_deg, (longitude_deg + 180.0) % 360.0 - 180.0, height_m or 0.0)
 
 
 def _pier_side(vector: Vector | None) -> PierSide | None:

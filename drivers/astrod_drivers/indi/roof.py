@@ -11,6 +11,7 @@ from astrod_drivers.protocols import Aperture, Permit, Roof, RoofState
 
 SHUTTER = ("DOME_SHUTTER", "SHUTTER_OPEN", "SHUTTER_CLOSE")
 ROLL_OFF = ("DOME_PARK", "UNPARK", "PARK")
+AZIMUTH, AZIMUTH_ELEMENT = "ABS_DOME_POSITION", "DOME_ABSOLUTE_POSITION"
 MOTION = ("DOME_MOTION", "DOME_CW", "DOME_CCW")  # of a roll-off roof: open and close
 
 
@@ -31,8 +32,8 @@ class IndiRoof(IndiDevice, Roof):
     async def read(self) -> RoofState:
         link = await self._heard()
         name, opens, closes = self._parts(link)
-        azimuth = link.vectors.get("ABS_DOME_POSITION")
-        azimuth_deg = azimuth.number("DOME_ABSOLUTE_POSITION") if azimuth is not None else None
+        azimuth = link.vectors.get(AZIMUTH)
+        azimuth_deg = azimuth.number(AZIMUTH_ELEMENT) if azimuth is not None else None
         if azimuth is None and self._vector(link, MOTION[0]).state == "Busy":
             name, opens, closes = MOTION
         return RoofState(_aperture(self._vector(link, name), opens, closes), azimuth_deg)
@@ -56,9 +57,19 @@ class IndiRoof(IndiDevice, Roof):
             await self._set_switch(name, element)
         except CommandRefused:
             link = self._live()
-            if name != ROLL_OFF[0] or "ABS_DOME_POSITION" in link.vectors:
+            if name != ROLL_OFF[0] or AZIMUTH in link.vectors:
                 raise
             await self._set_switch(MOTION[0], motion)
+
+    async def turn(self, azimuth_deg: float) -> None:
+        """See `protocols.Roof`. A dome that is parked at its azimuth is unparked first; its shutter stays."""
+        link = await self._heard()
+        if AZIMUTH not in link.vectors:
+            raise CommandRefused(f"{self.address} is a roll-off roof and does not turn; leave dome following out")
+        park = link.vectors.get("DOME_PARK")
+        if park is not None and park.on("PARK") and "DOME_SHUTTER" in link.vectors:
+            await self._set_switch("DOME_PARK", "UNPARK")
+        await self._set_numbers(AZIMUTH, {AZIMUTH_ELEMENT: azimuth_deg % 360.0})
 
     async def abort(self) -> None:
         link = self._live()

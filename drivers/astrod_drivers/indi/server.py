@@ -20,6 +20,7 @@ SIMULATORS = {
     "camera": ("indi_simulator_ccd", "CCD Simulator"),
     "focuser": ("indi_simulator_focus", "Focuser Simulator"),
     "wheel": ("indi_simulator_wheel", "Filter Simulator"),
+    "rotator": ("indi_simulator_rotator", "Rotator Simulator"),
     "roof": ("indi_simulator_dome", "Dome Simulator"),
     "weather": ("indi_simulator_weather", "Weather Simulator"),
 }

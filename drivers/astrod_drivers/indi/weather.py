@@ -1,4 +1,4 @@
-"""A weather station, or a safety monitor, through INDI.
+"""A weather station, a sky-quality meter, or a safety monitor, through INDI.
 
 The overall light of WEATHER_STATUS is not trusted: WEATHER_OVERRIDE turns it green whatever the weather. Each
 parameter's own light counts, and the override is told. A reading is as old as the driver's last successful
@@ -13,6 +13,7 @@ from astrod_drivers.indi.link import Link, Vector
 from astrod_drivers.protocols import SafetyMonitor, SafetyReading, Weather, WeatherReading, Zone
 
 PARAMETERS = "WEATHER_PARAMETERS"
+SKY_QUALITY = "SKY_QUALITY"
 REFRESH_S = 2.0
 REFRESH_EVERY_S = 5.0  # some drivers ask a service on the network each time
 
@@ -33,6 +34,8 @@ NAMES = {
     "WEATHER_SKY_TEMP": "sky_temperature_c",
     "WEATHER_SQM": "sky_brightness_mag",
     "WEATHER_SKY_BRIGHTNESS": "sky_brightness_mag",
+    "SKY_BRIGHTNESS": "sky_brightness_mag",
+    "SKY_TEMPERATURE": "temperature_c",  # of the meter itself, not of the sky
 }
 # drivers say the unit of a speed in the label only; INDI's custom is km/h
 SPEED_UNITS_M_S = {"m/s": 1.0, "mps": 1.0, "mph": 0.44704, "kn": 0.514444, "knots": 0.514444, "kts": 0.514444}
@@ -44,14 +47,19 @@ class IndiWeather(IndiDevice, Weather):
     """See `protocols.Weather`. `zones` also has lights of parameters that have no canonical name."""
 
     kind = "weather"
-    needs: tuple[str, ...] = (PARAMETERS,)
     _measured_us = 0
     _seen_serial = 0
     _asked_s = -REFRESH_EVERY_S
+    _parameters = PARAMETERS
+
+    async def _prepare(self, link: Link) -> None:
+        """A sky-quality meter is no weather station to INDI, and one to us."""
+        self._parameters = SKY_QUALITY if SKY_QUALITY in link.vectors and PARAMETERS not in link.vectors else PARAMETERS
+        await self._need(link, self._parameters)
 
     async def read(self) -> WeatherReading:
         link = await self._refreshed()
-        parameters = self._vector(link, PARAMETERS)
+        parameters = self._vector(link, self._parameters)
         override = link.vectors.get("WEATHER_OVERRIDE")
         return WeatherReading(
             measured_us=self._measured(parameters),
@@ -74,19 +82,19 @@ class IndiWeather(IndiDevice, Weather):
         if not rested or "WEATHER_REFRESH" not in link.vectors:
             return link
         self._asked_s = self.clock.monotonic_s()
-        before = self._vector(link, PARAMETERS).serial
+        before = self._vector(link, self._parameters).serial
         heard_s = link.heard_s
         link.send_switch("WEATHER_REFRESH", "REFRESH")
         try:
-            await link.until(lambda: _newer(link, before), REFRESH_S, "a weather update")
+            await link.until(lambda: _newer(link, self._parameters, before), REFRESH_S, "a weather update")
         except DeadlineMissed:
             if link.heard_s == heard_s:
                 raise  # not a word from the driver: it hangs
         return self._live()
 
 
-def _newer(link: Link, serial: int) -> bool | None:
-    vector = link.vectors.get(PARAMETERS)
+def _newer(link: Link, name: str, serial: int) -> bool | None:
+    vector = link.vectors.get(name)
     return True if vector is None or vector.serial > serial else None
 
 

@@ -7,6 +7,7 @@ all went as foretold, that frame is the frame. Otherwise it is rendered anew.
 
 import asyncio
 import contextlib
+import contextvars
 import math
 import re
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from astrod_drivers.errors import CommandRefused, DriverError, PermitRefused
 from astrod_drivers.protocols import CameraInfo, CameraState, Clock, Gate, Permit, RawFrame, Shot
+from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.scene import Scene, Sensor
 from astrod_drivers.sim.setup import CameraSetup
 from astrod_drivers.sim.timeline import Timeline
@@ -122,7 +124,7 @@ class SimCamera:
 
     async def expose(self, shot: Shot, permit: Permit) -> None:
         """See `protocols.Camera.expose`. Gain is in 0.1 dB, 0 where none is given; offset in tens of ADU."""
-        if not self._gate.allows(permit):
+        if shot.light and not self._gate.allows(permit):
             raise PermitRefused(f"expose: safety epoch {permit.epoch} is over; nothing was exposed")
         now_us = self._clock.now_us()
         self._check(shot, now_us)
@@ -132,7 +134,8 @@ class SimCamera:
         self._held[shot.exposure_id] = exposure
         while len(self._held) > _HELD:
             self._drop(next(iter(self._held)))
-        exposure.frame = asyncio.create_task(self._develop(exposure))
+        # in a context of its own: the hardware is no part of the process that commands it
+        exposure.frame = asyncio.get_running_loop().create_task(self._develop(exposure), context=contextvars.Context())
         exposure.frame.add_done_callback(_hear)
 
     async def fetch(self, exposure_id: str) -> RawFrame:
@@ -160,6 +163,26 @@ class SimCamera:
             self._drop(self._current.shot.exposure_id)
             self._current = None
 
+    def forget(self) -> None:
+        """What its driver forgets when it dies: the exposure under way, and the cooler's set point."""
+        if self._current is not None and self.exposing(self._clock.now_us()):
+            self._drop(self._current.shot.exposure_id)
+            self._current = None
+        self.reset_cooler()
+
+    def reset_cooler(self) -> None:
+        """The cooler is off, whatever it was told."""
+        now_us = self._clock.now_us()
+        self._cooling.add(now_us, Cooling(self.temperature_c(now_us), None))
+
+    def doing(self, instant_us: int) -> Phase | None:
+        """What it is doing, in the words of faults."""
+        if self.exposing(instant_us):
+            return "exposing" if self.shutter_open(instant_us) else "reading_out"
+        _, cooling = self._cooling.at(instant_us)
+        warm = cooling.target_c is not None and self.temperature_c(instant_us) > cooling.target_c + 0.5
+        return "cooling" if warm else None
+
     async def close(self) -> None:
         """Drop every exposure and wait for the renderings under way."""
         for exposure_id in list(self._held):
@@ -174,6 +197,10 @@ class SimCamera:
     def shutter_open(self, instant_us: int) -> bool:
         """Whether light is being gathered."""
         return self._current is not None and self._current.started_us <= instant_us < self._current.end_us
+
+    def ends_in_s(self, instant_us: int) -> float:
+        """Seconds until the shutter closes; 0 without an exposure."""
+        return max(0.0, (self._current.end_us - instant_us) / 1e6) if self._current is not None else 0.0
 
     def temperature_c(self, instant_us: int) -> float:
         """The sensor's temperature: a ramp to the target, or as far as the cooler reaches, or back to the

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from astrod_drivers.errors import CommandRefused
 from astrod_drivers.protocols import Clock, FocuserState
+from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.setup import FocuserSetup
 from astrod_drivers.sim.timeline import Timeline
 from astrod_drivers.sim.weather import Climate
@@ -34,6 +35,7 @@ class SimFocuser:
         here = round(self.best(clock.now_us(), 0.0)) + setup.start_error
         here = min(setup.max_position, max(0, here))
         self._moves: Timeline[Move] = Timeline(clock.now_us(), Move(here, here, float(here)))
+        self._slips: list[tuple[int, int]] = []
 
     async def connect(self) -> None:
         """Always there."""
@@ -63,6 +65,14 @@ class SimFocuser:
         if moving:
             self._moves.add(now_us, Move(round(here), round(here), self._tube(now_us)))
 
+    def doing(self, instant_us: int) -> Phase | None:
+        """What it is doing, in the words of faults."""
+        return "focusing" if self._motor(instant_us)[1] else None
+
+    def slip(self, steps: int) -> None:
+        """The drawtube slides by so many steps; the motor notices nothing."""
+        self._slips.append((self._clock.now_us(), steps))
+
     def best(self, instant_us: int, shift_um: float) -> float:
         """The drawtube's position of best focus, steps, for a filter that shifts it by `shift_um`."""
         temperature_c = self._climate.at(instant_us - _LAG_US).temperature_c
@@ -71,7 +81,8 @@ class SimFocuser:
 
     def defocus_um(self, instant_us: int, shift_um: float) -> float:
         """How far the sensor is from best focus."""
-        return (self._tube(instant_us) - self.best(instant_us, shift_um)) * self.setup.step_um
+        slipped = sum(steps for at_us, steps in self._slips if at_us <= instant_us)
+        return (self._tube(instant_us) + slipped - self.best(instant_us, shift_um)) * self.setup.step_um
 
     def unsteady(self, start_us: int, end_us: int) -> bool:
         """Whether it moved between two instants."""

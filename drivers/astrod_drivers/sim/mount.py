@@ -4,7 +4,7 @@ Positions live on two mechanical axes. For the equatorial, axis 1 turns about th
 declination axis, both 0 at the home position (counterweight down, tube at the pole); a negative axis 2 is
 the tube east of the pier. For the alt-azimuth they are azimuth and altitude.
 
-What the mount reports comes from its axes. Where it really points adds index, cone and polar errors (the
+What the mount reports comes from its axes, and from the last `sync`. Where it really points adds index, cone and polar errors (the
 terms IH, ID, CH, MA, ME of Wallace's TPOINT), a scatter for each slew, the worm's periodic error and, just
 after a slew, a ringing of the tube.
 """
@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from astrod_drivers.errors import CommandRefused, PermitRefused
-from astrod_drivers.protocols import Clock, Gate, MountState, Permit, PierSide, SiteFix
+from astrod_drivers.protocols import Clock, Gate, MountBelief, MountState, Permit, PierSide, SiteFix
 from astrod_drivers.sim import ephemeris
+from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.setup import MountSetup
 from astrod_drivers.sim.timeline import Timeline
 
@@ -52,16 +53,27 @@ class Tracking:
 
 @dataclass(frozen=True, slots=True)
 class Slewing:
-    """From one pair of axes to another; `then` follows at `end_us`."""
+    """From one pair of axes to another; `then` follows at `end_us`. `flip`: it should change the side of the pier."""
 
     start: Axes
     end: Axes
     end_us: int
     then: Still | Tracking
     number: int
+    flip: bool = False
 
 
 Motion = Still | Tracking | Slewing
+
+
+@dataclass(eq=False)
+class Drift:
+    """While it tracks, the tube runs off at these rates (hour angle, declination) and the mount does not know."""
+
+    since_us: int
+    hour_angle_deg_s: float
+    dec_deg_s: float
+    until_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,11 @@ class SimMount:
         self._errors = _draw_errors(setup, seed)
         self._belief = site  # a mount remembers its site; `set_site` can spoil it
         self._clock_error_us = 0
+        self._synced: Axes = (0.0, 0.0)  # what a sync adds to the right ascension and declination of the axes
         self._slews = 0
+        self.parks = self.flips = True  # faults take these away
+        self._drifts: list[Drift] = []
+        self._knocks: list[tuple[int, float]] = []
         home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._motion: Timeline[Motion] = Timeline(clock.now_us(), Still(home, parked=True))
 
@@ -139,12 +155,17 @@ class SimMount:
         self._belief = site
         self._clock_error_us = utc_us - self._clock.now_us()
 
+    async def believes(self) -> MountBelief:
+        """See `protocols.Mount.believes`."""
+        return MountBelief(self._belief, self._clock.now_us() + self._clock_error_us)
+
     async def read(self) -> MountState:
         """See `protocols.Mount.read`; coordinates are what the axes say."""
         now_us = self._clock.now_us()
         motion = self._settled(now_us)
-        hour_angle_deg, dec_deg = self._sky_axes(self._axes(now_us), now_us)
-        ra_deg, dec_deg = ephemeris.icrs((self._sidereal_deg(now_us) - hour_angle_deg) % 360.0, dec_deg, now_us)
+        place = self._place_of_axes(now_us)
+        believed_dec_deg = max(-90.0, min(90.0, place[1] + self._synced[1]))
+        ra_deg, dec_deg = ephemeris.icrs((place[0] + self._synced[0]) % 360.0, believed_dec_deg, now_us)
         return MountState(
             ra_deg,
             dec_deg,
@@ -180,7 +201,19 @@ class SimMount:
             raise CommandRefused(
                 f"the target is {altitude_deg:.1f} degrees up, under the limit of {self.setup.horizon_deg:g}"
             )
-        self._start_slew_to(place, now_us)
+        axes_dec_deg = max(-90.0, min(90.0, place[1] - self._synced[1]))
+        self._start_slew_to(((place[0] - self._synced[0]) % 360.0, axes_dec_deg), now_us)
+
+    async def sync(self, ra_deg: float, dec_deg: float) -> None:
+        """See `protocols.Mount.sync`."""
+        if not (math.isfinite(ra_deg) and -90.0 <= dec_deg <= 90.0):
+            raise CommandRefused(f"no such place: {ra_deg}, {dec_deg}; right ascension 0..360, declination -90..90")
+        now_us = self._clock.now_us()
+        motion = self._settled(now_us)
+        if isinstance(motion, Slewing) or (isinstance(motion, Still) and motion.parked):
+            raise CommandRefused("the mount is parked or slewing; sync it while it tracks")
+        place, axes = ephemeris.of_date(ra_deg % 360.0, dec_deg, now_us), self._place_of_axes(now_us)
+        self._synced = (_half_turn(place[0] - axes[0]), place[1] - axes[1])
 
     async def set_tracking(self, on: bool) -> None:
         """Follow the stars from here, or stop. Raises CommandRefused while parked."""
@@ -208,6 +241,8 @@ class SimMount:
         going = isinstance(motion, Slewing) and isinstance(motion.then, Still) and motion.then.parked
         if going or (isinstance(motion, Still) and motion.parked):
             return
+        if not self.parks:  # a fault: it was told to, and does not
+            return
         home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._slew(self._axes(now_us), home, Still(home, parked=True), now_us)
 
@@ -220,6 +255,8 @@ class SimMount:
         pier_side = self._pier_side(axes)
         hour_angle_deg, dec_deg = self._sky_axes(axes, instant_us)
         hour_angle_deg, dec_deg = self._erring(hour_angle_deg, dec_deg, axes, instant_us)
+        run_off = self._run_off(instant_us)
+        hour_angle_deg, dec_deg = hour_angle_deg + run_off[0], max(-90.0, min(90.0, dec_deg + run_off[1]))
         altitude_deg, azimuth_deg = ephemeris.horizontal_deg(hour_angle_deg, dec_deg, self._site.latitude_deg)
         sidereal_deg = ephemeris.sidereal_deg(instant_us, self._site.longitude_deg)
         ra_deg, dec_icrs_deg = ephemeris.icrs((sidereal_deg - hour_angle_deg) % 360.0, dec_deg, instant_us)
@@ -238,14 +275,68 @@ class SimMount:
             pier_side,
         )
 
+    def doing(self, instant_us: int) -> Phase | None:
+        """What it is doing, in the words of faults: a flip is a slew that changes the side of the pier."""
+        motion = self._settled(instant_us)
+        if not isinstance(motion, Slewing):
+            return None
+        if isinstance(motion.then, Still) and motion.then.parked:
+            return "parking"
+        return "flipping" if motion.flip else "slewing"
+
     def unsteady(self, start_us: int, end_us: int) -> bool:
         """Whether the mount slewed, rang or changed its motion between two instants."""
-        if self._motion.changes(start_us, end_us):
+        if self._motion.changes(start_us, end_us) or self._runs_off(start_us, end_us):
             return True
         _, motion = self._motion.at(start_us)
         if isinstance(motion, Slewing):
             return start_us < motion.end_us + 5_000_000
         return isinstance(motion, Tracking) and start_us < motion.until_us < end_us
+
+    # -- what can be wrong with it --
+
+    def drift(self, hour_angle_arcsec_s: float, dec_arcsec_s: float) -> Drift:
+        """From now on, and after each slew anew, the tube runs off while the mount reports that it tracks."""
+        begun = Drift(self._clock.now_us(), hour_angle_arcsec_s / 3600.0, dec_arcsec_s / 3600.0)
+        self._drifts.append(begun)
+        return begun
+
+    def stop_tracking_unnoticed(self) -> Drift:
+        """The motor stands still and the mount reports that it tracks; it still slews."""
+        return self.drift(-SIDEREAL_DEG_S * 3600.0, 0.0)
+
+    def mend(self, drift: Drift) -> None:
+        """The tube runs off no further; how far it came is made good by the next slew."""
+        drift.until_us = self._clock.now_us()
+
+    def knock(self, arcmin: float) -> None:
+        """The tube slips on its axis, in hour angle, for good."""
+        self._knocks.append((self._clock.now_us(), arcmin / 60.0))
+
+    def lose_power(self) -> None:
+        """The motors stop where they are; a mount that was parked remembers it."""
+        now_us = self._clock.now_us()
+        motion = self._settled(now_us)
+        self._motion.add(now_us, Still(self._axes(now_us), isinstance(motion, Still) and motion.parked))
+
+    def _run_off(self, instant_us: int) -> tuple[float, float]:
+        """How far the tube has run off, hour angle and declination, since the mount began to track."""
+        knocked = sum(deg for at_us, deg in self._knocks if at_us <= instant_us)
+        motion = self._settled(instant_us)
+        if not self._drifts or not isinstance(motion, Tracking):
+            return knocked, 0.0
+        leg_us, leg = self._motion.at(instant_us)
+        began_us = leg.end_us if isinstance(leg, Slewing) else leg_us
+        dha = ddec = 0.0
+        for drift in self._drifts:
+            end_us = instant_us if drift.until_us is None else min(instant_us, drift.until_us)
+            lasted_s = max(0, end_us - max(began_us, drift.since_us)) / 1e6
+            dha += drift.hour_angle_deg_s * lasted_s
+            ddec += drift.dec_deg_s * lasted_s
+        return knocked + dha, ddec
+
+    def _runs_off(self, start_us: int, end_us: int) -> bool:
+        return any(d.since_us < end_us and (d.until_us is None or d.until_us > start_us) for d in self._drifts)
 
     # -- motion --
 
@@ -293,6 +384,11 @@ class SimMount:
             return hour_angle_deg + 90.0, 90.0 - dec_deg
         return hour_angle_deg - 90.0, dec_deg - 90.0
 
+    def _place_of_axes(self, instant_us: int) -> tuple[float, float]:
+        """The place of date that the axes alone say."""
+        hour_angle_deg, dec_deg = self._sky_axes(self._axes(instant_us), instant_us)
+        return (self._sidereal_deg(instant_us) - hour_angle_deg) % 360.0, dec_deg
+
     def _sky_axes(self, axes: Axes, instant_us: int) -> tuple[float, float]:
         """Hour angle and declination of the axes, without errors."""
         if not self._equatorial:
@@ -310,23 +406,27 @@ class SimMount:
         """Slew to a place of date; where its axes will be depends on how long the slew takes."""
         start = self._axes(now_us)
         hour_angle_deg = _half_turn(self._sidereal_deg(now_us) - place[0])
+        here = self._pier_side(start)
         pier_side: PierSide = "west" if hour_angle_deg < 0.0 else "east"
+        flip = here not in (None, pier_side)
+        if not self.flips and here is not None:
+            pier_side = here
         arrival_us = now_us
         for _ in range(3):
             target = Tracking(place[0], place[1], pier_side, now_us)
             end = self._near(start, self._tracked_axes(target, arrival_us))
             arrival_us = now_us + self._duration_us(start, end)
         limit_us = self._limit_us(place, pier_side, now_us)
-        self._slew(start, end, replace(target, until_us=max(arrival_us, limit_us)), now_us)
+        self._slew(start, end, replace(target, until_us=max(arrival_us, limit_us)), now_us, flip)
 
     def _near(self, start: Axes, end: Axes) -> Axes:
         """An alt-azimuth goes the short way round in azimuth."""
         return end if self._equatorial else (start[0] + _half_turn(end[0] - start[0]), end[1])
 
-    def _slew(self, start: Axes, end: Axes, then: Still | Tracking, now_us: int) -> None:
+    def _slew(self, start: Axes, end: Axes, then: Still | Tracking, now_us: int, flip: bool = False) -> None:
         self._slews += 1
         end_us = now_us + self._duration_us(start, end)
-        self._motion.add(now_us, Slewing(start, end, end_us, then, self._slews))
+        self._motion.add(now_us, Slewing(start, end, end_us, then, self._slews, flip))
 
     def _duration_us(self, start: Axes, end: Axes) -> int:
         """Travel of the slower axis, and the settling time."""
@@ -364,7 +464,7 @@ class SimMount:
         floor = math.sin(math.radians(self.setup.horizon_deg - 2.0)) - math.sin(lat) * math.sin(dec)
         ratio = floor / max(1e-9, math.cos(lat) * math.cos(dec))
         last_deg = 540.0 if ratio <= -1.0 else math.degrees(math.acos(min(1.0, ratio)))
-        if self._equatorial and pier_side == "west":
+        if self._equatorial and pier_side == "west" and self.flips:
             last_deg = min(last_deg, self.setup.meridian_limit_deg)
         elif self._equatorial:
             last_deg = min(last_deg, 179.0)

@@ -10,6 +10,7 @@ time, so a whole night on a simulated clock repeats exactly.
 import difflib
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +18,12 @@ import numpy as np
 
 from astrod_drivers.errors import DeviceMissing
 from astrod_drivers.protocols import Aperture, Clock, Device, Gate, Shot
-from astrod_drivers.sim import ephemeris, light
+from astrod_drivers.sim import ephemeris, harm, light
 from astrod_drivers.sim.camera import Renderer, SimCamera
+from astrod_drivers.sim.faults import Phase
+from astrod_drivers.sim.faulty import Faulty
 from astrod_drivers.sim.focuser import SimFocuser
+from astrod_drivers.sim.injector import Injector, Running
 from astrod_drivers.sim.mount import MountTruth, SimMount
 from astrod_drivers.sim.roof import SimRoof
 from astrod_drivers.sim.scene import Event, Pointing, Scene, Sensor, Streak, filter_named
@@ -29,6 +33,18 @@ from astrod_drivers.sim.weather import Climate, Conditions
 from astrod_drivers.sim.wheel import SimWheel
 
 _STEADY_SAMPLES, _UNSTEADY_SAMPLES = 9, 97
+_MOST_DANGEROUS: tuple[Phase, ...] = (
+    *("closing", "opening", "parking", "flipping", "slewing", "focusing", "exposing", "reading_out", "cooling"),
+)
+_BEGINNINGS: Mapping[str, tuple[Phase, ...]] = {
+    "open": ("opening",),
+    "close": ("closing",),
+    "slew": ("slewing", "flipping"),
+    "park": ("parking",),
+    "expose": ("exposing",),
+    "move": ("focusing",),
+}
+"""Which phases a command may begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +201,9 @@ class Observatory:
         self._mounts: dict[str, SimMount] = {}
         self._trains: list[Train] = []
         self._devices: dict[str, Device] = {}
+        self._kinds = setup.names()
         self._build()
+        self.faults = Injector(clock, self._kinds, self._harm, lambda: self.phase(clock.now_us()))
 
     def _build(self) -> None:
         setup, site = self.setup, self.setup.site
@@ -211,14 +229,66 @@ class Observatory:
         if setup.wheel and train.wheel:
             self._devices[setup.wheel.name] = train.wheel
 
-    def device(self, name: str) -> Device:
-        """The device of that name; it implements its kind's protocol. Raises DeviceMissing."""
+    def device(self, name: str) -> Faulty:
+        """A new session's handle on the device of that name; it implements its kind's protocol. Raises DeviceMissing.
+
+        Faults come between the two: see `faulty`.
+        """
+        found = self.bare(name)
+        return Faulty(name, self._kinds[name], found, self.faults, self.clock, self._took)
+
+    def bare(self, name: str) -> Device:
+        """The device itself, which no fault between it and its user can touch. Raises DeviceMissing."""
         found = self._devices.get(name)
         if found is None:
             near = difflib.get_close_matches(name, self._devices, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self._devices)}"
             raise DeviceMissing(f"the simulated observatory has no device {name[:80]!r}; {hint}")
         return found
+
+    # -- faults ----------------------------------------------------------------------------------------------
+
+    def play_faults(self, anchors: Mapping[str, int]) -> None:
+        """Have the faults of the setup happen; needs a running event loop.
+
+        `anchors` has the instants of dusk and dawn, where they are known. Raises ValueError for one that is missing.
+        """
+        self.faults.plan(self.setup.faults, anchors)
+
+    def phase(self, instant_us: int) -> str:
+        """What the observatory is doing: the first of its devices' doings, the most dangerous before the others."""
+        doing = {device.doing(instant_us) for device in self._moving()}
+        return next((phase for phase in _MOST_DANGEROUS if phase in doing), "idle")
+
+    def _moving(self) -> list[SimRoof | SimMount | SimCamera | SimFocuser]:
+        parts: list[SimRoof | SimMount | SimCamera | SimFocuser | None] = [self._roof, *self._mounts.values()]
+        for train in self._trains:
+            parts += [train.camera, train.focuser]
+        return [part for part in parts if part is not None]
+
+    def _took(self, name: str, method: str, arguments: tuple[object, ...]) -> None:
+        """A device took a call: a phase may have begun with it."""
+        if method == "cool" and arguments[0] is not None:
+            self.faults.began("cooling")
+        if method not in _BEGINNINGS:
+            return
+        device, now_us = self._devices[name], self.clock.now_us()
+        phase = device.doing(now_us) if isinstance(device, SimRoof | SimMount | SimCamera | SimFocuser) else None
+        if phase is None or phase not in _BEGINNINGS[method]:
+            return
+        self.faults.began(phase)
+        if phase == "exposing" and self.faults.wants_read_out and isinstance(device, SimCamera):
+            self.faults.foresee("reading_out", device.ends_in_s(now_us))
+
+    def _harm(self, running: Running, begins: bool) -> None:
+        """Have a fault do what it does to the truth, or undo it."""
+        if begins:
+            device = self._devices.get(running.fault.device)
+            running.mend = harm.begin(running, device, self.climate, self.clock)
+        else:
+            running.mend()
+
+    # -- the truth -------------------------------------------------------------------------------------------
 
     def opening(self, instant_us: int) -> float:
         """The share of the sky that the roof leaves free."""
@@ -233,7 +303,7 @@ class Observatory:
         return Truth(
             now_us,
             sun_deg,
-            self._roof.aperture(now_us) if self._roof else "open",
+            self._roof.truly(now_us) if self._roof else "open",
             self.opening(now_us),
             self.climate.at(now_us),
             {name: mount.truth(now_us) for name, mount in self._mounts.items()},
@@ -243,5 +313,6 @@ class Observatory:
 
     async def close(self) -> None:
         """Drop what was not fetched and wait for renderings under way. Frames that were fetched stay."""
+        await self.faults.close()
         for train in self._trains:
             await train.camera.close()

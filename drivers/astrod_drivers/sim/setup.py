@@ -8,6 +8,7 @@ from typing import Literal
 
 from astrod_drivers.errors import BadAnswer
 from astrod_drivers.protocols import SiteFix
+from astrod_drivers.sim.faults import Fault, check
 from astrod_drivers.sim.scene import Optics, Sensor, Streak, Transient
 from astrod_drivers.wire import decode, encode
 
@@ -144,11 +145,13 @@ class ObservatorySetup:
     mounts: tuple[MountSetup, ...] = field(default_factory=lambda: (MountSetup(),))
     streaks: tuple[PlantedStreak, ...] = ()
     transients: tuple[PlantedTransient, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
         twice = [name for name, count in Counter(name for name, _ in self._devices()).items() if count > 1]
         if twice:
             raise ValueError(f"two devices of the observatory are named {twice[0]!r}; give each its own name")
+        check(self.faults, self.names())
 
     @property
     def site(self) -> SiteFix:

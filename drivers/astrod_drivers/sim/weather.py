@@ -7,8 +7,9 @@ a cloudy one an overcast with rain that covers a good part of the dark hours.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -69,6 +70,39 @@ class Conditions:
     seeing_arcsec: float
 
 
+Quantity = Literal["rain", "wind", "cloud"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+
+
+@dataclass(eq=False)
+class Spell:
+    """Weather that was ordered: rain (mm/h), wind (m/s) or cloud (percent of the sky), while it lasts."""
+
+    quantity: Quantity
+    amount: float
+    since_us: int
+    until_us: int | None = None
+
+    def upon(self, sky: Conditions, instant_us: int) -> Conditions:
+        """The weather with this upon it."""
+        if instant_us < self.since_us or (self.until_us is not None and instant_us >= self.until_us):
+            return sky
+        if self.quantity == "wind":
+            wind_m_s = max(sky.wind_m_s, self.amount)
+            return replace(sky, wind_m_s=wind_m_s, gust_m_s=max(sky.gust_m_s, 1.25 * wind_m_s))
+        if self.quantity == "cloud":
+            return replace(sky, cover=max(sky.cover, self.amount / 100.0), thickness_mag=max(sky.thickness_mag, 3.0))
+        humidity = max(sky.humidity_percent, 97.0)
+        return replace(
+            sky,
+            rain_mm_h=max(sky.rain_mm_h, self.amount),
+            cover=1.0,
+            thickness_mag=max(sky.thickness_mag, 5.0),
+            humidity_percent=humidity,
+            dew_point_c=dew_point_c(sky.temperature_c, humidity),
+        )
+
+
 def dew_point_c(temperature_c: float, humidity_percent: float) -> float:
     """Magnus' formula with the constants of Alduchov & Eskridge 1996 (J. Appl. Meteor. 35, 601)."""
     gamma = math.log(max(1.0, humidity_percent) / 100.0) + 17.625 * temperature_c / (243.04 + temperature_c)
@@ -81,6 +115,13 @@ class Climate:
     def __init__(self, setup: ObservatorySetup) -> None:
         self._setup = setup
         self._seed = setup.seed
+        self._spells: list[Spell] = []
+
+    def begin(self, quantity: Quantity, amount: float, instant_us: int) -> "Spell":
+        """Have that much rain, wind or cloud from now on, or more where there is more."""
+        spell = Spell(quantity, amount, instant_us)
+        self._spells.append(spell)
+        return spell
 
     def _solar_hour(self, instant_us: int) -> tuple[int, float]:
         """The night's number and the hours after its local midnight, -12 to 12."""
@@ -97,7 +138,7 @@ class Climate:
         humidity = min(98.5, max(12.0, min(humidity, 78.0) + 12.0 * cover + (25.0 if rain_mm_h > 0.0 else 0.0)))
         wind_m_s = max(0.1, 2.6 + 1.1 * self._wander(_WIND, instant_us, 1.5) + 2.0 * cover + 2.5 * (rain_mm_h > 0.0))
         gust_m_s = wind_m_s * (1.25 + 0.15 * abs(self._wander(_GUST, instant_us, 0.05)))
-        return Conditions(
+        natural = Conditions(
             temperature_c,
             humidity,
             dew_point_c(temperature_c, humidity),
@@ -109,6 +150,9 @@ class Climate:
             thickness_mag,
             self._seeing_arcsec(instant_us, wind_m_s),
         )
+        for spell in self._spells:
+            natural = spell.upon(natural, instant_us)
+        return natural
 
     def cloud(self, instant_us: int) -> Cloud:
         """The layer of cloud over the site, as it stands and drifts at an instant."""

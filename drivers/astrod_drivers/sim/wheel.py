@@ -23,6 +23,7 @@ class SimWheel:
         self.setup = setup
         self._clock = clock
         self._turns: Timeline[Turn] = Timeline(clock.now_us(), Turn(0, clock.now_us()))
+        self.turns = True  # a fault takes it away
 
     async def connect(self) -> None:
         """Always there."""
@@ -41,6 +42,8 @@ class SimWheel:
         """See `protocols.FilterWheel.select`."""
         if name not in self.setup.filters:
             raise CommandRefused(f"the wheel has no filter {name!r}; it has {', '.join(self.setup.filters)}")
+        if not self.turns:
+            return
         now_us = self._clock.now_us()
         _, turn = self._turns.at(now_us)
         place = self.setup.filters.index(name)

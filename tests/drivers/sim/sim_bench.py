@@ -72,6 +72,10 @@ class Bench:
         """The device, untyped: tests name its kind by the way they use it."""
         return self.observatory.device(name)
 
+    def bare(self, name: str) -> Any:
+        """The device itself, with what the simulation knows of it."""
+        return self.observatory.bare(name)
+
 
 SMALL = ObservatorySetup(
     mounts=(MountSetup(trains=(TrainSetup(camera=CameraSetup(sensor=Sensor(width_px=242, height_px=136))),)),)

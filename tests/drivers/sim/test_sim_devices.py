@@ -177,7 +177,7 @@ async def test_a_wrong_site_or_clock_points_wrong() -> None:
 
 async def test_the_focuser_drifts_and_has_play(bench: Callable[..., Bench]) -> None:
     made = bench()
-    focuser = made.device("focuser")
+    focuser = made.bare("focuser")
 
     async def moved(position: int) -> None:
         await focuser.move(position)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from astrod.domain.site import MountSetup, Site
+from astrod.domain.site import MountSetup, Outlet, Site
 from astrod.rig.port import Port
 from astrod.rig.safety.clearance import (
     Clearance,
@@ -14,7 +14,7 @@ from astrod.rig.safety.clearance import (
     SwitchSensor,
     WhereIsIt,
 )
-from astrod.rig.safety.power import Outlet, PowerCycle
+from astrod.rig.safety.power import OutletCycle, PowerCycle
 from astrod.rig.safety.roof import Relay, RoofPaths, SecondDriver, SecondPath
 from astrod.runtime.clock import Clock
 from astrod_drivers.protocols import Cover, Mount, SafetyMonitor, Weather
@@ -54,10 +54,9 @@ class _Opener:
             self._opened[kind, address] = self._open(name, kind, address)
         return self._opened[kind, address]
 
-    def outlet(self, text: str) -> tuple[Port[Any], str]:
-        """The switch's port and the outlet's name of `ADDRESS#OUTLET`."""
-        address, _, outlet = text.rpartition("#")
-        return self.port(f"switch of {outlet}", "switch", address), outlet
+    def switch(self, outlet: Outlet) -> Port[Any]:
+        """The switch that has an outlet."""
+        return self.port(f"switch of {outlet.name}", "switch", outlet.address)
 
     @property
     def ports(self) -> tuple[Port[Any], ...]:
@@ -77,10 +76,12 @@ def hardware_of(
         if train.cover
     }
     power: dict[str, PowerCycle] = {
-        rig.name: Outlet(*opener.outlet(rig.mount.power), site.power, clock) for rig in site.rigs if rig.mount.power
+        rig.name: OutletCycle(opener.switch(rig.mount.power), rig.mount.power, site.power, clock)
+        for rig in site.rigs
+        if rig.mount.power
     }
     if site.roof is not None and site.roof.power:
-        power[ROOF] = Outlet(*opener.outlet(site.roof.power), site.power, clock)
+        power[ROOF] = OutletCycle(opener.switch(site.roof.power), site.roof.power, site.power, clock)
     clearance = Clearance(site, mounts, _park_sensors(site, opener), where_is_it)
     roof = _roof(site, clock, opener, power.get(ROOF))
     read = {s.name: opener.port(s.name, s.kind, s.address) for s in site.sources} if sources else {}
@@ -115,7 +116,8 @@ def _roof(site: Site, clock: Clock, opener: _Opener, power: PowerCycle | None) -
         return None
     second: SecondPath | None = None
     if setup.second_path and "#" in setup.second_path:
-        second = Relay(*opener.outlet(setup.second_path))
+        outlet = Outlet.parse(setup.second_path)
+        second = Relay(opener.switch(outlet), outlet.name)
     elif setup.second_path:
         second = SecondDriver(opener.port("roof, second path", "roof", setup.second_path))
     return RoofPaths(clock, setup, opener.port("roof", "roof", setup.address), second, power)

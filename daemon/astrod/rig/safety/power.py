@@ -3,7 +3,7 @@
 import logging
 from typing import Protocol
 
-from astrod.domain.site import PowerSetup
+from astrod.domain.site import Outlet, PowerSetup
 from astrod.errors import RecoverDevice
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
@@ -26,10 +26,10 @@ class PowerCycle(Protocol):
         """
 
 
-class Outlet:
+class OutletCycle:
     """`PowerCycle` through an outlet of a switch, verified by reading it back both times."""
 
-    def __init__(self, port: Port[Switch], outlet: str, setup: PowerSetup, clock: Clock) -> None:
+    def __init__(self, port: Port[Switch], outlet: Outlet, setup: PowerSetup, clock: Clock) -> None:
         self._port, self._outlet, self._setup, self._clock = port, outlet, setup, clock
         self._last_s: float | None = None
 
@@ -49,15 +49,15 @@ class Outlet:
         return True
 
     async def _turn(self, on: bool) -> None:
-        word = f"switch {self._outlet} {'on' if on else 'off'}"
-        await self._port.call(word, lambda switch: switch.set(self._outlet, on))
+        word = f"switch {self._outlet.name} {'on' if on else 'off'}"
+        await self._port.call(word, lambda switch: switch.set(self._outlet.name, on))
         await until(self._clock, self._port.name, word, self._read, lambda state: self._is(state, on), READ_BACK_S)
 
     async def _read(self) -> SwitchState:
         return await self._port.call("read the switch", lambda switch: switch.read())
 
     def _is(self, state: SwitchState, on: bool) -> bool:
-        if self._outlet not in state.on:
+        if self._outlet.name not in state.on:
             known = ", ".join(state.on) or "none"
-            raise RecoverDevice(self._port.name, f"has no outlet {self._outlet!r}; it has {known}")
-        return state.on[self._outlet] is on
+            raise RecoverDevice(self._port.name, f"has no outlet {self._outlet.name!r}; it has {known}")
+        return state.on[self._outlet.name] is on

@@ -1,0 +1,47 @@
+"""What a frame says of where the telescope points: the plate solution, and what was expected of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from astrod.domain.sphere import separation_deg
+
+Parity = Literal["direct", "mirrored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Where a frame should be (ICRS degrees), how far from it it may be, and its scale, within a share of itself."""
+
+    ra_deg: float
+    dec_deg: float
+    scale_arcsec_px: float
+    within_deg: float
+    scale_error: float = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class PlateSolution:
+    """Where a frame really is. `ra_deg`, `dec_deg` are its centre, ICRS.
+
+    `rotation_deg` is the position angle of the frame's upper edge (first row up), from north through east, 0..360.
+    `parity` is direct where north up means east left. `residual_arcsec` is the RMS distance of the `stars`
+    matched from their places in the catalogue; `by` names what solved it.
+    """
+
+    ra_deg: float
+    dec_deg: float
+    rotation_deg: float
+    scale_arcsec_px: float
+    parity: Parity
+    residual_arcsec: float
+    stars: int
+    by: str
+
+    def off_arcsec(self, ra_deg: float, dec_deg: float) -> float:
+        """How far the frame's centre is from a place."""
+        return 3600.0 * separation_deg(self.ra_deg, self.dec_deg, ra_deg, dec_deg)
+
+
+def turned_half(before_deg: float, after_deg: float, slack_deg: float = 30.0) -> bool:
+    """Whether a field turned by 180 degrees between two rotations, as a flip to the other side of the pier does."""
+    return abs((after_deg - before_deg) % 360.0 - 180.0) <= slack_deg
