@@ -9,6 +9,7 @@ from astrod.api.schema import (
     Ack,
     CalibrationRow,
     CalibrationsAnswer,
+    ClockAnswer,
     Device,
     Exposing,
     Finding,
@@ -30,11 +31,12 @@ from astrod.archive.rows import FrameRow as Row
 from astrod.core import Core
 from astrod.domain.calibration import Need
 from astrod.domain.identity import Night
-from astrod.domain.instant import iso
+from astrod.domain.instant import SECOND_US, iso, parse_iso
 from astrod.domain.plan import progress
-from astrod.errors import InputInvalid
+from astrod.errors import InputInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.rig.port import Port
+from astrod.runtime.timekeeping import Timekeeper
 
 Handler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
 VERDICTS = 5
@@ -44,8 +46,8 @@ SLOTS = 8
 class Answers:
     """The verbs of one daemon."""
 
-    def __init__(self, core: Core, holds: Holds) -> None:
-        self._core, self._holds = core, holds
+    def __init__(self, core: Core, holds: Holds, time: Timekeeper) -> None:
+        self._core, self._holds, self._time = core, holds, time
 
     def handlers(self) -> dict[str, Handler]:
         """By verb, for `api.server`."""
@@ -58,6 +60,8 @@ class Answers:
             "pause": self.pause,
             "resume": self.resume,
             "close": self.close,
+            "clock": self.clock,
+            "state_time": self.state_time,
         }
 
     # -- status ----------------------------------------------------------------------------------------------
@@ -270,6 +274,31 @@ class Answers:
         """Park and close now, and stay so."""
         await self._holds.close(str(args.get("who", "")))
         return Ack(schema=SCHEMA, text="parking and closing; it stays closed until `astrod resume`")
+
+    # -- the clock -------------------------------------------------------------------------------------------
+
+    async def clock(self, args: dict[str, Any]) -> ClockAnswer:
+        """How good the host's clock is, and what that forbids."""
+        quality, setup = self._time.quality(), self._core.site.time
+        return ClockAnswer(
+            schema=SCHEMA,
+            time=iso(self._core.clock.now_us()),
+            source=quality.source,
+            error_s=None if quality.error_us is None else quality.error_us / SECOND_US,
+            error_max_s=setup.error_max_s or None,
+            slews_forbidden_by=list(self._core.conductor.safety.no_slews),
+        )
+
+    async def state_time(self, args: dict[str, Any]) -> ClockAnswer:
+        """Somebody says what time it is now, and how well they know it; it counts until the host starts anew."""
+        try:
+            utc_us, error_us = parse_iso(str(args.get("utc"))), round(float(args.get("error_s", 0.0)) * SECOND_US)
+            self._time.statements.state(str(args.get("who") or "somebody"), utc_us, error_us)
+        except (ValueError, OverflowError) as fault:
+            raise InputInvalid(f"no time can be had from that: {fault}; write 2026-12-14T22:01:05Z") from fault
+        except OSError as fault:
+            raise TellOperator(f"the statement cannot be kept: {fault}") from fault
+        return await self.clock({})
 
 
 def _device(port: Port[Any]) -> Device:

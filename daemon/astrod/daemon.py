@@ -96,8 +96,8 @@ class Daemon:
         self._clock = WallClock(run.offset_us)
         self._paths = data_paths(self._data)
         self._page = EpochPage(self._run_dir / "epoch")
-        self._statements = Statements(self._run_dir / "statement.json", self._clock, boot_id())
-        self._time = timekeeper(self._clock, self._statements, loaded.site.time.gpsd)
+        statements = Statements(self._run_dir / "statement.json", self._clock, boot_id())
+        self._time = timekeeper(self._clock, statements, loaded.site.time.gpsd)
         self._offload = WallOffload()
         self._stop = asyncio.Event()
         self._core: Core | None = None
@@ -158,7 +158,7 @@ class Daemon:
 
     async def _supervised(self, core: Core, telemetry: Telemetry, safety: SafetyProcess) -> None:
         holds = Holds(core.recording, core.conductor, self._clock)
-        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds).handlers())
+        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds, self._time).handlers())
         housekeeping = Housekeeping(core, telemetry, self._offload, self._loaded.settings)
 
         async def serve(ready: Ready) -> None:

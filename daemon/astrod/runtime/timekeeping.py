@@ -226,10 +226,13 @@ class Gpsd:
 
 
 class Timekeeper:
-    """All witnesses of one host. `quality` is what headers and safety go by."""
+    """All witnesses of one host: the kernel, its owner (`statements`), and a gpsd where there is one. `quality` is
+    what headers and safety go by.
+    """
 
-    def __init__(self, witnesses: Sequence[Witness], gpsd: Gpsd | None = None) -> None:
-        self._witnesses = (*witnesses, *((gpsd.word,) if gpsd else ()))
+    def __init__(self, kernel: Witness, statements: Statements, gpsd: Gpsd | None = None) -> None:
+        self.statements = statements
+        self._witnesses = (kernel, statements.word, *((gpsd.word,) if gpsd else ()))
         self._gpsd = gpsd
 
     def quality(self) -> ClockQuality:
@@ -245,12 +248,6 @@ class Timekeeper:
 
 
 def timekeeper(clock: Clock, statements: Statements, gpsd: str | None) -> Timekeeper:
-    """The witnesses of this host: the kernel, the owner, and a gpsd (HOST:PORT) where there is one."""
+    """The timekeeper of this host; `gpsd` is HOST:PORT."""
     host, _, port = (gpsd or "").rpartition(":")
-    return Timekeeper((kernel_word, statements.word), Gpsd(host, int(port), clock) if gpsd else None)
-
-
-def clock_quality() -> ClockQuality:
-    """By the kernel's word alone."""
-    word = kernel_word()
-    return weighed([word] if word else [])
+    return Timekeeper(kernel_word, statements, Gpsd(host, int(port), clock) if gpsd else None)
