@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from astrod.domain.instant import SECOND_US
 from astrod.domain.safety import SafetyReport
@@ -139,8 +139,8 @@ class FakeMount(FakeDevice):
 
 
 class FakeRoof(FakeDevice):
-    """Moves in 20 s unless `jammed`. `wrong` lists what must never happen, as the roof itself sees it; one that
-    `clears_mounts` cannot hit any. `told_s` is when it was told to move.
+    """Moves in `travel_s` unless `jammed`; a `deaf` driver takes a close and does nothing. `wrong` lists what must
+    never happen, as the roof itself sees it; one that `clears_mounts` cannot hit any. `told_s` is when it was told.
     """
 
     def __init__(self, clock: Clock, events: list[str], gate: EpochCell, mounts: list[FakeMount]) -> None:
@@ -148,6 +148,8 @@ class FakeRoof(FakeDevice):
         self.gate, self.mounts = gate, mounts
         self.jammed = False
         self.clears_mounts = False
+        self.deaf = False
+        self.travel_s = 20.0
         self.wrong: list[str] = []
         self.told_s: list[float] = []
         self._goal: Aperture = "closed"
@@ -168,8 +170,8 @@ class FakeRoof(FakeDevice):
         self.told_s.append(self.clock.monotonic_s())
         if not self.clears_mounts and not all(mount.parked for mount in self.mounts):
             self.wrong.append(f"told to become {goal} over an unparked mount")
-        if not self.jammed:
-            self._goal, self._done_s = goal, self.clock.monotonic_s() + 20.0
+        if not self.jammed and goal != self._goal:
+            self._goal, self._done_s = goal, self.clock.monotonic_s() + self.travel_s
 
     async def open(self, permit: Permit) -> None:
         await self.answer()
@@ -179,7 +181,8 @@ class FakeRoof(FakeDevice):
 
     async def close(self) -> None:
         await self.answer()
-        self.move("closed")
+        if not self.deaf:
+            self.move("closed")
 
     async def abort(self) -> None:
         await self.answer()
@@ -193,15 +196,19 @@ class FakeWeather(FakeDevice):
     ahead_s = 0.0
     stale = False
     overridden = False
-    zones: ClassVar[dict[str, Zone]] = {}
-    _last: WeatherReading | None = None
+
+    def __init__(self, clock: Clock, events: list[str]) -> None:
+        super().__init__(clock, events)
+        self.more: dict[str, float] = {}
+        self.zones: dict[str, Zone] = {}
+        self._last: WeatherReading | None = None
 
     async def read(self) -> WeatherReading:
         await self.answer()
         if self.stale and self._last is not None:
             return self._last
         at_us = self.clock.now_us() + round(self.ahead_s * SECOND_US)
-        values = {"wind_m_s": self.wind_m_s, "temperature_c": self.temperature_c}
+        values = {"wind_m_s": self.wind_m_s, "temperature_c": self.temperature_c, **self.more}
         self._last = WeatherReading(at_us, values, dict(self.zones), self.overridden)
         return self._last
 
@@ -240,7 +247,7 @@ class SecondRoof:
 
     def __init__(self, roof: FakeRoof) -> None:
         self.roof = roof
-        self.hangs = False
+        self.gone = self.hangs = False
         self.lies: Aperture | None = None
 
     async def connect(self) -> None:
@@ -249,14 +256,19 @@ class SecondRoof:
     async def disconnect(self) -> None:
         """Nothing to let go of."""
 
-    async def read(self) -> RoofState:
+    async def answer(self) -> None:
+        """What every call goes through."""
+        if self.gone:
+            raise Unreachable("it is gone")
         if self.hangs:
             await asyncio.Event().wait()
+
+    async def read(self) -> RoofState:
+        await self.answer()
         return RoofState(self.lies or self.roof.aperture)
 
     async def close(self) -> None:
-        if self.hangs:
-            await asyncio.Event().wait()
+        await self.answer()
         self.roof.events.append("second path")
         self.roof.move("closed")
 
@@ -327,11 +339,12 @@ SITE = Site(
 
 @dataclass
 class Hut:
-    """A small observatory of fake devices with a real safety loop."""
+    """A small observatory of fake devices with a real safety loop; `fit` changes it before the loop is there."""
 
     clock: SimClock
     site: Site = SITE
     memory: Memory = field(default_factory=lambda: Memory(None))
+    fit: Callable[["Hut"], None] = lambda hut: None
 
     def __post_init__(self) -> None:
         self.events: list[str] = []
@@ -358,6 +371,7 @@ class Hut:
         }
         self.seen: tuple[float, float] | None = None
         self.control_lives = True
+        self.fit(self)
         self.restart()
 
     def restart(self) -> None:

@@ -208,7 +208,7 @@ class SafetyLoop:
         silent_s = (now.boot_us - self._gate.control_beat_us) / SECOND_US
         if silent_s > CONTROL_SILENT_S:
             found.append(f"the control loop has been silent for more than {CONTROL_SILENT_S:.0f} s")
-        if self._unfinished and self._exposed():
+        if not found and self._unfinished and self._exposed():
             found.append("the site is not closed and parked yet")
         return tuple(found)
 
