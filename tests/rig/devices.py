@@ -107,9 +107,13 @@ class FakeMount(FakeDevice):
             self.ra_deg, self.dec_deg, slewing=False, tracking=self.tracking, parked=self.parked or self.lies_parked
         )
 
+    def shove(self) -> None:
+        """Somebody moved it by hand: it is not parked any more."""
+        self._parked, self._parked_at_s = False, None
+
     async def unpark(self, permit: Permit) -> None:
         await self.answer()
-        if not self.gate.allows(permit):
+        if not self.gate.allows_slew(permit):
             raise PermitRefused("the epoch is over")
         self.events.append("unpark")
         self._parked, self._parked_at_s = False, None

@@ -69,7 +69,7 @@ class IndiMount(IndiDevice, Mount):
         link = await self._heard()
         if "TELESCOPE_PARK" not in link.vectors:
             return  # a mount that cannot park is never parked
-        self._check(permit)
+        self._check_slew(permit)
         await self._set_switch("TELESCOPE_PARK", "UNPARK")
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:

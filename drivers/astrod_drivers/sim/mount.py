@@ -186,8 +186,6 @@ class SimMount:
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
         """See `protocols.Mount.slew`. Raises CommandRefused while parked and below the horizon limit."""
         self._ask(permit, "slew")
-        if not self._gate.allows_slew(permit):
-            raise PermitRefused("slew: nothing may slew now, for the clock cannot be trusted; the mount stays as it is")
         if not (math.isfinite(ra_deg) and -90.0 <= dec_deg <= 90.0):
             raise CommandRefused(f"no such place: {ra_deg}, {dec_deg}; right ascension 0..360, declination -90..90")
         now_us = self._clock.now_us()
@@ -343,6 +341,8 @@ class SimMount:
     def _ask(self, permit: Permit, what: str) -> None:
         if not self._gate.allows(permit):
             raise PermitRefused(f"{what}: safety epoch {permit.epoch} is over; the mount stays as it is")
+        if not self._gate.allows_slew(permit):
+            raise PermitRefused(f"{what}: no mount may move now, by safety's word; it stays as it is")
 
     def _sidereal_deg(self, instant_us: int) -> float:
         """Sidereal time as the mount believes it."""

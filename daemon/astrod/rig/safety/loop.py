@@ -96,6 +96,7 @@ class SafetyLoop:
         closes = self._closes
         await self._wait_for_making()
         if await roof.aperture() == "open":  # left open by a control process that died: nothing has to move
+            await self._take_note()
             return
         clear = await asyncio.gather(*map(self._hardware.clearance.is_clear, self._hardware.mounts))
         if not all(clear):
@@ -113,6 +114,12 @@ class SafetyLoop:
         )
         if closes != self._closes or not self._gate.allows(permit):
             raise GoSafe("the roof closes again: " + ("; ".join(self._report.reasons) or "it was told to close"))
+        await self._take_note()
+
+    async def _take_note(self) -> None:
+        """See that the roof is open before whoever opened it is told so: mounts move from then on."""
+        await self._look()
+        await self._tick()
 
     async def close_site(self, reason: str) -> None:
         """See `Guard`."""
@@ -218,12 +225,16 @@ class SafetyLoop:
         reasons, no_slews = self._reasons(now), tuple(self._distrusted("no_slews", now))
         if reasons and self._report.safe:
             self._gate.become_unsafe()  # before anything else: from here on no driver takes a hazardous command
-        self._gate.bar_slews(bool(no_slews))
+        self._gate.bar_slews(bool(no_slews) or self._is_roofed_in())
         if not reasons and not self._report.safe:
             self._gate.become_safe()
         await self._publish(reasons, no_slews, now)
         self._gate.beat_safety(now.boot_us)
         self._act(reasons)
+
+    def _is_roofed_in(self) -> bool:
+        """Whether mounts stand under a closed roof that they could hit: none may be unparked then."""
+        return self._aperture == "closed" and self._site.roof is not None and self._site.roof.needs_parked
 
     def _act(self, reasons: Sequence[str]) -> None:
         if self._making is not None and self._making.done():
