@@ -57,6 +57,10 @@ _OWN = re.compile(r"^(astrod://(clock|disk)|astrod://internet/[^/:\s]+:\d{1,5}|n
 
 
 def _source(text: str) -> str:
+    if text.startswith(("astrod://", "nut://")) and not _OWN.match(text):
+        raise ValueError(
+            "is nothing of the host; there are astrod://clock, astrod://disk, astrod://internet/HOST:PORT, nut://HOST/UPS"
+        )
     return text if _OWN.match(text) else _address(text)
 
 
