@@ -7,7 +7,7 @@ next message is never kept waiting.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Protocol
 
 from astrod.domain.darkness import DarkTime, dark_time
@@ -15,6 +15,7 @@ from astrod.domain.identity import Night, night_of
 from astrod.domain.minutes import DarkCause
 from astrod.domain.night import (
     BarLifted,
+    Barred,
     Effect,
     Finished,
     Held,
@@ -44,12 +45,14 @@ log = logging.getLogger(__name__)
 
 LIGHT_S = 5.0
 ACCOUNT_S = 60.0
-BARRED_S = 300.0
+BARRED_S = (30.0, 60.0, 120.0, 300.0)
+"""Rests after openings that failed, one after the other; the last is repeated. A driver that was only restarted
+is there again within the first."""
 AGAIN_S = 10.0
 FINISH_S = 900.0
 BEAT_S = 1.0
 REST_S = 60.0
-SAFETY_CODES = ("AST-102", "AST-110", "AST-113", "AST-114", "AST-120", "AST-122", "AST-140", "AST-142")
+SAFETY_CODES = ("AST-102", "AST-110", "AST-113", "AST-114", "AST-120", "AST-122", "AST-150", "AST-152")
 """The troubles that safety finds and mends."""
 
 
@@ -76,6 +79,12 @@ async def _after(former: asyncio.Task[None] | None, observer: Observer, permit: 
     if former is not None and not former.done():
         await asyncio.wait({former})
     await observer.observe(permit)
+
+
+def _let_go(body: Awaitable[None]) -> None:
+    """Close work whose task has ended: where it was cancelled before it began, nobody has awaited it."""
+    if isinstance(body, Coroutine):
+        body.close()
 
 
 class Conductor:
@@ -113,6 +122,8 @@ class Conductor:
         self.safety = SafetyReport(0, False, ("safety has not spoken yet",), 0, clock.now_us())
         self._told_safe: bool | None = None
         self._told_hindered = False
+        self._barred_because: str | None = None
+        self._bars = 0
         self._effects: dict[Effect, Callable[[], None]] = {
             "cool": self._cool,
             "open": lambda: self._start("open", self._open()),
@@ -138,6 +149,12 @@ class Conductor:
     def hold_closed(self, on: bool) -> None:
         """The operator's close: everything parked and closed until it is lifted."""
         self.send(Held(on))
+
+    def bar(self, because: str | None) -> None:
+        """Keep the site closed for that reason, until called with None. Safe to repeat."""
+        if (because is None) != (self._barred_because is None):
+            self.send(Barred() if because is not None else BarLifted())
+        self._barred_because = because
 
     async def stop(self) -> None:
         """Close, park, and come back when the night is over."""
@@ -187,7 +204,7 @@ class Conductor:
             elif self.state.hindered:
                 observer.occupation.enter("fault", "; ".join(self.safety.no_slews) or "nothing may slew")
             elif self.state.barred:
-                observer.occupation.enter("fault", "the roof did not open")
+                observer.occupation.enter("fault", self._barred_because or "the roof did not open")
             elif not self.state.safe:
                 observer.occupation.enter(*self._unsafe_because())
             elif self.state.phase in ("opening", "closing", "ending"):
@@ -291,6 +308,7 @@ class Conductor:
             await body
 
         task = asyncio.create_task(guarded(), name=name)
+        task.add_done_callback(lambda _: _let_go(body))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -327,6 +345,7 @@ class Conductor:
         if self._work is not None:
             self._work.cancel()
         self._work = self._spawn(work, reported())
+        self._work.add_done_callback(lambda _: _let_go(body))
 
     def _cool(self) -> None:
         for telescope in self._telescopes.values():
@@ -342,6 +361,7 @@ class Conductor:
 
     async def _open(self) -> None:
         await self._guard.open_roof(Permit(self.safety.epoch))
+        self._bars = 0
         self._health.mended("AST-111")
 
     def _observe(self) -> None:
@@ -426,5 +446,8 @@ class Conductor:
         self._spawn("lift the bar", self._lift_bar())
 
     async def _lift_bar(self) -> None:
-        await self._clock.sleep(BARRED_S)
-        self.send(BarLifted())
+        rest_s = BARRED_S[min(self._bars, len(BARRED_S) - 1)]
+        self._bars += 1
+        await self._clock.sleep(rest_s)
+        if self._barred_because is None:
+            self.send(BarLifted())

@@ -4,6 +4,7 @@
 the simulated clock. Both run the same conductor, observing, journey, schedule, archive and safety.
 """
 
+import asyncio
 import dataclasses
 import logging
 from collections import Counter
@@ -17,6 +18,7 @@ from astrod.archive.archive import Archive
 from astrod.archive.rows import Outcome
 from astrod.calibrating import Calibrating
 from astrod.calibrating import told as ledger_told
+from astrod.commands import Commands, RecordedGuard
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
 from astrod.config.settings import CalibrationSettings, NightSettings, StorageSettings
@@ -38,22 +40,25 @@ from astrod.journey import Journey
 from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
+from astrod.rig.aperture import ApertureHistory, Witness
 from astrod.rig.darks import Surroundings
 from astrod.rig.port import Port, Session
 from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
 from astrod.rig.standing import Standing
-from astrod.rig.telescope import Telescope, TrainPorts
+from astrod.rig.telescope import Intend, Telescope, TrainPorts
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Offload
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
+from astrod.solving import Solving, Stars
 from astrod_drivers.protocols import Mount, Switch
 
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
 NEXT_NIGHT_US = 30 * MINUTE_US
+DISK_S = 300.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -92,9 +97,27 @@ class Core:
             observer.manners = manners_of(night)
         self.schedule.reload(fresh.targets, night.plan_work_s, night.retakes_max)
 
+    async def close_records(self) -> list[Night]:
+        """Close the records of nights that are over and that a crash left open; returns them."""
+        now_us = self.clock.now_us()
+        open_nights = await self.recording(lambda archive: archive.open_nights())
+        over = [night for night in open_nights if self.dark_of(night).dawn_us <= now_us and not self._runs(night)]
+        for night in over:
+            summary = self.summaries[str(night)] = await self.summarise(night)
+            await self.recording(partial(Archive.close_night, night=night, summary=summary, at_us=now_us))
+        return over
+
+    def _runs(self, night: Night) -> bool:
+        """Whether the conductor is still to end that night itself."""
+        return night == self.conductor.night and self.conductor.state.phase != "asleep"
+
+    def dark_of(self, night: Night) -> DarkTime:
+        """The dark time of any night here."""
+        return dark_time(self.site.place, self.site.darkness, night)
+
     async def summarise(self, night: Night) -> dict[str, Any]:
         """What became of a night: frames, dark minutes, requests."""
-        dark = self.conductor.dark
+        dark = self.dark_of(night)
         for observer in self.observers.values():
             observer.occupation.cut()
         await self.write_intervals()
@@ -110,16 +133,15 @@ class Core:
             },
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
-            "closures": self._closures(),
+            "closures": self._closures(dark),
             "calibrations": {
                 "taken": dict(Counter(row.intent.kind for row in rows if row.intent.kind in CALIBRATION and row.kept)),
                 **ledger_told(await self.calibrating.needs()),
             },
         }
 
-    def _closures(self) -> list[str]:
+    def _closures(self, dark: DarkTime) -> list[str]:
         """Why the site closed in the dark, as often as it did; from what this run of the daemon remembers."""
-        dark = self.conductor.dark
         return [
             "; ".join(note["reasons"])
             for note in self.trace.notes
@@ -127,7 +149,10 @@ class Core:
         ]
 
     async def watch_devices(self) -> None:
-        """Say which devices are lost, and that they are back, for ever. Run as a service."""
+        """Say which devices are lost, and that they are back, for ever. Run as a service.
+
+        A site none of whose mounts can be brought back is closed: there is nothing that it could be open for.
+        """
         while True:
             for port in self.ports():
                 if port.given_up:
@@ -138,7 +163,18 @@ class Core:
                     self.health.mended("AST-201", port.name)
                 else:
                     self.health.found("AST-201", f"{port.name} ({port.address}): {port.detail}", port.name)
+            lost = all(telescope.mount.given_up for telescope in self.telescopes.values())
+            self.conductor.bar("no mount answers any more" if lost else None)
             await self.clock.sleep(DEVICES_S)
+
+    async def watch_disk(self) -> None:
+        """Compare what is free with what the rest of the night will take, for ever. Run as a service."""
+        while True:
+            await self.clock.sleep(DISK_S)
+            try:
+                await self.check_disk()
+            except (AstrodError, OSError) as fault:  # the disk that cannot be asked is told of by whoever writes to it
+                log.warning("the disk cannot be looked at: %s", fault)
 
     async def check_disk(self) -> None:
         """Say when the night's frames will not fit on the disk."""
@@ -186,6 +222,7 @@ class ArchiveIntents:
 
     def __init__(self, site: Site, recording: Recording, clock: Clock, night: Callable[[], Night]) -> None:
         self._site, self._recording, self._clock, self._night = site, recording, clock, night
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def begin(
         self, kind: FrameKind, rig: str, train: str, exposure_s: float, choice: Choice | None, retake_of: str | None
@@ -208,7 +245,28 @@ class ArchiveIntents:
             **_camera_facts(setup),
         }
         night = self._night()
-        return await self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+        recording = asyncio.ensure_future(
+            self._recording(lambda archive: archive.begin_exposure(self._site.name, night, **facts))
+        )
+        try:
+            return await asyncio.shield(recording)
+        except asyncio.CancelledError:  # it is recorded all the same, and nobody would ever end it
+            self._end_unused(recording)
+            raise
+
+    def _end_unused(self, recording: "asyncio.Future[Intent]") -> None:
+        async def end() -> None:
+            intent = await recording
+            await self.failed(intent, "aborted")
+
+        task = asyncio.create_task(end(), name="end an exposure that was never begun")
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("an exposure that was never begun stays unfinished until the next start: %s", task.exception())
 
     async def begin_calibration(self, recipe: Recipe) -> Intent:
         """See `calibrating.CalibrationIntents`."""
@@ -239,6 +297,9 @@ def manners_of(night: NightSettings) -> Manners:
         test_exposure_s=night.test_exposure_s,
         focus_at_start=night.focus_at_start,
         refocus_every_min=night.refocus_every_min,
+        refocus_temperature_c=night.refocus_temperature_c,
+        refocus_fwhm_percent=night.refocus_fwhm_percent,
+        refocus_each_filter=night.refocus_each_filter,
         cool_deadline_s=night.cool_deadline_s,
     )
 
@@ -279,6 +340,7 @@ def telescope_of(
     open_session: OpenSession,
     board: PowerBoard,
     remedies: Remedies,
+    intend: Intend,
     health: Health,
 ) -> Telescope:
     """A rig's ports, with what recovers them. The mount's place and time are seen to at each connection."""
@@ -311,14 +373,14 @@ def telescope_of(
     standing = Standing(site, clock, lambda found: _tell_standing(health, rig.name, found))
     mount.on_connect(standing.settle)
     trains = {train.name: train_ports(train) for train in rig.trains}
-    return Telescope(rig, mount, trains, clock, lambda: standing.wrong)
+    return Telescope(rig, mount, trains, clock, intend, lambda: standing.wrong)
 
 
 def _tell_standing(health: Health, rig: str, found: tuple[str, ...]) -> None:
     if found:
-        health.found("AST-141", f"{rig} mount: {'; '.join(found)}", rig)
+        health.found("AST-151", f"{rig} mount: {'; '.join(found)}", rig)
     else:
-        health.mended("AST-141", rig)
+        health.mended("AST-151", rig)
 
 
 def assemble(
@@ -330,8 +392,12 @@ def assemble(
     open_session: OpenSession,
     beat: Callable[[], None],
     quality: Callable[[], ClockQuality],
+    stars: Stars | None = None,
 ) -> Core:
-    """Tie the stations together. Nothing moves before `Core.conductor` runs."""
+    """Tie the stations together. Nothing moves before `Core.conductor` runs.
+
+    `stars` is a catalogue to solve frames by in place of the installed index files (the simulator's sky).
+    """
     site, settings = loaded.site, loaded.settings
     trace = Trace(clock)
     health = Health(clock, trace)
@@ -349,12 +415,17 @@ def assemble(
     )
     board = power_board(site, clock, open_session, lambda: conductor.safety)
     remedies = Remedies(clock, site.indi, board)
-    telescopes = {rig.name: telescope_of(rig, site, clock, open_session, board, remedies, health) for rig in site.rigs}
+    commands = Commands(recording, clock)
+    telescopes = {
+        rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend, health)
+        for rig in site.rigs
+    }
     observers: dict[str, Observing] = {}
     core: Core
 
     async def begin_night(night: Night, dark: DarkTime) -> None:
-        await recording(lambda archive: archive.open_night(night, clock.now_us()))
+        if dark.dawn_us > clock.now_us():  # after dawn nothing is opened anew: the record may be closed already
+            await recording(lambda archive: archive.open_night(night, clock.now_us()))
         await core.note_absence(night, dark)
         await schedule.begin_night(dark)
         await core.check_disk()
@@ -364,10 +435,11 @@ def assemble(
         summary = core.summaries[str(night)] = await core.summarise(night)
         await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
 
+    aperture = ApertureHistory()
     conductor = Conductor(
         site,
         clock,
-        guard,
+        Witness(RecordedGuard(guard, commands), aperture, clock.now_us),
         telescopes,
         observers,
         health,
@@ -378,6 +450,7 @@ def assemble(
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
     )
+    solving = Solving(site, settings.solve, stars, offload, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
@@ -385,16 +458,28 @@ def assemble(
         offload,
         recording,
         facts,
-        lambda exposed, recent: circumstances_of(site, conductor.safety, exposed, recent),
+        lambda exposed, recent: circumstances_of(site, aperture.open_throughout, exposed, recent),
         health,
         trace,
         clock,
+        solving.off_target_arcmin,
+        lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
     )
     intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
     for name, telescope in telescopes.items():
         occupation = Occupation(name, clock)
         observers[name] = Observing(
-            site, telescope, schedule, journey, intents, manners_of(settings.night), health, trace, clock, occupation
+            site,
+            telescope,
+            schedule,
+            journey,
+            intents,
+            manners_of(settings.night),
+            health,
+            trace,
+            clock,
+            occupation,
+            solving,
         )
     calibrating = Calibrating(
         settings.calibration,

@@ -41,6 +41,7 @@ from astrod.runtime.durable import make_folder, replace_text
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
 from astrod.runtime.timekeeping import Statements, timekeeper
+from astrod.solving import Stars
 from astrod_drivers.address import parse
 from astrod_drivers.errors import DriverError
 from astrod_drivers.permit import EpochPage
@@ -62,10 +63,11 @@ Resolve = Callable[[str], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How this run differs from a plain one: a shifted clock, a simulated observatory's socket."""
+    """How this run differs from a plain one: a shifted clock, a simulated observatory's socket and its stars."""
 
     offset_us: int = 0
     sim_socket: Path | None = None
+    stars: Stars | None = None
 
 
 def moving_s(site: Site) -> tuple[float, float]:
@@ -118,7 +120,15 @@ class Daemon:
         guard = RemoteGuard(safety.connection, *moving_s(site))
         try:
             core = self._core = assemble(
-                self._loaded, self._clock, self._offload, archive, guard, self._session, self._beat, self._time.quality
+                self._loaded,
+                self._clock,
+                self._offload,
+                archive,
+                guard,
+                self._session,
+                self._beat,
+                self._time.quality,
+                self._run.stars,
             )
             await self._supervised(core, telemetry, safety)
         finally:
@@ -181,6 +191,7 @@ class Daemon:
                     group.create_task(port.keep(), name=f"keep {port.name}")
                 await asyncio.gather(*(port.found(FIRST_CONTACT_S) for port in core.ports()))
                 group.create_task(core.watch_devices(), name="watch devices")
+                group.create_task(core.watch_disk(), name="watch the disk")
 
         async def conduct(ready: Ready) -> None:
             await holds.restore()
@@ -191,8 +202,7 @@ class Daemon:
             await holds.expire()
 
         async def catch_up(ready: Ready) -> None:
-            ready()
-            await reconcile(core, self._loaded.settings.storage)
+            await reconcile(core, self._loaded.settings.storage, ready)
             await asyncio.Event().wait()
 
         async def keep_time(ready: Ready) -> None:
@@ -204,7 +214,7 @@ class Daemon:
             Service("time", keep_time),
             Service("devices", keep_devices),
             Service("socket", serve),
-            Service("catch up", catch_up),
+            Service("catch up", catch_up, ready_within_s=120.0),
             Service("conductor", conduct, ready_within_s=120.0),
             Service("holds", expire_holds),
             Service("housekeeping", housekeeping.run),

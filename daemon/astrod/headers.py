@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from astrod.domain.instant import SECOND_US
 from astrod.domain.safety import ClockQuality, SafetyReport
 from astrod.domain.site import Rig, Site, Train
 from astrod.domain.sphere import separation_deg
@@ -60,20 +61,31 @@ def facts_of(
     )
 
 
-def circumstances_of(site: Site, safety: SafetyReport, exposed: Exposed, recent: tuple[str, ...]) -> Circumstances:
+OpenThroughout = Callable[[int, int], bool | None]
+"""Whether the roof was open from one instant to another; None where there is none or nobody knows."""
+
+
+def circumstances_of(site: Site, roof: OpenThroughout, exposed: Exposed, recent: tuple[str, ...]) -> Circumstances:
     """What the validity gate asks of a frame. Test and focus frames have no target to be on."""
     rig, _ = _setup(site, exposed)
-    intent, mount = exposed.intent, exposed.mount
-    off_arcmin = None
+    intent, mount, pointing, began = exposed.intent, exposed.mount, exposed.pointing, exposed.began
+    off_arcmin = pointing.off_arcmin
     if intent.ra_deg is not None and intent.dec_deg is not None:
-        off_arcmin = 60.0 * separation_deg(intent.ra_deg, intent.dec_deg, mount.ra_deg, mount.dec_deg)
+        first = 60.0 * separation_deg(intent.ra_deg, intent.dec_deg, mount.ra_deg, mount.dec_deg)
+        off_arcmin = first if off_arcmin is None else max(first, off_arcmin)
+    ended_us = exposed.raw.started_us + round(exposed.raw.exposure_s * SECOND_US)
     return Circumstances(
         width_px=exposed.camera.width_px // intent.binning,
         height_px=exposed.camera.height_px // intent.binning,
         asked_us=exposed.asked_us,
         arrived_us=exposed.arrived_us,
-        roof_open=None if safety.roof is None else safety.roof == "open",
+        roof_open=roof(exposed.raw.started_us, ended_us),
         off_target_arcmin=off_arcmin,
         on_target_arcmin=rig.mount.on_target_arcmin,
         recent=recent,
+        tracked=pointing.tracked if intent.kind == "light" else None,
+        filter_seen=exposed.filter,
+        before_c=began.temperature_c if began else None,
+        cooled_before=began.cooler_on if began else False,
+        cooled_after=exposed.camera_state.cooler_on,
     )

@@ -1,12 +1,13 @@
 """A frame's way: validity gate, keep, record *taken*, measure and judge, record *judged*, tell the planner.
 
 Recorded before acted on, so a crash can repeat a step and never lose one. Steps are idempotent by exposure id;
-`resume` takes a frame up where a crash left it.
+`resume` takes a frame up that a crash left on disk, `adopt` one that it left in the spool.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astrod.config.settings import ModelSettings
@@ -23,8 +24,9 @@ from astrod.domain.exposure import (
     Taken,
 )
 from astrod.errors import InputInvalid
-from astrod.frames.admission import Circumstances, Kept, Quarantined, admit
+from astrod.frames.admission import REMEMBERED, Circumstances, Kept, Quarantined, admit, set_aside
 from astrod.frames.header import FrameFacts
+from astrod.frames.landing import Landed, landed, vouch, withdraw
 from astrod.health import Health
 from astrod.recording import Recording, insist
 from astrod.rig.exposing import Exposed
@@ -35,20 +37,35 @@ from astrod.runtime.trace import Trace
 log = logging.getLogger(__name__)
 
 LANE = "frames"
+POISON = 2
+"""A frame that killed so many workers is put aside unread."""
+DISTRUST = 3
+"""After so many frames in a row that the camera spoiled, its driver is not believed any more."""
 KEEP = Cost(modelled_s=0.8, deadline_s=60.0)
 APPRAISE = Cost(modelled_s=2.5, deadline_s=60.0)
 NO_MEASURE = Measured(stars=0, background=None, noise=None, fwhm_px=None, elongation=None)
 
 
+Camera = tuple[str, str]
+"""A camera, by its rig and train."""
+
+REFUSED: dict[str, Consequence] = {"mount": "check_tracking_and_retake", "light": "retake_once"}
+"""What a refusal by the gate leads to, by who is to blame; else the frame is taken again as if it had not been."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a frame ended: kept or rejected with its verdict, or quarantined (`judgement` None) and why."""
+    """How a frame ended: kept or rejected with its verdict, or quarantined (`judgement` None) and why.
+
+    `off_target_arcmin` is how far it was from its target by its own stars; None where they do not say.
+    """
 
     intent: Intent
     judgement: Judgement | None
     measured: Measured | None
     consequence: Consequence
     reason: str = ""
+    off_target_arcmin: float | None = None
 
     @property
     def kept(self) -> bool:
@@ -83,6 +100,15 @@ def see_calibration(path: Path, kind: FrameKind) -> Seen:
     return Seen(measured, judgement)
 
 
+Distrust = Callable[[Intent, str], Awaitable[None]]
+"""Have the camera of that exposure started anew, for that reason."""
+
+
+async def trust_always(intent: Intent, reason: str) -> None:
+    """For journeys whose camera nobody can start anew."""
+    log.warning("%s: %s", intent.id, reason)
+
+
 class Journey:
     """Walks frames past the stations. One for a site; any number of frames at once."""
 
@@ -97,28 +123,59 @@ class Journey:
         health: Health,
         trace: Trace,
         clock: Clock,
+        off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
+        distrust: Distrust = trust_always,
     ) -> None:
+        """`off_target_arcmin` asks a light frame's own stars how far it is from its target."""
+        self._off_target_arcmin = off_target_arcmin
         self._root, self._models = root, models
         self._offload, self._recording = offload, recording
         self._facts, self._circumstances = facts, circumstances
         self._health, self._trace, self._clock = health, trace, clock
-        self._recent: tuple[str, ...] = ()
+        self._distrust = distrust
+        self._digests: dict[Camera, tuple[str, ...]] = {}
+        self._turns: dict[Camera, asyncio.Lock] = {}
+        self._spoiled: dict[Camera, int] = {}
 
     async def walk(self, exposed: Exposed) -> Outcome:
         """The whole way of a frame that has just been read out."""
-        admitted = await insist(self._clock, self._health, "AST-301", lambda: self._admit(exposed))
+        frame = landed(exposed.raw, self._facts(exposed), self._circumstances(exposed, ()))
+        vouch(frame)
+        off_arcmin = await self._ask_stars(exposed)
+        if off_arcmin is not None:  # the sky's word on the pointing outranks the mount's
+            frame = replace(frame, seen=replace(frame.seen, off_target_arcmin=off_arcmin))
+        return replace(await self.adopt(exposed.intent, frame), off_target_arcmin=off_arcmin)
+
+    async def _ask_stars(self, exposed: Exposed) -> float | None:
+        if self._off_target_arcmin is None or exposed.intent.kind != "light":
+            return None
+        return await self._off_target_arcmin(exposed)
+
+    async def adopt(self, intent: Intent, frame: Landed) -> Outcome:
+        """The whole way of a frame that lies in the spool and is vouched for, since now or since before a crash."""
+        camera = (intent.rig, intent.train)
+        async with self._turns.setdefault(camera, asyncio.Lock()):  # each frame knows those before it
+            recent = await self._recent(camera)
+            admitted = await self._admit(replace(frame, seen=replace(frame.seen, recent=recent)))
+            if isinstance(admitted, Kept):
+                self._digests[camera] = (*recent, admitted.pixels_digest)[-REMEMBERED:]
         if isinstance(admitted, Quarantined):
-            return await self._quarantined(exposed, admitted)
-        self._recent = (*self._recent, admitted.pixels_digest)[-8:]
-        return await self._from_kept(exposed.intent, admitted.taken, exposed.raw.path)
+            return await self._quarantined(intent, frame, admitted)
+        self._spoiled[camera] = 0
+        return await self._from_kept(intent, admitted.taken, frame, admitted.pixels_digest)
 
     async def resume(self, intent: Intent, taken: Taken) -> Outcome:
         """The rest of the way of a frame that a crash left on disk, unjudged."""
-        return await self._from_kept(intent, taken, None)
+        return await self._from_kept(intent, taken, None, None)
 
     async def look(self, exposed: Exposed) -> Seen:
         """Judge a test or focus frame and let it go; it is recorded as taken, not kept on disk."""
         seen = await self._appraise(exposed.raw.path)
+        await self.let_go(exposed)
+        return seen
+
+    async def let_go(self, exposed: Exposed) -> None:
+        """A frame that has served its purpose: recorded as seen, its pixels removed."""
         await insist(
             self._clock,
             self._health,
@@ -129,33 +186,51 @@ class Journey:
                 )
             ),
         )
-        self._discard(exposed.raw.path)
-        return seen
+        withdraw(exposed.raw)
 
-    async def _admit(self, exposed: Exposed) -> Kept | Quarantined:
-        raw = exposed.raw
-        return await self._offload.run(
-            LANE,
-            KEEP,
-            admit,
-            self._root,
-            raw.path,
-            raw.format,
-            self._facts(exposed),
-            self._circumstances(exposed, self._recent),
-        )
+    async def _recent(self, camera: Camera) -> tuple[str, ...]:
+        """The digests of a camera's last frames; those before this run of the daemon come from the archive."""
+        if camera not in self._digests:
+            rig, train = camera
+            self._digests[camera] = await insist(
+                self._clock,
+                self._health,
+                "AST-303",
+                lambda: self._recording(lambda archive: archive.recent_digests(rig, train, REMEMBERED)),
+            )
+        return self._digests[camera]
 
-    async def _from_kept(self, intent: Intent, taken: Taken, pixels: Path | None) -> Outcome:
+    async def _admit(self, frame: Landed) -> Kept | Quarantined:
+        """Through the gate and onto the disk, however long the disk refuses; or aside, when it kills workers."""
+        killed = 0
+
+        async def once() -> Kept | Quarantined:
+            nonlocal killed
+            raw, facts = frame.raw, frame.facts
+            if killed >= POISON:
+                reason = f"reading it killed the worker {killed} times"
+                return await self._offload.run(LANE, KEEP, set_aside, self._root, raw.path, facts, reason)
+            try:
+                return await self._offload.run(LANE, KEEP, admit, self._root, raw.path, raw.format, facts, frame.seen)
+            except WorkerLost:
+                killed += 1
+                raise
+
+        return await insist(self._clock, self._health, "AST-301", once)
+
+    async def _from_kept(
+        self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None
+    ) -> Outcome:
         now_us = self._clock.now_us
         await insist(
             self._clock,
             self._health,
             "AST-303",
-            lambda: self._recording(lambda archive: archive.record_taken(taken, now_us())),
+            lambda: self._recording(lambda archive: archive.record_taken(taken, now_us(), pixels_digest)),
         )
         self._trace.note("taken", id=str(taken.id), sha256=taken.sha256)
-        if pixels is not None:
-            self._discard(pixels)
+        if frame is not None:
+            withdraw(frame.raw)
         seen = await self._appraise(self._root / taken.path, intent.kind)
         await insist(
             self._clock,
@@ -203,26 +278,28 @@ class Journey:
         else:
             self._health.mended("AST-401")
 
-    async def _quarantined(self, exposed: Exposed, found: Quarantined) -> Outcome:
+    async def _quarantined(self, intent: Intent, frame: Landed, found: Quarantined) -> Outcome:
         await insist(
             self._clock,
             self._health,
             "AST-303",
             lambda: self._recording(
-                lambda archive: archive.quarantined(exposed.intent.id, found.path, found.reason, self._clock.now_us())
+                lambda archive: archive.quarantined(intent.id, found.path, found.reason, self._clock.now_us())
             ),
         )
-        self._health.found("AST-302", f"{exposed.intent.id}: {found.reason}")
-        self._trace.note("quarantined", id=str(exposed.intent.id), why=found.reason)
-        self._discard(exposed.raw.path)
-        return Outcome(exposed.intent, None, None, "retake_once", found.reason)
+        self._health.found("AST-302", f"{intent.id}: {found.reason}")
+        self._trace.note("quarantined", id=str(intent.id), why=found.reason)
+        withdraw(frame.raw)
+        if found.culprit == "camera":
+            await self._count_spoiled(intent, found.reason)
+        return Outcome(intent, None, None, REFUSED.get(found.culprit, "none"), found.reason)
 
-    def _discard(self, pixels: Path) -> None:
-        """Remove raw pixels that are safe elsewhere."""
-        try:
-            pixels.unlink(missing_ok=True)
-        except OSError as fault:
-            log.warning("spooled pixels %s cannot be removed: %s", pixels, fault)
+    async def _count_spoiled(self, intent: Intent, reason: str) -> None:
+        camera = (intent.rig, intent.train)
+        self._spoiled[camera] = self._spoiled.get(camera, 0) + 1
+        if self._spoiled[camera] >= DISTRUST:
+            self._spoiled[camera] = 0
+            await self._distrust(intent, f"{DISTRUST} frames in a row were refused, the last because {reason}")
 
 
 def _unjudged(why: str) -> Seen:

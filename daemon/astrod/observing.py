@@ -7,23 +7,28 @@ between exposures. Every stretch of time is entered in the rig's `Occupation`.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from astrod.domain.exposure import FrameKind, Intent
+from astrod.domain.focus import RefocusRule, Sample
 from astrod.domain.plan import Choice
 from astrod.domain.site import Site
-from astrod.domain.sphere import separation_deg, sidereal_deg
 from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
 from astrod.health import Health
 from astrod.journey import Journey, Outcome
 from astrod.occupation import Occupation
+from astrod.pointing import NO_FLIP_S, Pointing
+from astrod.refocusing import Refocusing
 from astrod.rig.exposing import Exposed, Exposing
-from astrod.rig.focusing import Focusing
+from astrod.rig.flipping import FlipFailed
 from astrod.rig.telescope import Telescope
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
+from astrod.solving import Solving
 from astrod_drivers.protocols import Permit
 
 log = logging.getLogger(__name__)
@@ -33,9 +38,6 @@ IDLE_S = 30.0
 NO_PLAN_S = 2.0
 AFTER_FAULT_S = 5.0
 CLEAR_TESTS = 2
-FLIP_PAST_DEG = 1.0
-FOCUS_EXPOSURE_S = 4.0
-FOCUS_STARS = 5
 
 
 class Intents(Protocol):
@@ -57,6 +59,9 @@ class Manners:
     test_exposure_s: float = 10.0
     focus_at_start: bool = True
     refocus_every_min: float = 90.0
+    refocus_temperature_c: float = 2.0
+    refocus_fwhm_percent: float = 25.0
+    refocus_each_filter: bool = False
     cool_deadline_s: float = 600.0
 
 
@@ -75,6 +80,7 @@ class Observing:
         trace: Trace,
         clock: Clock,
         occupation: Occupation,
+        solving: Solving | None = None,
     ) -> None:
         self._site, self._telescope, self._schedule = site, telescope, schedule
         self._journey, self._intents, self.manners = journey, intents, manners
@@ -85,15 +91,19 @@ class Observing:
         self._flights: set[asyncio.Task[None]] = set()
         self._to_attend: deque[Outcome] = deque()
         self._winding_up = False
-        self._focused_us: int | None = None
+        self._filter: str | None = None
         self._broken: BaseException | None = None
-        self._pointed: tuple[str, bool] | None = None
+        self.pointing = Pointing(site, telescope, solving, self._look, health, trace, clock, occupation)
+        self.refocusing = Refocusing(
+            telescope, self._train, self._sample, self.pointing.rich_field, health, trace, clock, occupation
+        )
 
     # -- what the conductor asks -----------------------------------------------------------------------------
 
     async def observe(self, permit: Permit) -> None:
         """See `conductor.Observer`."""
-        self._winding_up, self._pointed = False, None
+        self._winding_up = False
+        self.pointing.let_go()
         self._to_attend.clear()
         prepared = False
         while not self._winding_up:
@@ -148,7 +158,7 @@ class Observing:
         self.occupation.enter("overhead", "unparking")
         await self._telescope.unpark(permit)
         await self._telescope.uncover(self._train, permit)
-        if self._focused_us is None:
+        if self.refocusing.memory.at_us is None:
             await self._telescope.focus_roughly(self._train)
         await self._await_cold()
         return True
@@ -167,9 +177,11 @@ class Observing:
     async def _recover(self, fault: RecoverDevice) -> None:
         """A device is lost: say so, wait for its port to bring it back, point anew."""
         self.occupation.enter("fault", str(fault))
-        self._pointed = None
+        self.pointing.let_go()
         port = self._telescope.ports().get(fault.device)
         if port is not None:
+            if port.kind == "focuser":
+                self.refocusing.memory.forget()
             await port.found(FOUND_S)
         await self._clock.sleep(AFTER_FAULT_S)
 
@@ -185,12 +197,13 @@ class Observing:
             return
         try:
             await self._point(choice, permit)
-            if self._focus_is_due():
-                await self._focus(permit)
-                await self._point(choice, permit)
             await self._turn_wheel(choice)
+            why = await self.refocusing.due(self._refocus_rule(), choice.filter)
+            if why is not None:
+                await self._focus(why, choice.filter, permit)
+                await self._point(choice, permit)
         except Replan as fault:
-            self._schedule.refuse(choice.target, str(fault))
+            self._refuse(choice, fault)
             raise
         self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
         exposed = await self._expose("light", choice, choice.exposure_s, permit)
@@ -203,42 +216,36 @@ class Observing:
             self._health.found("AST-205", f"{choice.request}: {fault}", choice.request)
             raise
         self._health.mended("AST-205", choice.request)
+        self._filter = choice.filter
 
     async def _rest_mount(self) -> None:
         """Nothing to look at: let the mount stand, wherever it last tracked."""
-        if self._pointed is not None:
-            self._pointed = None
+        if self.pointing.held is not None:
+            self.pointing.let_go()
             await self._telescope.stand_still()
 
     def _train_of(self, choice: Choice) -> str:
         return choice.train or self._train
 
     async def _point(self, choice: Choice, permit: Permit) -> None:
-        """Slew unless the mount already tracks the target on its right side of the meridian."""
-        west = self._is_west(choice.ra_deg)
-        if self._pointed == (choice.target, west):
-            state = await self._telescope.read_mount()
-            off_deg = separation_deg(choice.ra_deg, choice.dec_deg, state.ra_deg, state.dec_deg)
-            if state.tracking and off_deg * 60.0 <= self._telescope.setup.mount.on_target_arcmin:
-                return
-        self.occupation.enter("overhead", f"slewing to {choice.target}")
-        self._trace.note("slew", rig=self._telescope.setup.name, target=choice.target)
-        state = await self._telescope.slew(choice.ra_deg, choice.dec_deg, permit)
-        self._trace.note("on target", target=choice.target, pier_side=state.pier_side)
-        self._pointed = (choice.target, west)
+        """See `Pointing.point`."""
+        await self.pointing.point(choice, self._train_of(choice), permit)
 
-    def _is_west(self, ra_deg: float) -> bool:
-        """Past the meridian: an equatorial mount is then sent to its target anew, and changes side.
+    def _refuse(self, choice: Choice, fault: Replan) -> None:
+        """Leave the target alone for a while; one that needs a flip the mount does not do, for longer."""
+        self._schedule.refuse(choice.target, str(fault), NO_FLIP_S if isinstance(fault, FlipFailed) else None)
 
-        A degree past, for the mount reckons with the equinox of date and must find itself past it too.
-        """
-        if self._telescope.setup.mount.kind != "equatorial":
-            return False
-        here = sidereal_deg(self._clock.now_us(), self._site.place.longitude_deg)
-        return FLIP_PAST_DEG < (here - ra_deg) % 360.0 < 180.0
+    async def _look(
+        self, train: str, exposure_s: float, permit: Permit
+    ) -> tuple[Exposed, Callable[[], Awaitable[None]]]:
+        """See `pointing.Look`."""
+        exposed = await self._expose("test", None, exposure_s, permit, train)
+        return exposed, partial(self._journey.let_go, exposed)
 
-    async def _expose(self, kind: FrameKind, choice: Choice | None, exposure_s: float, permit: Permit) -> Exposed:
-        train = self._train_of(choice) if choice else self._train
+    async def _expose(
+        self, kind: FrameKind, choice: Choice | None, exposure_s: float, permit: Permit, train: str | None = None
+    ) -> Exposed:
+        train = train or (self._train_of(choice) if choice else self._train)
         retake_of = self._schedule.retake_of(choice.request) if choice and kind == "light" else None
         intent = await self._intents.begin(kind, self._telescope.setup.name, train, exposure_s, choice, retake_of)
         if kind == "light":
@@ -289,6 +296,9 @@ class Observing:
 
     async def _follow(self, exposed: Exposed) -> None:
         outcome = await self._journey.walk(exposed)
+        self.pointing.hear(outcome.intent.target, outcome.off_target_arcmin)
+        if outcome.kept and outcome.measured is not None and outcome.intent.train == self._train:
+            self.refocusing.seen(outcome.intent.filter, outcome.measured.fwhm_px)
         self._schedule.settled(outcome)
         if outcome.consequence != "none":
             self._to_attend.append(outcome)
@@ -303,10 +313,10 @@ class Observing:
             await self._sit_out_clouds(permit)
         if "check_tracking_and_retake" in asked:
             self.occupation.enter("overhead", "checking the tracking")
-            self._pointed = None
+            self.pointing.let_go()
             await self._telescope.check_tracking()
         if "refocus_and_retake" in asked:
-            await self._focus(permit)
+            await self._focus("frames are out of focus", self._filter, permit)
 
     async def _sit_out_clouds(self, permit: Permit) -> None:
         """Short test frames until the sky is clear again, twice in a row."""
@@ -330,34 +340,26 @@ class Observing:
         try:
             await self._point(choice, permit)
         except Replan as fault:
-            self._schedule.refuse(choice.target, str(fault))
+            self._refuse(choice, fault)
             raise
 
-    def _focus_is_due(self) -> bool:
-        if self._telescope.trains[self._train].focuser is None:
-            return False
-        if self._focused_us is None:
-            return self.manners.focus_at_start
-        waited_min = (self._clock.now_us() - self._focused_us) / 60e6
-        return 0.0 < self.manners.refocus_every_min <= waited_min
+    async def _focus(self, why: str, filter_name: str | None, permit: Permit) -> None:
+        """See `Refocusing.run`; a mount that was moved for it is pointed anew."""
+        if self.refocusing.possible and await self.refocusing.run(why, filter_name, permit):
+            self.pointing.let_go()
 
-    async def _focus(self, permit: Permit) -> None:
-        """Focus where the mount points now. A run that fails is told and not repeated before it is due again."""
-        if self._telescope.trains[self._train].focuser is None:
-            return
-        self.occupation.enter("overhead", "focusing")
+    async def _sample(self, train: str, exposure_s: float, permit: Permit) -> Sample:
+        """See `refocusing.Measure`."""
+        exposed = await self._expose("focus", None, exposure_s, permit, train)
+        measured = (await self._journey.look(exposed)).measured
+        return Sample(measured.fwhm_px, measured.stars)
 
-        async def measure() -> float | None:
-            exposed = await self._expose("focus", None, FOCUS_EXPOSURE_S, permit)
-            self.occupation.enter("overhead", "focusing")
-            measured = (await self._journey.look(exposed)).measured
-            return measured.fwhm_px if measured.stars >= FOCUS_STARS else None
-
-        self._focused_us = self._clock.now_us()
-        try:
-            run = await Focusing(self._telescope, self._train, measure).run()
-        except Replan as fault:
-            self._health.found("AST-204", str(fault), self._train)
-            return
-        self._health.mended("AST-204", self._train)
-        self._trace.note("focused", train=self._train, position=run.position, fwhm_px=run.fwhm_px)
+    def _refocus_rule(self) -> RefocusRule:
+        manners = self.manners
+        return RefocusRule(
+            manners.focus_at_start,
+            manners.refocus_every_min,
+            manners.refocus_temperature_c,
+            manners.refocus_fwhm_percent,
+            manners.refocus_each_filter,
+        )

@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from astrod.archive.rows import FrameRow
 from astrod.domain.darkness import DarkTime
-from astrod.domain.exposure import Intent
+from astrod.domain.exposure import CONSEQUENCES, Intent
+from astrod.domain.identity import night_of
 from astrod.domain.instant import MINUTE_US, SECOND_US
 from astrod.domain.plan import Choice, Plan, Progress, progress
 from astrod.domain.site import Rig, Site
@@ -23,6 +25,7 @@ from astrod.journey import Outcome
 from astrod.planning.current import Situation, needs_replan, next_exposure
 from astrod.planning.problem import Outlook, Problem, RigState
 from astrod.recording import Recording
+from astrod.rig.flipping import SIDEREAL_S_PER_DEG
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload
 from astrod.runtime.trace import Trace
@@ -56,6 +59,7 @@ def rig_state(rig: Rig) -> RigState:
         readout_s=max(train.camera.readout_s for train in rig.trains),
         settle_s=rig.mount.settle_s,
         flip_s=FLIP_S if rig.mount.kind == "equatorial" else 0.0,
+        past_meridian_s=rig.mount.track_past_meridian_deg * SIDEREAL_S_PER_DEG,
     )
 
 
@@ -63,6 +67,35 @@ def _tell(replanning: asyncio.Task[None]) -> None:
     """A planner that breaks costs a plan, never the night: dispatch goes on. It is told all the same."""
     if not replanning.cancelled() and replanning.exception() is not None:
         log.critical("planning broke; frames are chosen by dispatch", exc_info=replanning.exception())
+
+
+def remembered(
+    rows: Sequence[FrameRow], retakes_max: int
+) -> tuple[dict[str, deque[str]], dict[str, int], dict[str, int]]:
+    """What a restart would forget of a night, from its exposures in order: which rejected ones wait to be taken
+    again (by request), how many repeats led to each exposure, and how many were given up (by request).
+    """
+    waiting: dict[str, deque[str]] = {}
+    attempts: dict[str, int] = {}
+    given_up: dict[str, int] = {}
+    for row in rows:
+        intent, request = row.intent, row.intent.request
+        if intent.kind != "light" or request is None:
+            continue
+        brought = row.taken is not None or row.quarantine_path is not None
+        line = waiting.setdefault(request, deque())
+        if brought and intent.retake_of is not None:
+            attempts[str(row.id)] = attempts.get(intent.retake_of, 0) + 1
+            if intent.retake_of in line:
+                line.remove(intent.retake_of)
+        if not brought or row.kept or (row.judgement is None and row.quarantine_path is None):
+            continue
+        once = row.judgement is not None and CONSEQUENCES[row.judgement.cause][1] == "retake_once"
+        if once and attempts.get(str(row.id), 0) >= retakes_max:
+            given_up[request] = given_up.get(request, 0) + 1
+        else:
+            line.append(str(row.id))
+    return {request: line for request, line in waiting.items() if line}, attempts, given_up
 
 
 class Schedule:
@@ -90,11 +123,13 @@ class Schedule:
         self._given_up: dict[str, int] = {}
         self._retakes: dict[str, deque[str]] = {}
         self._attempts: dict[str, int] = {}
+        self._remembers = False
         self._banned: dict[str, tuple[int, str]] = {}
         self._kept_since_plan: dict[str, int] = {}
         self._dark = DarkTime(0, 0, 0)
         self._replanning: asyncio.Task[None] | None = None
         self._refreshed_us = 0
+        self._revision = 0
         self.plan = Plan(clock.now_us(), "dispatch", ())
         self.outlook: Outlook | None = None
         self.idle_because = "no plan yet"
@@ -107,6 +142,14 @@ class Schedule:
         self._banned.clear()
         self._given_up.clear()
         self._kept = dict(await self._recording(lambda archive: archive.kept_counts()))
+        if not self._remembers:
+            self._remembers = True
+            night = night_of(dark.dusk_us, self._site.place.longitude_deg)
+            rows = await self._recording(lambda archive: archive.frames(night))
+            self._retakes, self._attempts, self._given_up = remembered(rows, self._retakes_max)
+            former = await self._recording(lambda archive: archive.latest_plan())
+            if former is not None and dark.prepare_us <= former.made_us <= self._clock.now_us():
+                self.plan = former  # good enough until there is a new one: exposing goes on at once
         if dark.dawn_us > self._clock.now_us():
             self.refresh("the night begins")
 
@@ -114,6 +157,7 @@ class Schedule:
         """The configuration was reloaded; the plan is made anew."""
         self.targets, self.outlook = tuple(targets), None
         self._work, self._retakes_max = work, retakes_max
+        self._revision += 1  # a plan that is being made knows the old targets only
         self.refresh("the configuration was reloaded")
 
     def refresh(self, reason: str) -> None:
@@ -129,12 +173,16 @@ class Schedule:
 
     async def replan(self, reason: str) -> None:
         """Make a new plan now. A failure leaves the old plan, and dispatch, in force."""
+        revision = self._revision
         problem, self._refreshed_us = self._problem(), self._clock.now_us()
         try:
             plan, outlook = await self._offload.run(LANE, COST, plan_night, problem, self.outlook)
             await self._recording(lambda archive: archive.save_plan(plan))
         except (AstrodError, ValueError) as fault:
             self._health.found("AST-403", f"no new plan ({reason}): {fault}")
+            return
+        if revision != self._revision:
+            await self.replan("the configuration was reloaded meanwhile")
             return
         self._health.mended("AST-403")
         self.plan, self.outlook = plan, outlook
@@ -161,10 +209,10 @@ class Schedule:
         """What a rig should expose now; None, and `idle_because`, when there is nothing."""
         now_us = self._clock.now_us()
         if self.outlook is None:
-            self.idle_because = "no plan yet"
             if now_us - self._refreshed_us > REPLAN_US:
                 self.refresh("there is none")
-            return None
+            self.idle_because = "no plan yet"
+            return self._by_former_plan(rig, now_us)
         situation = Situation(self._problem(), self.outlook, self._bans(now_us))
         reason = needs_replan(self.plan, situation, self._kept_since_plan, now_us)
         if reason is not None and now_us - self._refreshed_us > REPLAN_US:
@@ -178,6 +226,30 @@ class Schedule:
             return None
         return turn.choice
 
+    def _by_former_plan(self, rig: str, now_us: int) -> Choice | None:
+        """What the plan from before a restart, or a reload, says of now; its slots keep every limit of the night."""
+        remaining, bans = self.remaining(), self._bans(now_us)
+        for slot in self.plan.slots:
+            target = next((target for target in self.targets if target.name == slot.target), None)
+            request = next((r for r in target.requests if r.id == slot.request), None) if target else None
+            if target is None or request is None or slot.rig != rig or target.name in bans:
+                continue
+            fits = slot.start_us <= now_us and now_us + round(request.exposure_s * SECOND_US) <= slot.end_us
+            if fits and remaining[request.id] > 0:
+                return Choice(
+                    rig=rig,
+                    target=target.name,
+                    request=request.id,
+                    ra_deg=target.ra_deg,
+                    dec_deg=target.dec_deg,
+                    exposure_s=request.exposure_s,
+                    why=f"the former plan says so until there is a new one: {slot.why}",
+                    filter=request.filter,
+                    binning=request.binning,
+                    train=request.train,
+                )
+        return None
+
     def _bans(self, now_us: int) -> dict[str, str]:
         self._banned = {name: ban for name, ban in self._banned.items() if ban[0] > now_us}
         return {name: why for name, (_, why) in self._banned.items()}
@@ -188,9 +260,10 @@ class Schedule:
         """Where a rig points now and its filter."""
         self._rigs[rig] = replace(self._rigs[rig], pointing=pointing, filter=filter_name)
 
-    def refuse(self, target: str, why: str) -> None:
-        """Leave a target alone for a while."""
-        self._banned[target] = (self._clock.now_us() + BAN_US, why)
+    def refuse(self, target: str, why: str, for_s: float | None = None) -> None:
+        """Leave a target alone for a while, twenty minutes unless told otherwise."""
+        ban_us = BAN_US if for_s is None else round(for_s * SECOND_US)
+        self._banned[target] = (self._clock.now_us() + ban_us, why)
         self.refresh(f"{target} refused")
 
     def begun(self, intent: Intent) -> None:

@@ -3,21 +3,32 @@
 indi://localhost:7624/Telescope Simulator     a device of an indiserver
 indi://localhost:7624/CCD?serial=0d1a         that device, if its serial number is this one
 indi://localhost/Mount?port=/dev/serial/by-id/usb-x   that device, on this port of the server's machine
+alpaca://192.168.1.20:11111/telescope/0       a device of an ASCOM Alpaca server
+phd2://localhost:4400                         PHD2's event server; its one device is the guider
 sim://camera                                  a device of the simulated observatory
+
+Packages of others may add schemes (`plugins`).
 """
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from astrod_drivers import plugins
+from astrod_drivers.alpaca import TYPES
 from astrod_drivers.errors import AddressInvalid
 
-SCHEMES = ("indi", "sim")
+SCHEMES = ("indi", "alpaca", "phd2", "sim")
 INDI_PORT = 7624
+ALPACA_PORT = 11111
+PHD2_PORT = 4400
+FORMS = "indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER, phd2://HOST:PORT or sim://DEVICE"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A parsed address. For `sim`, `host` is empty and `port` 0. `options` are what follows a `?`."""
+    """A parsed address. For `sim`, `host` is empty and `port` 0; for `alpaca`, `device` is TYPE/NUMBER. `options` are
+    what follows a `?`.
+    """
 
     scheme: str
     host: str
@@ -30,31 +41,41 @@ class Address:
         return dict(self.options).get(name)
 
     def __str__(self) -> str:
-        return (
-            f"sim://{self.device}" if self.scheme == "sim" else f"{self.scheme}://{self.host}:{self.port}/{self.device}"
-        )
+        if self.scheme == "sim":
+            return f"sim://{self.device}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}" + ("" if self.scheme == "phd2" else f"/{self.device}")
 
 
 def parse(text: str) -> Address:
     """The parts of an address. Raises AddressInvalid, which says what an address looks like."""
-    parts = urlsplit(text, allow_fragments=False)  # a # is part of a device's name
-    if parts.scheme not in SCHEMES:
-        raise AddressInvalid(f"{text!r} is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
+    try:
+        parts = urlsplit(text, allow_fragments=False)  # a # is part of a device's name
+    except ValueError as fault:
+        raise AddressInvalid(f"{text!r} is no device address ({fault}); write {FORMS}") from fault
     if parts.scheme == "sim":
         name = unquote(parts.netloc + parts.path)
         if not name:
             raise AddressInvalid(f"{text!r} names no device; write for instance sim://camera")
         return Address("sim", "", 0, name)
+    if parts.scheme == "indi":
+        return _on_server(text, parts, INDI_PORT, "indi://HOST:PORT/DEVICE NAME")
+    if parts.scheme == "alpaca":
+        return _alpaca(text, parts)
+    if parts.scheme == "phd2":
+        return _phd2(text, parts)
+    if parts.scheme and parts.scheme in plugins.schemes():
+        device, options = unquote(parts.path.lstrip("/")), _options(text, parts.query)
+        return Address(parts.scheme, parts.hostname or "", _port(text, parts, 0), device, options)
+    raise AddressInvalid(f"{text!r} is no device address; write {FORMS}")
+
+
+def _on_server(text: str, parts: SplitResult, usual_port: int, form: str) -> Address:
     device = unquote(parts.path.lstrip("/"))
-    try:
-        port = parts.port or INDI_PORT
-    except ValueError as fault:
-        raise AddressInvalid(f"{text!r} has no valid port; INDI's own is {INDI_PORT}") from fault
+    port = _port(text, parts, usual_port)
     if not parts.hostname or not device:
-        raise AddressInvalid(
-            f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write indi://HOST:PORT/DEVICE NAME"
-        )
-    return Address("indi", parts.hostname, port, device, _options(text, parts.query))
+        raise AddressInvalid(f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write {form}")
+    return Address(parts.scheme, parts.hostname, port, device, _options(text, parts.query))
 
 
 def _options(text: str, query: str) -> tuple[tuple[str, str], ...]:
@@ -62,3 +83,28 @@ def _options(text: str, query: str) -> tuple[tuple[str, str], ...]:
         return tuple(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
     except ValueError as fault:
         raise AddressInvalid(f"{text!r}: what follows the ? is written NAME=VALUE&NAME=VALUE") from fault
+
+
+def _port(text: str, parts: SplitResult, usual: int) -> int:
+    try:
+        return parts.port or usual
+    except ValueError as fault:
+        raise AddressInvalid(f"{text!r} has no valid port; the usual one is {usual}") from fault
+
+
+def _alpaca(text: str, parts: SplitResult) -> Address:
+    found = _on_server(text, parts, ALPACA_PORT, "alpaca://HOST:PORT/TYPE/NUMBER")
+    device_type, _, number = found.device.lower().rstrip("/").partition("/")
+    if device_type not in TYPES.values():
+        there = ", ".join(TYPES.values())
+        raise AddressInvalid(f"{text!r}: {device_type!r} is no type of device that astrod drives; there are {there}")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise AddressInvalid(f"{text!r}: write the device's number, for instance {device_type}/0")
+    return Address(found.scheme, found.host, found.port, f"{device_type}/{int(number)}", found.options)
+
+
+def _phd2(text: str, parts: SplitResult) -> Address:
+    port = _port(text, parts, PHD2_PORT)
+    if not parts.hostname or parts.path not in ("", "/"):
+        raise AddressInvalid(f"{text!r} is no PHD2; write phd2://HOST:PORT, with nothing after it")
+    return Address("phd2", parts.hostname, port, "guider")

@@ -34,9 +34,23 @@ def die_with_parent() -> None:
 
 def open_device(kind: str, address_text: str, spool: Path, gate: Path, offset_us: int) -> Device:
     """The driver for that address, not yet connected. Raises AddressInvalid."""
-    from astrod_drivers.indi.devices import open_indi  # native code: only here, in the child
+    address, clock, page = parse(address_text), WallClock(offset_us), EpochPage(gate)
+    # code of libraries and of others is loaded here, in the child, and nowhere else
+    if address.scheme == "indi":
+        from astrod_drivers.indi.devices import open_indi
 
-    return open_indi(kind, parse(address_text), clock=WallClock(offset_us), gate=EpochPage(gate), spool=spool)
+        return open_indi(kind, address, clock=clock, gate=page, spool=spool)
+    if address.scheme == "alpaca":
+        from astrod_drivers.alpaca.devices import open_alpaca
+
+        return open_alpaca(kind, address, clock=clock, gate=page, spool=spool)
+    if address.scheme == "phd2":
+        from astrod_drivers.phd2.guider import open_phd2
+
+        return open_phd2(kind, address_text, clock=clock, gate=page)
+    from astrod_drivers.plugins import open_plugin
+
+    return open_plugin(kind, address, clock=clock, gate=page, spool=spool)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -345,8 +345,10 @@ class WeatherReading:
     """What a weather source measures, and when.
 
     `values` by canonical name: temperature_c, humidity_percent, dew_point_c, pressure_hpa, wind_m_s,
-    gust_m_s, rain_mm_h, cloud_percent, sky_temperature_c, sky_brightness_mag. A name that is absent was not
-    measured. `zones` holds the source's own opinion of a parameter, where it has one. `overridden` is True
+    gust_m_s, rain_mm_h, cloud_percent, sky_temperature_c, sky_brightness_mag, mains (1 or 0, of a UPS),
+    battery_percent. A name that is absent was not measured.
+
+    `zones` holds the source's own opinion of a parameter, where it has one. `overridden` is True
     when somebody told the source to say that all is well: never believe it then.
     """
 
@@ -381,13 +383,20 @@ class SafetyMonitor(Device, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GuiderState:
-    """RMS errors in arcseconds over the last half minute; None before there are any."""
+    """RMS errors in arcseconds over the last half minute; None before there are any.
+
+    `guiding` stays True while the star is lost and looked for. `scale_arcsec_px` is of the guide camera, None
+    where nobody knows it. `trouble` says why the guider does not guide though it was started.
+    """
 
     guiding: bool
     settled: bool
     star_lost: bool
     rms_ra_arcsec: float | None = None
     rms_dec_arcsec: float | None = None
+    calibrating: bool = False
+    scale_arcsec_px: float | None = None
+    trouble: str = ""
 
 
 class Guider(Device, Protocol):
@@ -395,11 +404,18 @@ class Guider(Device, Protocol):
 
     async def read(self) -> GuiderState: ...
 
-    async def start(self, permit: Permit) -> None: ...
+    async def start(self, permit: Permit) -> None:
+        """Begin to guide here, calibrating first where that must be; `read().settled` says when it holds.
 
-    async def dither(self, amount_px: float, permit: Permit) -> None: ...
+        Raises CommandRefused with the guider's reason.
+        """
 
-    async def stop(self) -> None: ...
+    async def dither(self, amount_px: float, permit: Permit) -> None:
+        """Move the star by so many pixels of the guide camera, in a direction of the guider's choice, and settle
+        anew. Raises CommandRefused while it does not guide."""
+
+    async def stop(self) -> None:
+        """Stop guiding. Never raises for a guider that does not guide."""
 
 
 KINDS: dict[str, type] = {

@@ -68,7 +68,7 @@ DEADLINES_S: Mapping[str, float] = {
     "turn": 10.0,
     "start": 10.0,
     "dither": 10.0,
-    "stop": 5.0,
+    "stop": 15.0,
 }
 
 

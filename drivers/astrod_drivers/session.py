@@ -17,13 +17,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from astrod_drivers.address import Address, parse
+from astrod_drivers.alpaca import SERVED as ALPACA_SERVED
+from astrod_drivers.alpaca import TYPES
 from astrod_drivers.errors import AddressInvalid, Unreachable
-from astrod_drivers.indi import SERVED
+from astrod_drivers.indi import SERVED as INDI_SERVED
+from astrod_drivers.phd2 import SERVED as PHD2_SERVED
 from astrod_drivers.protocols import KINDS, Device
 from astrod_drivers.remote import PROXIES, Remote
 from astrod_drivers.wire import Connection
 
 REAP_S = 5.0
+_LIBRARIES = {
+    "indi": ("INDI", INDI_SERVED, "PyIndi", "pyindi-client"),
+    "alpaca": ("Alpaca", ALPACA_SERVED, "alpaca", "alpyca"),
+    "phd2": ("PHD2", PHD2_SERVED, "json", ""),
+}
+"""By scheme: its name, the kinds it serves, the module that it needs and the package that brings it."""
 R = TypeVar("R", bound=Remote)
 log = logging.getLogger(__name__)
 
@@ -168,6 +177,17 @@ class Session:
         self._connection = await Connection.open_socket(self._child.socket)
 
 
+def _check_library(address: str, scheme: str, kind: str) -> None:
+    """Raises AddressInvalid for a kind that the scheme does not serve, and without the scheme's library."""
+    name, served, module, package = _LIBRARIES[scheme]
+    if kind not in served:
+        raise AddressInvalid(f"{address}: astrod drives no {kind} through {name}; it drives {', '.join(served)}")
+    if scheme == "alpaca" and parse(address).device.partition("/")[0] != TYPES[kind]:
+        raise AddressInvalid(f"{address} is no {kind}; write alpaca://HOST:PORT/{TYPES[kind]}/NUMBER")
+    if importlib.util.find_spec(module) is None:
+        raise AddressInvalid(f"{address} needs {package}; install astrod[{scheme}], or use a sim:// address")
+
+
 def open_session(
     address: str,
     kind: str,
@@ -186,10 +206,8 @@ def open_session(
     parsed = parse(address)
     if kind not in KINDS:
         raise AddressInvalid(f"{address}: there is no kind of device {kind!r}; there are {', '.join(KINDS)}")
-    if parsed.scheme == "indi" and kind not in SERVED:
-        raise AddressInvalid(f"{address}: astrod drives no {kind} through INDI; it drives {', '.join(SERVED)}")
-    if parsed.scheme == "indi" and importlib.util.find_spec("PyIndi") is None:
-        raise AddressInvalid(f"{address} needs pyindi-client; install astrod[indi], or use a sim:// address")
+    if parsed.scheme in _LIBRARIES:
+        _check_library(address, parsed.scheme, kind)
     if parsed.scheme == "sim" and sim_socket is None:
         raise AddressInvalid(f"{address} needs the simulated observatory; start it, or write an indi:// address")
     arguments = ["--kind", kind, "--address", address, "--spool", str(spool), "--gate", str(gate_path)]

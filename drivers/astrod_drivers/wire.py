@@ -18,7 +18,8 @@ import math
 import socket
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -44,6 +45,8 @@ def encode(value: object) -> Any:
             return value
         case Path():
             return str(value)
+        case date():
+            return value.isoformat()
         case list() | tuple():
             return [encode(item) for item in value]
         case dict():
@@ -123,9 +126,18 @@ def _decode_plain(hint: Any, value: object, where: str) -> Any:
         return _expect(isinstance(value, int) and not isinstance(value, bool), hint, value, where)
     if hint is Path:
         return Path(_expect(isinstance(value, str), hint, value, where))
+    if hint is date:
+        return _date(_expect(isinstance(value, str), hint, value, where), where)
     if hint in (str, bool):
         return _expect(isinstance(value, hint), hint, value, where)
     raise BadAnswer(f"{where} has a type that does not travel: {hint!r}")
+
+
+def _date(text: str, where: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as fault:
+        raise BadAnswer(f"{where} is no date: {text[:40]!r}") from fault
 
 
 @cache
@@ -218,8 +230,9 @@ class Server:
     with DriverError and logged with its traceback: that is a driver's fault, never the caller's.
     """
 
-    def __init__(self, offers: Mapping[str, Offer]) -> None:
-        self._offers = dict(offers)
+    def __init__(self, offers: Mapping[str, Offer] | Callable[[], Mapping[str, Offer]]) -> None:
+        """`offers` for all clients, or a function that makes each client's own."""
+        self._offers: Callable[[], Mapping[str, Offer]] = offers if callable(offers) else lambda: offers
         self._listener: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -263,11 +276,12 @@ class Server:
     async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it goes, or sends a line longer than LINE_LIMIT."""
         calls: set[asyncio.Task[None]] = set()
+        offers = self._offers()
         try:
             while line := await reader.readline():
                 if not line.endswith(b"\n"):
                     break  # half a request: its sender is gone
-                self._begin(line, writer, calls)
+                self._begin(line, offers, writer, calls)
                 await writer.drain()
         except ValueError:
             writer.write(_line(_error(None, CommandRefused(f"a line over {LINE_LIMIT} bytes; closing"))))
@@ -278,7 +292,13 @@ class Server:
                 call.cancel()
             writer.close()
 
-    def _begin(self, line: bytes, writer: asyncio.StreamWriter, calls: set[asyncio.Task[None]]) -> None:
+    def _begin(
+        self,
+        line: bytes,
+        offers: Mapping[str, Offer],
+        writer: asyncio.StreamWriter,
+        calls: set[asyncio.Task[None]],
+    ) -> None:
         try:
             request = _understood(line)
         except CommandRefused as fault:
@@ -288,13 +308,13 @@ class Server:
             busy = CommandRefused(f"{CALLS_LIMIT} calls are under way already; wait for their answers")
             writer.write(_line(_error(request["id"], busy)))
             return
-        call = asyncio.create_task(self._answer(request, writer))
+        call = asyncio.create_task(self._answer(request, offers, writer))
         calls.add(call)
         call.add_done_callback(calls.discard)
 
-    async def _answer(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, request: dict[str, Any], offers: Mapping[str, Offer], writer: asyncio.StreamWriter) -> None:
         try:
-            answer: dict[str, object] = {"id": request["id"], "ok": encode(await self._carry_out(request))}
+            answer: dict[str, object] = {"id": request["id"], "ok": encode(await self._carry_out(request, offers))}
         except DriverError as fault:
             answer = _error(request["id"], fault)
         except Exception as fault:  # whatever a driver's bug raises, its caller must hear of it
@@ -304,10 +324,10 @@ class Server:
         if not writer.is_closing():
             writer.write(_line(answer))
 
-    async def _carry_out(self, request: dict[str, Any]) -> object:
-        offer = self._offers.get(request["device"])
+    async def _carry_out(self, request: dict[str, Any], offers: Mapping[str, Offer]) -> object:
+        offer = offers.get(request["device"])
         if offer is None:
-            there = ", ".join(self._offers)
+            there = ", ".join(offers)
             raise CommandRefused(f"no device {request['device'][:80]!r} is served here; there are: {there}")
         arguments = _arguments(offer.kind, request["method"], request["args"])
         return await getattr(offer.device, request["method"])(**arguments)

@@ -66,7 +66,7 @@ def changed(old: str, new: str) -> str:
         (
             'address = "sim://camera"',
             'address = "usb:camera"',
-            'astrod.toml:31: [rig.train.camera] address: "usb:camera" is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE',
+            'astrod.toml:31: [rig.train.camera] address: "usb:camera" is no device address; write indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER or sim://DEVICE',
         ),
         (
             'address = "sim://camera"',

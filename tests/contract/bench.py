@@ -25,10 +25,14 @@ from astrod_drivers.sim.render import save
 from astrod_drivers.sim.scene import Scene, Sensor
 from astrod_drivers.sim.setup import (
     CameraSetup,
+    CoverSetup,
     FocuserSetup,
     MountSetup,
     ObservatorySetup,
+    Outlet,
     RoofSetup,
+    RotatorSetup,
+    SwitchSetup,
     TrainSetup,
     WheelSetup,
 )
@@ -193,6 +197,7 @@ async def rendered(scene: Scene, path: Path) -> None:
 
 QUICK = ObservatorySetup(
     roof=RoofSetup(travel_s=2.0),
+    switch=SwitchSetup(outlets=(Outlet("Flat lamp"), Outlet("Dew heater", dims=True))),
     mounts=(
         MountSetup(
             slew_deg_s=90.0,
@@ -202,8 +207,13 @@ QUICK = ObservatorySetup(
                     camera=CameraSetup(sensor=Sensor(width_px=484, height_px=274), readout_s=0.2),
                     focuser=FocuserSetup(steps_s=2000.0),
                     wheel=WheelSetup(step_s=0.2),
+                    rotator=RotatorSetup(rate_deg_s=80.0),
+                    cover=CoverSetup(starts_open=True, travel_s=1.0),
                 ),
             ),
         ),
     ),
+)
+DOME = ObservatorySetup(
+    mounts=(), weather=None, safety_monitor=None, roof=RoofSetup("dome", travel_s=2.0, kind="dome", turn_deg_s=60.0)
 )

@@ -102,6 +102,12 @@ def test_a_silent_source_is_unsafe_when_its_last_reading_is_stale() -> None:
     assert "no reading since" in state.reasons[0]
 
 
+def test_a_missing_reading_has_its_age_for_hysteresis_and_no_other() -> None:
+    state, now_s = trusted()
+    assert poll(SETUP, state, None, moment(now_s + 20)).trusted
+    assert not poll(SETUP, state, None, moment(now_s + 26)).trusted
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_value_that_is_no_number_is_unsafe(value: float) -> None:
     state, now_s = trusted()

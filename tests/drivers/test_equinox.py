@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from astrod_drivers.indi.equinox import apparent_of, icrs_of
+from astrod_drivers.equinox import apparent_of, icrs_of
 
 RA = st.floats(0.0, 360.0, exclude_max=True)
 DEC = st.floats(-89.9, 89.9)

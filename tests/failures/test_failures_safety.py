@@ -378,7 +378,7 @@ def test_row_39_without_time_sync_nothing_slews_and_it_is_said() -> None:
     async def story(hut: Hut) -> None:
         report = await hut.until(lambda report: report.safe, 120.0)
         assert report.no_slews == ("clock: clock_error_s is not measured",)
-        assert report.troubles[0].startswith("AST-140 clock")
+        assert report.troubles[0].startswith("AST-150 clock")
         permit = Permit(report.epoch)
         await hut.loop.open_roof(permit)
         with pytest.raises(PermitRefused):

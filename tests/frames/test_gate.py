@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,27 +35,61 @@ def test_what_is_not_configured_stops_nothing() -> None:
     assert refusal(sky(), dataclasses.replace(ASKED, roof_open=None, off_target_arcmin=None), []) is None
 
 
+COLD: dict[str, Any] = {"target_c": -10.0, "before_c": -9.8, "after_c": -10.1}
+COOLED: dict[str, Any] = {"cooled_before": True, "cooled_after": True}
+
+
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "culprit", "words"),
     [
-        ({"width_px": 65}, "64×48 pixels and 65×48 were asked for"),
-        ({"roof_open": False}, "roof was not open"),
-        ({"off_target_arcmin": 12.0}, "12.0' from the target"),
-        ({"off_target_arcmin": math.nan}, "from the target"),
-        ({"started_us": 990 * SECOND_US}, "before it was asked for"),
-        ({"started_us": 1010 * SECOND_US}, "too late"),
-        ({"saturation_adu": 900}, "saturated"),
+        ({"width_px": 65}, "camera", "64×48 pixels and 65×48 were asked for"),
+        ({"roof_open": False}, "roof", "roof was not open"),
+        ({"off_target_arcmin": 12.0}, "mount", "12.0' from the target"),
+        ({"off_target_arcmin": math.nan}, "mount", "from the target"),
+        ({"tracked": False}, "mount", "did not track"),
+        ({"filter_asked": "L", "filter_seen": "Ha"}, "wheel", "the filter was Ha"),
+        ({"started_us": 990 * SECOND_US}, "camera", "before it was asked for"),
+        ({"started_us": 1010 * SECOND_US}, "camera", "too late"),
+        ({"saturation_adu": 900}, "light", "saturated"),
+        ({**COLD, **COOLED, "after_c": -6.9}, "cooler", "drifted to -6.9 C"),
+        ({**COLD, **COOLED, "after_c": math.nan}, "cooler", "drifted"),
+        ({**COLD, **COOLED, "cooled_after": False}, "cooler", "went off"),
     ],
 )
-def test_says_why_not(change: dict[str, float], words: str) -> None:
-    reason = refusal(sky(), dataclasses.replace(ASKED, **change), [])  # type: ignore[arg-type]
-    assert reason is not None and words in reason
+def test_says_why_not_and_who_is_to_blame(change: dict[str, Any], culprit: str, words: str) -> None:
+    refused = refusal(sky(), dataclasses.replace(ASKED, **change), [])
+    assert refused is not None
+    assert refused.culprit == culprit
+    assert words in refused.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {**COLD, **COOLED},
+        {"target_c": -10.0, "before_c": 2.0, "after_c": 2.5},  # it never became cold, and was let observe
+        {**COLD, "before_c": None},  # a camera that does not tell
+        {"filter_asked": "L", "filter_seen": None},  # a wheel that does not tell
+        {"light": False, "roof_open": False, "tracked": False, "off_target_arcmin": 900.0},  # a dark
+    ],
+)
+def test_what_nobody_knows_or_what_does_not_matter_stops_nothing(change: dict[str, Any]) -> None:
+    assert refusal(sky(), dataclasses.replace(ASKED, **change), []) is None
+
+
+def test_a_dark_that_saw_light_is_refused() -> None:
+    bright = np.full((48, 64), 65000, np.uint16)
+    bright[0, :32] = 64000
+    dark = dataclasses.replace(ASKED, light=False, saturation_adu=60000)
+    refused = refusal(bright + np.arange(64, dtype=np.uint16), dark, [])
+    assert refused is not None and "stood open in the light" in refused.reason
 
 
 def test_a_repeated_frame_is_told_by_its_pixels() -> None:
     pixels = sky()
-    reason = refusal(pixels, ASKED, [digest(noise()), digest(pixels.copy())])
-    assert reason is not None and "earlier frame" in reason
+    refused = refusal(pixels, ASKED, [digest(noise()), digest(pixels.copy())])
+    assert refused is not None and "earlier frame" in refused.reason
+    assert refused.culprit == "camera"
 
 
 def test_one_value_or_a_broken_read_out_is_no_frame() -> None:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from astrod.domain.instant import SECOND_US
 from astrod.domain.safety import SafetyReport
@@ -29,13 +30,17 @@ from astrod_drivers.errors import CommandRefused, PermitRefused, Unreachable
 from astrod_drivers.permit import EpochCell
 from astrod_drivers.protocols import (
     Aperture,
+    CameraInfo,
+    CameraState,
     CoverState,
     FocuserState,
     MountBelief,
     MountState,
     Permit,
+    RawFrame,
     RoofState,
     SafetyReading,
+    Shot,
     SiteFix,
     SwitchState,
     WeatherReading,
@@ -67,6 +72,126 @@ class FakeDevice:
             raise Unreachable("it is gone")
         if self.hangs:
             await asyncio.Event().wait()
+
+
+F = TypeVar("F", bound=FakeDevice)
+
+
+class KillableSession(Generic[F]):
+    """A session whose process can be killed and started again; a new process does not hang where the old one did,
+    unless `hangs_on`: then the hardware itself hangs.
+    """
+
+    def __init__(self, device: F, hangs_on: bool = False) -> None:
+        self._device = device
+        self.hangs_on = hangs_on
+        self.alive = False
+        self.starts = self.kills = 0
+
+    @property
+    def device(self) -> F:
+        return self._device
+
+    async def start(self, deadline_s: float) -> None:
+        self.alive = True
+        self.starts += 1
+        self._device.hangs = self._device.hangs and self.hangs_on
+
+    async def kill(self) -> None:
+        self.alive = False
+        self.kills += 1
+
+
+class FakeCamera(FakeDevice):
+    """A camera of 64×48 pixels. `deaf`: it goes on exposing when it is told to abort. `stuck`: the exposure
+    ends and the pixels never come. `forgets`: its cooler is off after each connection.
+    """
+
+    def __init__(self, clock: Clock, events: list[str], spool: Path) -> None:
+        super().__init__(clock, events)
+        self.spool = spool
+        self.deaf = self.stuck = self.forgets = False
+        self.cooler_on = False
+        self.fetching = 0
+        self._ends_s: float | None = None
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.events.append("connect")
+        if self.forgets:
+            self.cooler_on = False
+
+    @property
+    def exposing(self) -> bool:
+        return self._ends_s is not None and self.clock.monotonic_s() < self._ends_s
+
+    async def describe(self) -> CameraInfo:
+        await self.answer()
+        return CameraInfo("fake", 64, 48, 4.0, 16, cooled=True)
+
+    async def read(self) -> CameraState:
+        await self.answer()
+        return CameraState(self.exposing, temperature_c=-10.0, cooler_on=self.cooler_on)
+
+    async def cool(self, target_c: float | None) -> None:
+        await self.answer()
+        self.events.append("cool" if target_c is not None else "warm")
+        self.cooler_on = target_c is not None
+
+    async def expose(self, shot: Shot, permit: Permit) -> None:
+        await self.answer()
+        if self.exposing:
+            raise CommandRefused("exposing already")
+        self.events.append(f"expose {shot.exposure_id}")
+        self._ends_s = self.clock.monotonic_s() + shot.exposure_s
+
+    async def fetch(self, exposure_id: str) -> RawFrame:
+        await self.answer()
+        self.fetching += 1
+        try:
+            if self.stuck:
+                await asyncio.Event().wait()
+            await self.clock.sleep(max(0.0, (self._ends_s or 0.0) - self.clock.monotonic_s()))
+        finally:
+            self.fetching -= 1
+        path = self.spool / f"{exposure_id}.npy"
+        path.write_bytes(b"pixels")
+        return RawFrame(exposure_id, path, "npy", self.clock.now_us() - SECOND_US, 0, 1.0)
+
+    async def abort(self) -> None:
+        await self.answer()
+        self.events.append("abort")
+        if not self.deaf:
+            self._ends_s = None
+
+
+class FakeSwitch(FakeDevice):
+    """Outlets that power devices: without power a device is gone, and back with it, its hang cured."""
+
+    def __init__(self, clock: Clock, events: list[str], feeds: dict[str, list[FakeDevice]]) -> None:
+        super().__init__(clock, events)
+        self.feeds = feeds
+        self.on = dict.fromkeys(feeds, True)
+        self.jammed = False
+
+    async def read(self) -> SwitchState:
+        await self.answer()
+        return SwitchState(dict(self.on))
+
+    async def set(self, name: str, on: bool) -> None:
+        await self.answer()
+        if name not in self.feeds:
+            raise CommandRefused(f"there is no outlet {name}")
+        self.events.append(f"{name} {'on' if on else 'off'}")
+        if self.jammed:
+            return
+        self.on[name] = on
+        for device in self.feeds[name]:
+            device.gone = not on
+            device.hangs = device.hangs and not on
+
+    async def dim(self, name: str, percent: float) -> None:
+        raise CommandRefused("no outlet can be dimmed")
 
 
 class FakeMount(FakeDevice):
@@ -277,7 +402,7 @@ class SecondRoof:
         self.roof.move("closed")
 
 
-class FakeSwitch(FakeDevice):
+class HutSwitch(FakeDevice):
     """Outlets: the mount's power, the roof's, a relay that closes the roof, and a park switch read as an input."""
 
     def __init__(self, clock: Clock, events: list[str], roof: FakeRoof, mount: FakeMount) -> None:
@@ -361,7 +486,7 @@ class Hut:
         self.park_sensor = FakeMonitor(self.clock, self.events)
         self.cover = FakeCover(self.clock, self.events)
         self.second_roof = SecondRoof(self.roof)
-        self.switch = FakeSwitch(self.clock, self.events, self.roof, self.mount)
+        self.switch = HutSwitch(self.clock, self.events, self.roof, self.mount)
         self.devices: dict[str, Any] = {
             "sim://mount": self.mount,
             "sim://roof": self.roof,

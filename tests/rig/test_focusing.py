@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astrod.domain.focus import Sample, minimum
 from astrod.errors import Replan
-from astrod.rig.focusing import Focusing, FocusRun, minimum
+from astrod.rig.focusing import Focusing, FocusRun
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
@@ -24,6 +25,18 @@ STEP = 50
 def fwhm_px(position: float, best: float) -> float:
     """Seeing of 2.5 px, and defocus that doubles it three steps away."""
     return float((2.5**2 + (3**0.5 * 2.5 * (position - best) / (3 * STEP)) ** 2) ** 0.5)
+
+
+def sampled(
+    measure: Callable[[FakeFocuser], Awaitable[float | None]], focuser: FakeFocuser
+) -> Callable[[], Awaitable[Sample]]:
+    """A measurement as a sample of thirty stars, of none where it brings none."""
+
+    async def sample() -> Sample:
+        width = await measure(focuser)
+        return Sample(width, 0 if width is None else 30)
+
+    return sample
 
 
 def focus(measure: Callable[[FakeFocuser], Awaitable[float | None]]) -> tuple[FakeFocuser, FocusRun | None]:
@@ -44,7 +57,7 @@ def focus(measure: Callable[[FakeFocuser], Awaitable[float | None]]) -> tuple[Fa
         for port in ports:
             assert await port.found(5.0)
         try:
-            return focuser, await Focusing(telescope, "main", lambda: measure(focuser)).run()
+            return focuser, await Focusing(telescope, "main", sampled(measure, focuser)).run()
         except Replan:
             return focuser, None
         finally:

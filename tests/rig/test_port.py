@@ -10,32 +10,9 @@ from astrod.rig.port import Port
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod_drivers.permit import EpochCell
 from astrod_drivers.protocols import Permit
-from tests.rig.devices import MIDNIGHT_US, FakeMount
+from tests.rig.devices import MIDNIGHT_US, FakeMount, KillableSession
 
-
-class KillableSession:
-    """A session whose process can be killed and started again."""
-
-    def __init__(self, device: FakeMount) -> None:
-        self._device = device
-        self.alive = False
-        self.starts = self.kills = 0
-
-    @property
-    def device(self) -> FakeMount:
-        return self._device
-
-    async def start(self, deadline_s: float) -> None:
-        self.alive = True
-        self.starts += 1
-        self._device.hangs = False  # a new process does not hang where the old one did
-
-    async def kill(self) -> None:
-        self.alive = False
-        self.kills += 1
-
-
-Story = Callable[[Port[FakeMount], KillableSession, SimClock], Awaitable[None]]
+Story = Callable[[Port[FakeMount], KillableSession[FakeMount], SimClock], Awaitable[None]]
 
 
 def at_port(story: Story) -> None:
@@ -56,7 +33,7 @@ def at_port(story: Story) -> None:
 
 
 def test_a_call_before_the_device_is_there_says_so() -> None:
-    async def story(port: Port[FakeMount], session: KillableSession, clock: SimClock) -> None:
+    async def story(port: Port[FakeMount], session: KillableSession[FakeMount], clock: SimClock) -> None:
         with pytest.raises(RecoverDevice, match="not connected yet"):
             await port.call("read", lambda mount: mount.read())
         assert await port.found(5.0)
@@ -66,7 +43,7 @@ def test_a_call_before_the_device_is_there_says_so() -> None:
 
 
 def test_a_missed_deadline_leaves_the_outcome_unknown_and_costs_the_session_alone() -> None:
-    async def story(port: Port[FakeMount], session: KillableSession, clock: SimClock) -> None:
+    async def story(port: Port[FakeMount], session: KillableSession[FakeMount], clock: SimClock) -> None:
         assert await port.found(5.0)
         session.device.hangs = True
         asked_s = clock.monotonic_s()
@@ -81,7 +58,7 @@ def test_a_missed_deadline_leaves_the_outcome_unknown_and_costs_the_session_alon
 
 
 def test_what_a_device_forgets_is_put_back_at_each_connection() -> None:
-    async def story(port: Port[FakeMount], session: KillableSession, clock: SimClock) -> None:
+    async def story(port: Port[FakeMount], session: KillableSession[FakeMount], clock: SimClock) -> None:
         told: list[int] = []
 
         async def restore(mount: FakeMount) -> None:
@@ -103,7 +80,7 @@ def test_what_a_device_forgets_is_put_back_at_each_connection() -> None:
 
 
 def test_an_idle_device_that_vanishes_is_noticed() -> None:
-    async def story(port: Port[FakeMount], session: KillableSession, clock: SimClock) -> None:
+    async def story(port: Port[FakeMount], session: KillableSession[FakeMount], clock: SimClock) -> None:
         assert await port.found(5.0)
         session.device.gone = True
         await clock.sleep(120.0)
@@ -113,7 +90,7 @@ def test_an_idle_device_that_vanishes_is_noticed() -> None:
 
 
 def test_refusals_are_not_losses() -> None:
-    async def story(port: Port[FakeMount], session: KillableSession, clock: SimClock) -> None:
+    async def story(port: Port[FakeMount], session: KillableSession[FakeMount], clock: SimClock) -> None:
         assert await port.found(5.0)
         with pytest.raises(GoSafe):
             await port.call("unpark", lambda mount: mount.unpark(Permit(99)))

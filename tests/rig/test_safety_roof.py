@@ -79,7 +79,7 @@ def test_covers_close_at_once_and_the_roof_waits_for_none_that_is_jammed() -> No
         await hut.open()
         hut.cover.jammed = True
         unsafe_s = await storm(hut)
-        assert "close cover" in hut.events
+        await hut.until(lambda _: "close cover" in hut.events, 1.0)
         await shut(hut)
         assert hut.roof.told_s[-1] - unsafe_s < COVER_S
         report = await hut.until(lambda report: bool(report.troubles), 2 * COVER_S)

@@ -58,7 +58,7 @@ def test_a_source_that_forbids_slews_bars_them_in_the_driver_and_closes_nothing(
         report = await hut.until(lambda report: bool(report.no_slews), 30.0)
         assert report.safe
         assert report.no_slews == ("second: wind_m_s 20 over 12",)
-        assert report.troubles == ("AST-140 second: wind_m_s 20 over 12",)
+        assert report.troubles == ("AST-150 second: wind_m_s 20 over 12",)
         with pytest.raises(PermitRefused):
             await hut.mount.slew(20.0, 10.0, permit)
         hut.second_weather.wind_m_s = 2.0
@@ -158,7 +158,7 @@ def test_a_clock_that_is_set_closes_nothing_and_is_told_of() -> None:
         await hut.open()
         hut.clock.offset_us += 1200 * SECOND_US
         report = await hut.until(lambda report: bool(report.troubles), 10.0)
-        assert report.troubles[0].startswith("AST-142 by +1200")
+        assert report.troubles[0].startswith("AST-152 by +1200")
         await hut.clock.sleep(120.0)
         assert (await hut.loop.report()).safe
         await hut.clock.sleep(1800.0)
@@ -340,7 +340,9 @@ async def test_a_ups_that_there_is_not_and_one_that_talks_nonsense_are_no_readin
     ],
 )
 async def test_in_a_simulated_night_the_host_is_well(address: str, names: set[str]) -> None:
-    assert set((await simulated_source(address, WallClock()).read()).values) == names
+    assert (
+        set((await simulated_source(address, WallClock(), lambda: ClockQuality("simulated", 0)).read()).values) == names
+    )
 
 
 def test_a_limit_on_the_mains_closes_on_battery() -> None:

@@ -199,13 +199,13 @@ def test_slews_that_are_forbidden_let_the_exposure_end_begin_nothing_and_go_on_b
         await stage.observing()
         word = stage.guard.word
         told = ("clock: clock_error_s is not measured",)
-        troubles = ("AST-140 clock: clock_error_s is not measured",)
+        troubles = ("AST-150 clock: clock_error_s is not measured",)
         stage.guard.word = replace(word, version=word.version + 1, no_slews=told, troubles=troubles)
         await stage.clock.sleep(2 * EXPOSURE_S)
         assert (stage.observer.taken, stage.observer.cut, stage.observer.running) == (1, 0, 0)
         assert stage.guard.closes == 0
         assert (stage.observer.occupation.cause, stage.observer.occupation.detail) == ("fault", told[0])
-        assert [finding.code for finding in stage.health.findings] == ["AST-140"]
+        assert [finding.code for finding in stage.health.findings] == ["AST-150"]
         stage.guard.word = replace(word, version=word.version + 2)
         await stage.clock.sleep(30.0)
         assert stage.observer.running == 1
@@ -324,14 +324,34 @@ def test_a_safety_process_that_was_silent_is_heard_again() -> None:
 def test_a_roof_that_does_not_open_is_closed_and_tried_again_later() -> None:
     async def story(stage: Stage) -> None:
         stage.guard.will_not_open = RecoverDevice("roof", "jammed")
-        await stage.clock.sleep(60.0)
+        await stage.clock.sleep(BARRED_S[0] + 5.0)  # ten seconds to fail, then the rest
         assert (stage.guard.opens, stage.guard.closes, stage.conductor.state.phase) == (1, 1, "closed")
         assert [finding.code for finding in stage.health.findings] == ["AST-111"]
         assert stage.observer.occupation.cause == "fault"
+        await stage.clock.sleep(10.0)
+        assert stage.guard.opens == 2
+        await stage.clock.sleep(BARRED_S[1] - 10.0)
+        assert stage.guard.opens == 2  # each rest is longer than the last
         stage.guard.will_not_open = None
-        await stage.clock.sleep(BARRED_S)
+        await stage.clock.sleep(30.0)
         await stage.observing()
         assert stage.health.findings == []
+
+    on_stage(story)
+
+
+def test_a_site_with_nothing_to_be_open_for_is_closed_until_there_is() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.observing()
+        stage.conductor.bar("no mount answers any more")
+        stage.conductor.bar("no mount answers any more")
+        await stage.clock.sleep(60.0)
+        assert stage.conductor.state.phase == "closed"
+        assert (stage.observer.occupation.cause, stage.guard.opens) == ("fault", 1)
+        stage.conductor.bar(None)
+        await stage.clock.sleep(30.0)
+        await stage.observing()
+        assert stage.guard.opens == 2
 
     on_stage(story)
 

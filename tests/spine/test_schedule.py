@@ -1,15 +1,18 @@
 """The schedule's bookkeeping: what is wanted, under way, kept, to be taken again, given up."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from astrod.archive.archive import Archive
+from astrod.archive.rows import FrameRow
 from astrod.domain.darkness import dark_time
-from astrod.domain.exposure import CONSEQUENCES, Cause, Intent, Judgement
+from astrod.domain.exposure import CONSEQUENCES, Cause, Intent, Judgement, Taken
 from astrod.domain.identity import ExposureId, Night
+from astrod.domain.plan import Plan, Slot
 from astrod.domain.target import Request, Target
 from astrod.health import Health
 from astrod.journey import Outcome
@@ -17,7 +20,7 @@ from astrod.recording import Recording
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod.runtime.offload import VirtualOffload
 from astrod.runtime.trace import Trace
-from astrod.schedule import BAN_US, Schedule
+from astrod.schedule import BAN_US, Schedule, remembered
 from tests.rig.devices import MIDNIGHT_US, SITE
 
 NIGHT = Night.parse("2026-12-14")
@@ -177,3 +180,55 @@ def test_without_a_plan_it_waits_and_says_so(tmp_path: Path) -> None:
         assert desk.schedule.idle_because == "no plan yet"
 
     at_desk(tmp_path, story)
+
+
+def test_after_a_restart_the_former_plan_serves_until_there_is_a_new_one(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        made_us, end_us = MIDNIGHT_US - 60_000_000, MIDNIGHT_US + 3600_000_000
+        slot = Slot("main", TARGET.name, REQUEST, made_us, end_us, 3, 1.0, "high in the south")
+        desk.archive.save_plan(Plan(made_us, "dispatch", (slot,)))
+        await desk.schedule.begin_night(dark_time(SITE.place, SITE.darkness, NIGHT))
+        assert desk.schedule.outlook is None
+        choice = desk.schedule.choose("main")
+        assert choice is not None
+        assert (choice.target, choice.request, choice.exposure_s) == (TARGET.name, REQUEST, 60.0)
+        assert desk.schedule.choose("second") is None
+        desk.schedule.refuse(TARGET.name, "it is behind the dome")
+        assert desk.schedule.choose("main") is None
+
+    at_desk(tmp_path, story)
+
+
+@pytest.mark.parametrize("age_us", [36 * 3600_000_000, 3540_000_000])
+def test_a_plan_of_another_night_or_of_an_hour_that_is_over_serves_no_more(tmp_path: Path, age_us: int) -> None:
+    async def story(desk: Desk) -> None:
+        slot = Slot("main", TARGET.name, REQUEST, MIDNIGHT_US - age_us, MIDNIGHT_US + 30_000_000, 3, 1.0, "")
+        desk.archive.save_plan(Plan(MIDNIGHT_US - age_us, "dispatch", (slot,)))
+        await desk.schedule.begin_night(dark_time(SITE.place, SITE.darkness, NIGHT))
+        assert desk.schedule.choose("main") is None
+
+    at_desk(tmp_path, story)
+
+
+def row(number: int, cause: Cause | None, retake_of: str | None = None, aside: bool = False) -> FrameRow:
+    """An exposure as the archive has it; without a cause and not aside it brought no frame."""
+    exposure = ExposureId("pujalt", NIGHT, number)
+    intent = Intent(exposure, "light", "main", "main", 60.0, 1.0, 2.0, request=REQUEST, retake_of=retake_of)
+    if aside:
+        return FrameRow(intent, number, "failed", quarantine_path="quarantine/x.fits")
+    if cause is None:
+        return FrameRow(intent, number, "interrupted")
+    judgement = Judgement(50.0, CONSEQUENCES[cause][0], cause, {}, "test")
+    return FrameRow(intent, number, "taken", taken=Taken(exposure, "x", "y", 1, 1, 60.0), judgement=judgement)
+
+
+def test_a_restart_remembers_what_waits_to_be_taken_again_and_what_was_given_up() -> None:
+    first, second, third = (str(ExposureId("pujalt", NIGHT, number)) for number in (1, 2, 3))
+    assert remembered([row(1, "clouds"), row(2, "none")], 1) == ({REQUEST: deque([first])}, {}, {})
+    assert remembered([row(1, "clouds"), row(2, "none", first)], 1) == ({}, {second: 1}, {})
+    lost = [row(1, "unknown"), row(2, None, first)]
+    assert remembered(lost, 1) == ({REQUEST: deque([first])}, {}, {})
+    again = [row(1, "unknown"), row(2, "unknown", first), row(3, "none")]
+    assert remembered(again, 1) == ({}, {second: 1}, {REQUEST: 1})
+    assert remembered(again, 2) == ({REQUEST: deque([second])}, {second: 1}, {})
+    assert remembered([row(3, None, aside=True)], 1) == ({REQUEST: deque([third])}, {}, {})

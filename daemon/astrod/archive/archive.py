@@ -17,6 +17,7 @@ from astrod.archive.rows import (
     CALIBRATED_ALIKE,
     CALIBRATED_ALIKE_BY,
     FRAME_SQL,
+    Command,
     Event,
     FrameRow,
     Hold,
@@ -151,14 +152,30 @@ class Archive:
             str(exposure),
         )
 
-    def record_taken(self, taken: Taken, at_us: int) -> None:
-        """The frame is on disk and synced; its exposure ends as taken, whatever was thought of it before."""
+    def record_taken(self, taken: Taken, at_us: int, pixels_digest: str | None = None) -> None:
+        """The frame is on disk and synced; its exposure ends as taken, whatever was thought of it before.
+
+        `pixels_digest` is what tells the frame should the camera deliver it again.
+        """
         with self._database.transaction():
             row = self._exposure(taken.id)
             if row["quarantine_path"] is not None:
                 raise Bug(f"{taken.id} is in quarantine ({row['quarantine_reason']}) and cannot be taken as well")
             if self._record_once("taken", taken_row(taken), at_us):
                 self._end(taken.id, "taken", None, at_us)
+                if pixels_digest is not None:
+                    self._database.insert("digests", {"id": str(taken.id), "digest": pixels_digest})
+
+    def recent_digests(self, rig: str, train: str, limit: int) -> tuple[str, ...]:
+        """The digests of the pixels of a camera's last frames, oldest first."""
+        rows = self._database.rows(
+            "SELECT digest FROM digests JOIN exposures USING (id) WHERE rig = ? AND train = ? "
+            "ORDER BY begun_us DESC, id DESC LIMIT ?",
+            rig,
+            train,
+            limit,
+        )
+        return tuple(row["digest"] for row in reversed(rows))
 
     def record_judged(self, exposure: ExposureId, measured: Measured, judgement: Judgement, at_us: int) -> None:
         """The verdict on a frame that was taken."""
@@ -198,6 +215,28 @@ class Archive:
         if row is None:
             raise Bug(f"{exposure} was never begun")
         return row
+
+    # -- commands toward danger ------------------------------------------------------------------------------
+
+    def begin_command(self, device: str, what: str, at_us: int) -> int:
+        """Record a command before it is given; returns its number."""
+        with self._database.transaction():
+            self._database.change("INSERT INTO commands (device, what, at_us) VALUES (?, ?, ?)", device, what, at_us)
+            row = self._database.row("SELECT last_insert_rowid() AS number")
+        return int(row["number"]) if row else 0
+
+    def end_command(self, number: int, outcome: str, at_us: int) -> None:
+        """What became of a command: "done", or in words why not. The first word stands."""
+        self._database.change(
+            "UPDATE commands SET outcome = ?, ended_us = ? WHERE number = ? AND outcome IS NULL", outcome, at_us, number
+        )
+
+    def unfinished_commands(self) -> list[Command]:
+        """Commands that were given, or were about to be, when the daemon ended; oldest first."""
+        rows = self._database.rows(
+            "SELECT number, device, what, at_us FROM commands WHERE outcome IS NULL ORDER BY number"
+        )
+        return [Command(**row) for row in rows]
 
     # -- what became of them ---------------------------------------------------------------------------------
 
@@ -400,6 +439,9 @@ class Archive:
             self._database.change(
                 "DELETE FROM plans WHERE made_us < ? AND number < (SELECT max(number) FROM plans)",
                 now_us - PLANS_KEPT_DAYS * DAY_US,
+            )
+            self._database.change(
+                "DELETE FROM commands WHERE at_us < ? AND outcome IS NOT NULL", now_us - PLANS_KEPT_DAYS * DAY_US
             )
         self._database.rows("PRAGMA optimize")
         self.checkpoint()

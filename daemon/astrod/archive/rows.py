@@ -56,6 +56,16 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """A command toward danger that was recorded before it was given, and of whose end nothing is known."""
+
+    number: int
+    device: str
+    what: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """An operator's hold that is in force; `until_us` None: until it is lifted."""
 

@@ -85,6 +85,20 @@ ARCHIVE: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE exposures ADD COLUMN rotation_deg REAL",
         "CREATE INDEX exposures_by_kind ON exposures (kind, begun_us)",
     ),
+    (
+        """
+        CREATE TABLE digests (
+            id TEXT PRIMARY KEY REFERENCES exposures (id), digest TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE commands (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, what TEXT NOT NULL,
+            at_us INTEGER NOT NULL, outcome TEXT, ended_us INTEGER
+        ) STRICT
+        """,
+        "CREATE INDEX commands_unfinished ON commands (number) WHERE outcome IS NULL",
+    ),
 )
 
 TELEMETRY: tuple[tuple[str, ...], ...] = (

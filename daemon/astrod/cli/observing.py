@@ -31,6 +31,12 @@ def _night(args: argparse.Namespace) -> int:
     return main(args)
 
 
+def _soak(args: argparse.Namespace) -> int:
+    from astrod.rehearsal.soak import main
+
+    return main(args)
+
+
 def _demo(args: argparse.Namespace) -> int:
     from astrod.rehearsal.demo import main
 
@@ -71,6 +77,24 @@ def _night_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep frames and archive there; else they go")
 
 
+def _number(text: str) -> int:
+    if not text.isdigit() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 0 or more")
+    return int(text)
+
+
+def _soak_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--nights", type=_number, default=20, metavar="N", help="how many (default 20)")
+    parser.add_argument("--night", type=_number, metavar="K", help="only that one, to play it again")
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="same seed, same nights (default 1)")
+    parser.add_argument("--jobs", type=_number, default=2, metavar="J", help="processes that play (default 2)")
+    faults = argparse.BooleanOptionalAction
+    parser.add_argument("--faults", action=faults, default=True, help="let things go wrong (default), or nothing")
+    every = "one night in so many has a full-size sensor (default 50; 0 none)"
+    parser.add_argument("--full-size-every", type=_number, default=50, metavar="N", help=every)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the folders of broken nights there")
+
+
 VERBS = (
     Verb(
         name="run",
@@ -94,6 +118,20 @@ VERBS = (
         example="astrod night --site pujalt --date 2026-12-14 --seed 7 --json",
         run=_night,
         options=_night_options,
+        reads=True,
+    ),
+    Verb(
+        name="soak",
+        summary="play many nights drawn at random, each judged by a referee",
+        text=(
+            "Sites, seasons, weather, rigs, requests and faults are drawn from the seed; the real daemon plays "
+            "each night in the simulated observatory, and a referee that knows the truth says what must never "
+            "happen and did. A night that broke something is printed with the shortest list of faults that "
+            "still breaks it, and the exit code is 1. It takes about ten seconds of CPU a night."
+        ),
+        example="astrod soak --nights 100 --seed 1 --jobs 2 --json",
+        run=_soak,
+        options=_soak_options,
         reads=True,
     ),
     Verb(

@@ -33,6 +33,7 @@ from astrod.config.settings import (
     NightSettings,
     Settings,
     SimulatorSettings,
+    SolveSettings,
     StorageSettings,
 )
 from astrod.domain.instant import from_datetime
@@ -89,6 +90,7 @@ class Builder:
         self._check_names()
         self._check_addresses()
         self._check_horizon()
+        self._check_meridian()
         darkness = self._darkness()
         weather = tuple(self._weather(("weather", i), section) for i, section in enumerate(self.document.weather))
         if self.faults or darkness is None:
@@ -192,6 +194,15 @@ class Builder:
                 self.fault(path, f"azimuth {azimuth_deg} is outside 0..360 (360 is 0)")
             if not -10.0 <= altitude_deg < 90.0:
                 self.fault(path, f"altitude {altitude_deg} is outside -10..90")
+
+    def _check_meridian(self) -> None:
+        for i, rig in enumerate(self.document.rig):
+            if rig.mount.flip_after_deg > rig.mount.track_past_meridian_deg:
+                self.fault(
+                    ("rig", i, "mount", "flip_after_deg"),
+                    f"{rig.mount.flip_after_deg:g} is past what the mount may track "
+                    f"(track_past_meridian_deg = {rig.mount.track_past_meridian_deg:g}); flip before that",
+                )
 
     def _darkness(self) -> Darkness | None:
         section = self.document.darkness
@@ -358,6 +369,17 @@ class Builder:
             daemon=self._daemon(),
             simulator=self._simulator(),
             calibration=self._calibration(),
+            solve=self._solve(),
+        )
+
+    def _solve(self) -> SolveSettings:
+        section = self.document.solve
+        return SolveSettings(
+            index_dirs=tuple(self.folder / text for text in section.index_dirs),
+            solve_field=section.solve_field or None,
+            astap=section.astap,
+            deadline_s=section.deadline_s,
+            lights=section.lights,
         )
 
     def _daemon(self) -> DaemonSettings:
@@ -389,6 +411,7 @@ class Builder:
             section.height_px,
             section.pixel_um,
             tuple(section.filters),
+            section.pointing_arcmin,
         )
 
     def _unique_texts(self, path: KeyPath, texts: list[str]) -> None:

@@ -18,6 +18,8 @@ from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
 from astrod.domain.recovery import Step
+from astrod_drivers.address import parse
+from astrod_drivers.errors import AddressInvalid
 
 When = Literal["live", "restart"]
 Quantity = Literal[
@@ -49,9 +51,6 @@ DeviceKind = Literal[
 Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 
-_INDI = re.compile(r"^indi://[^/:\s]+(:\d{1,5})?/\S.*$")
-_SIM = re.compile(r"^sim://\S+$")
-
 
 _OWN = re.compile(r"^(astrod://(clock|disk)|astrod://internet/[^/:\s]+:\d{1,5}|nut://[^/:\s]+(:\d{1,5})?/\S+)$")
 
@@ -69,8 +68,10 @@ def _perhaps_named(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    if not (_INDI.match(text) or _SIM.match(text)):
-        raise ValueError("is no device address; write indi://HOST:PORT/DEVICE NAME or sim://DEVICE")
+    try:
+        parse(text)
+    except AddressInvalid as fault:
+        raise ValueError(str(fault).removeprefix(repr(text)).lstrip(": ")) from fault
     return text
 
 
@@ -338,6 +339,43 @@ class MountSection(Section):
         example=[0.0, 41.7],
     )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 2")
+    centre: Literal["always", "after_slew_over_deg", "never"] = key(
+        "always",
+        "When to solve a short exposure after a slew and centre the target by it.",
+        when="restart",
+    )
+    centre_after_slew_over_deg: float = key(
+        5.0, 'With centre = "after_slew_over_deg": slews longer than this.', when="restart", ge=0, le=180
+    )
+    centre_within_arcsec: float | None = key(
+        None,
+        "A target this near the middle is centred; a twentieth of the field's shorter side without it.",
+        when="restart",
+        example=60.0,
+        gt=0,
+        le=3600,
+    )
+    centre_tries: int = key(3, "Solved exposures for one centring, at most.", when="restart", ge=1, le=10)
+    centre_exposure_s: float = key(3.0, "Length of such an exposure.", when="restart", gt=0, le=120)
+    centre_by: Literal["sync", "offset"] = key(
+        "sync",
+        "Tell the mount where it points, or keep the difference here (for mounts with a pointing model of their own).",
+        when="restart",
+    )
+    flip_after_deg: float = key(
+        1.0,
+        "An equatorial mount is sent over the meridian when its target is this far past it (15 is an hour).",
+        when="restart",
+        ge=0,
+        le=60,
+    )
+    track_past_meridian_deg: float = key(
+        5.0,
+        "So far past the meridian it may track before the flip; no exposure is begun that would end later.",
+        when="restart",
+        ge=0,
+        le=60,
+    )
 
 
 class CameraSection(Section):
@@ -375,7 +413,19 @@ class FocuserSection(Section):
     address: Address = key(..., "The focuser's device.", when="restart", example="sim://focuser")
     start_position: int | None = key(None, "Where to begin the night, steps.", when="restart", example=10000, ge=0)
     step: int = key(150, "Steps between two points of a focus run.", when="restart", ge=1, le=100000)
-    backlash: int = key(0, "Steps of overshoot against the direction of approach.", when="restart", ge=0, le=100000)
+    backlash: int = key(
+        0,
+        "Play of the gears, steps; overshot on each way down. 0 is unknown: then by a step.",
+        when="restart",
+        ge=0,
+        le=100000,
+    )
+    filter_offsets: dict[str, int] | None = key(
+        None,
+        "By how many steps the focus of each filter differs from a common zero; applied as the wheel turns.",
+        when="restart",
+        example={"L": 0, "R": 12, "Ha": -25},
+    )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
@@ -456,6 +506,21 @@ class NightSection(Section):
     refocus_every_min: float = key(
         120.0, "Focus again after this long; 0 is only when frames ask for it.", when="live", ge=0, le=1440
     )
+    refocus_temperature_c: float = key(
+        2.0,
+        "Focus again when the focuser's temperature has changed by this much; 0 is never.",
+        when="live",
+        ge=0,
+        le=30,
+    )
+    refocus_fwhm_percent: float = key(
+        25.0,
+        "Focus again when the stars of good frames have grown by this much since the last run; 0 is never.",
+        when="live",
+        ge=0,
+        le=500,
+    )
+    refocus_each_filter: bool = key(False, "Focus in each filter anew, where no filter_offsets are known.", when="live")
     cool_deadline_s: float = key(
         900.0,
         "A camera that has not reached its temperature by then observes as it is.",
@@ -506,6 +571,29 @@ class ModelsSection(Section):
     )
 
 
+class SolveSection(Section):
+    """How frames are solved: where among the stars they are. Without any index the mount's own word is taken."""
+
+    index_dirs: list[str] = key(
+        ["/usr/share/astrometry"],
+        "Folders with index files of astrometry.net (Debian: astrometry-data-tycho2); none there is no fault.",
+        when="restart",
+    )
+    solve_field: str = key(
+        "solve-field",
+        "The program of astrometry.net that finds a mount that is lost; empty: not to be used.",
+        when="restart",
+    )
+    astap: str | None = key(
+        None,
+        "The program ASTAP, where it is installed, for what astrometry.net cannot solve.",
+        when="restart",
+        example="/usr/bin/astap",
+    )
+    deadline_s: float = key(60.0, "Either program is ended after this long.", when="restart", ge=5, le=600)
+    lights: bool = key(True, "Solve each light frame too: the validity gate then asks the sky.", when="restart")
+
+
 class StorageSection(Section):
     """Where data lie, and what may be deleted. Relative paths start at the configuration's folder."""
 
@@ -545,6 +633,7 @@ class SimulatorSection(Section):
     filters: list[str] = key(
         ["L", "R", "G", "B", "Ha"], "What is in its wheel.", when="restart", min_length=1, max_length=12
     )
+    pointing_arcmin: float = key(3.0, "How far off its mount points, about.", when="restart", ge=0, le=120)
 
 
 class ExposureSection(Section):
@@ -603,6 +692,7 @@ class Document(Section):
     night: NightSection = section("How a night is run.", factory=NightSection)
     calibration: CalibrationSection | None = section("Calibration frames.")
     models: ModelsSection = section("The models.", factory=ModelsSection)
+    solve: SolveSection = section("Plate solving.", factory=SolveSection)
     storage: StorageSection = section("Where data lie.", factory=StorageSection)
     daemon: DaemonSection = section("The process itself.", factory=DaemonSection)
     simulator: SimulatorSection = section("The simulated observatory.", factory=SimulatorSection)

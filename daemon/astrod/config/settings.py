@@ -20,6 +20,9 @@ class NightSettings:
     test_exposure_s: float
     focus_at_start: bool
     refocus_every_min: float
+    refocus_temperature_c: float
+    refocus_fwhm_percent: float
+    refocus_each_filter: bool
     cool_deadline_s: float
     plan_work_s: float
     frames_in_flight_max: int
@@ -49,6 +52,17 @@ class ModelSettings:
 
     enabled: bool
     folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class SolveSettings:
+    """[solve]: how frames are solved. `solve_field` and `astap` are None where they are not to be used."""
+
+    index_dirs: tuple[Path, ...] = ()
+    solve_field: str | None = "solve-field"
+    astap: str | None = None
+    deadline_s: float = 60.0
+    lights: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,7 @@ class SimulatorSettings:
     height_px: int
     pixel_um: float
     filters: tuple[str, ...]
+    pointing_arcmin: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +109,5 @@ class Settings:
     storage: StorageSettings
     daemon: DaemonSettings
     simulator: SimulatorSettings
+    solve: SolveSettings = field(default_factory=SolveSettings)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)

@@ -22,8 +22,8 @@ Work = Literal["open", "close", "end"]
 
 @dataclass(frozen=True, slots=True)
 class NightState:
-    """Where the night is. `paused` and `held` are the operator's; `barred` follows a failed opening; `hindered` is
-    safety's word that nothing may slew.
+    """Where the night is. `paused` and `held` are the operator's; `barred` follows a failed opening, or a loss for
+    which nothing is worth being open; `hindered` is safety's word that nothing may slew.
     """
 
     phase: Phase = "asleep"
@@ -77,8 +77,13 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class Barred:
+    """There is nothing to be open for: what the night needs is lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class BarLifted:
-    """Enough time has passed since a failed opening to try again."""
+    """Enough time has passed since a failed opening to try again, or what was lost is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Finished:
     ok: bool
 
 
-Message = LightChanged | SafetyChanged | Paused | Hindered | Held | Stopped | BarLifted | Finished
+Message = LightChanged | SafetyChanged | Paused | Hindered | Held | Stopped | Barred | BarLifted | Finished
 Effects = tuple[Effect, ...]
 
 
@@ -153,6 +158,8 @@ def _noted(state: NightState, message: Message) -> NightState:
             return replace(state, held=on)
         case Stopped():
             return replace(state, stopping=True)
+        case Barred():
+            return replace(state, barred=True)
         case BarLifted():
             return replace(state, barred=False)
         case Finished():

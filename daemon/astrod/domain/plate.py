@@ -45,3 +45,11 @@ class PlateSolution:
 def turned_half(before_deg: float, after_deg: float, slack_deg: float = 30.0) -> bool:
     """Whether a field turned by 180 degrees between two rotations, as a flip to the other side of the pier does."""
     return abs((after_deg - before_deg) % 360.0 - 180.0) <= slack_deg
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one frame says of the pointing: its solution, None where it has none, and how many stars it shows."""
+
+    solution: PlateSolution | None
+    stars: int

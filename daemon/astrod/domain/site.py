@@ -7,6 +7,8 @@ from astrod.domain.identity import SITE_NAME
 from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
 
 MountKind = Literal["equatorial", "altaz"]
+CentreWhen = Literal["always", "after_slew_over_deg", "never"]
+CentreBy = Literal["sync", "offset"]
 Interlock = Literal["none", "mount", "sensor", "solve"]
 StuckMount = Literal["stay_open", "close_anyway"]
 SourceKind = Literal["weather", "safety_monitor"]
@@ -86,12 +88,16 @@ class CameraSetup:
 
 @dataclass(frozen=True, slots=True)
 class FocuserSetup:
-    """Steps. `backlash` is overshot on every move against `approach`."""
+    """Steps. `backlash` is overshot on every way down (0: not known, and a step is overshot).
+
+    `filter_offsets` says by how much the focus of each filter differs from a common zero.
+    """
 
     address: str
     start_position: int | None = None
     step: int = 150
     backlash: int = 0
+    filter_offsets: dict[str, int] | None = None
     power: Outlet | None = None
 
 
@@ -122,6 +128,8 @@ class MountSetup:
     `park_sensor` is what tells, beside the mount itself, that it is parked: `ADDRESS`, or `ADDRESS#NAME` for an
     outlet of a switch or a quantity of a weather source. `park_place` is where the parked tube points, azimuth and
     altitude in degrees.
+    `centre_within_arcsec` None: by the size of the field. Degrees of `flip_after_deg` and
+    `track_past_meridian_deg` are of hour angle.
     """
 
     address: str
@@ -133,7 +141,19 @@ class MountSetup:
     park_sensor: str | None = None
     park_sensor_kind: SensorKind = "safety_monitor"
     park_place: tuple[float, ...] | None = None
+    centre: CentreWhen = "always"
+    centre_after_slew_over_deg: float = 5.0
+    centre_within_arcsec: float | None = None
+    centre_tries: int = 3
+    centre_exposure_s: float = 3.0
+    centre_by: CentreBy = "sync"
+    flip_after_deg: float = 1.0
+    track_past_meridian_deg: float = 5.0
     power: Outlet | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.flip_after_deg <= self.track_past_meridian_deg:
+            raise ValueError("mount: 0 <= flip_after_deg <= track_past_meridian_deg must hold")
 
 
 @dataclass(frozen=True, slots=True)

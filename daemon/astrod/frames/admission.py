@@ -9,10 +9,15 @@ from astrod.frames.header import FrameFacts
 from astrod.frames.store import FrameStore, read_pixels
 from astrod_drivers.protocols import PixelFormat
 
+REMEMBERED = 50
+"""How many digests of a camera's earlier frames tell a repeated one: a driver's ring of buffers is shorter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the gate must know besides the facts; see `gate.Asked`. Digests of the camera's `recent` frames."""
+    """What the gate must know besides the facts; see `gate.Asked`. Digests of the camera's `recent` frames, of
+    which REMEMBERED are enough.
+    """
 
     width_px: int
     height_px: int
@@ -22,6 +27,11 @@ class Circumstances:
     off_target_arcmin: float | None
     on_target_arcmin: float
     recent: tuple[str, ...] = ()
+    tracked: bool | None = None
+    filter_seen: str | None = None
+    before_c: float | None = None
+    cooled_before: bool = False
+    cooled_after: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +44,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """The frame is not believed: where it lies (relative to the data root) and why."""
+    """The frame is not believed: where it lies (relative to the data root), why, and who spoiled it."""
 
     path: str
     reason: str
+    culprit: str = "camera"
 
 
 def admit(
@@ -69,9 +80,29 @@ def admit(
         on_target_arcmin=seen.on_target_arcmin,
         clock_error_us=facts.started_error_us,
         saturation_adu=facts.saturation_adu or 65535,
+        tracked=seen.tracked,
+        filter_asked=facts.intent.filter,
+        filter_seen=seen.filter_seen,
+        target_c=facts.set_temperature_c,
+        before_c=seen.before_c,
+        after_c=facts.temperature_c,
+        cooled_before=seen.cooled_before,
+        cooled_after=seen.cooled_after,
     )
     fingerprint = digest(pixels)
-    reason = refusal(pixels, asked, seen.recent, fingerprint)
-    if reason is not None:
-        return Quarantined(store.quarantine(pixels_path, fmt, facts, reason), reason)
+    refused = refusal(pixels, asked, seen.recent, fingerprint)
+    if refused is not None:
+        path = store.quarantine(pixels_path, fmt, facts, refused.reason)
+        return Quarantined(path, refused.reason, refused.culprit)
     return Kept(store.keep(pixels_path, fmt, facts), fingerprint)
+
+
+def set_aside(root: Path, pixels_path: Path, facts: FrameFacts, reason: str) -> Quarantined:
+    """Move pixels to quarantine without looking into them: reading them killed the worker.
+
+    Raises TellOperator when the disk refuses; the pixels stay where they are then.
+    """
+    store = FrameStore(root)
+    if not pixels_path.exists():
+        return Quarantined("", "its pixels are gone from the spool")
+    return Quarantined(store.set_aside(pixels_path, facts, reason), reason)

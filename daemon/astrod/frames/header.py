@@ -28,7 +28,6 @@ IMAGE_TYPES: dict[FrameKind, str] = {
     "dark": "Dark Frame",
     "bias": "Bias Frame",
     "flat": "Flat Frame",
-    "flat_dark": "Dark Frame",  # its length tells whose dark it is
 }
 
 _WEATHER_KEYS = {
@@ -172,7 +171,10 @@ class Direction:
 
 @lru_cache(maxsize=4)
 def _earth_rotation(hour: int) -> tuple[float, float, float]:
-    """UT1-UTC in seconds and the pole's place in radians, in an hour after 1970's start. Past the packaged table's end UT1's last value and the pole's mean hold."""
+    """UT1-UTC in seconds and the pole's place in radians, in an hour counted from 1970.
+
+    Past the end of the packaged table UT1's last value and the pole's mean hold.
+    """
     go_offline()
     from astropy.utils import iers
 

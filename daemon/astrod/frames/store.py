@@ -98,11 +98,20 @@ class FrameStore:
         try:
             pixels, row_order = read_pixels(pixels_path, fmt)
         except InputInvalid as fault:
-            path = path.with_suffix(".raw")
-            self._note(path.with_suffix(".txt"), f"{reason}\n{fault}\n")
-            content = _chunks(pixels_path)
-        else:
-            content = fits_bytes(pixels, facts, row_order, reason)
+            return self.set_aside(pixels_path, facts, f"{reason}\n{fault}")
+        content = fits_bytes(pixels, facts, row_order, reason)
+        _on_disk(path, lambda: write_whole(path, content))
+        pixels_path.unlink(missing_ok=True)
+        return self._relative(path)
+
+    def set_aside(self, pixels_path: Path, facts: FrameFacts, reason: str) -> str:
+        """Move pixels to quarantine as they are, with the reason in a `.txt` beside them; returns where.
+
+        Raises TellOperator as `keep` does.
+        """
+        path = (self._folder("quarantine", facts.intent.id.night) / file_name(facts)).with_suffix(".raw")
+        self._note(path.with_suffix(".txt"), f"{reason}\n")
+        content = _chunks(pixels_path)
         _on_disk(path, lambda: write_whole(path, content))
         pixels_path.unlink(missing_ok=True)
         return self._relative(path)

@@ -1,5 +1,5 @@
 """What the models say of a frame; scores become one verdict."""
 
-from astrod.judge.verdict import judge, verdict
+from astrod.judge.verdict import judge, model_fault, verdict
 
-__all__ = ["judge", "verdict"]
+__all__ = ["judge", "model_fault", "verdict"]

@@ -82,6 +82,12 @@ def _model(weights: Path | None) -> Quality | str:
         return str(refused)
 
 
+def model_fault(weights: Path | None = None) -> str | None:
+    """Why the quality model cannot be used; None when it can."""
+    model = _model(weights)
+    return model if isinstance(model, str) else None
+
+
 def verdict(answer: Answer, model: str, thresholds: Mapping[str, float] = MappingProxyType({})) -> Judgement:
     """Keep or reject, and why. A streak alone never rejects: stacking takes it out.
 

@@ -132,12 +132,12 @@ def _noise_spread(found: Sky) -> float:
     rows, columns = (max(1, axis // _CELLS) for axis in found.above.shape)
     stride = max(1, int(np.sqrt(rows * columns / 4000)))
     cells = [
-        found.above[row * rows : (row + 1) * rows : stride, column * columns : (column + 1) * columns : stride]
+        found.above[row * rows : (row + 1) * rows : stride, column * columns : (column + 1) * columns : stride].ravel()
         for row in range(_CELLS)
         for column in range(_CELLS)
     ]
-    widths = [float(np.subtract(*np.percentile(cell, [70, 30]))) for cell in cells if cell.size]
-    high, low = np.percentile(widths, [90, 10])
+    widths = np.subtract(*np.percentile(cells, [70, 30], axis=1))  # one call for all: each costs more than its sort
+    high, low = np.percentile(widths.astype(np.float64), [90, 10])
     return float(np.clip(np.log(max(high, 1e-9) / max(low, 1e-9)), 0.0, 5.0))
 
 

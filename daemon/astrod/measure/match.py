@@ -45,6 +45,10 @@ class Spots:
     def __len__(self) -> int:
         return int(self.x_px.size)
 
+    def plane(self, scale_arcsec_px: float) -> Points:
+        """Their places in the tangent plane if the frame were not turned: north up, east left."""
+        return np.asarray(-scale_arcsec_px * (self.x_px + 1j * self.y_px), np.complex128)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Guesses:
@@ -92,7 +96,7 @@ def match(spots: Spots, expected: Expected, stars_near: StarsNear) -> PlateSolut
     if len(spots) < _LEAST_STARS:
         return None
     scale = expected.scale_arcsec_px
-    sky = -scale * (spots.x_px + 1j * spots.y_px)  # north up, east left: a frame that is not turned at all
+    sky = spots.plane(scale)
     half_field_deg = 0.5 * scale * math.hypot(spots.width_px, spots.height_px) / 3600.0
     reach_deg = expected.within_deg + half_field_deg
     field_deg2 = spots.width_px * spots.height_px * (scale / 3600.0) ** 2
@@ -188,7 +192,7 @@ def _refined(
 ) -> PlateSolution | None:
     """The guess, fitted to all stars about the frame's own centre."""
     mirrored = bool(guess.mirrored[0])
-    plane = -expected.scale_arcsec_px * (spots.x_px + 1j * spots.y_px)[:_FITTED]
+    plane = spots.plane(expected.scale_arcsec_px)[:_FITTED]
     plane = np.conj(plane) if mirrored else plane
     ra_deg, dec_deg = deproject(complex(guess.shift[0]), expected.ra_deg, expected.dec_deg)
     stars = stars_near(ra_deg, dec_deg, 1.2 * half_field_deg, 6 * max(len(spots), _PROVING))
@@ -197,7 +201,7 @@ def _refined(
     residual, count = math.inf, 0
     for _ in range(5):
         catalogue = project(*stars, ra_deg, dec_deg)
-        laid = turn * plane + shift
+        laid: Points = turn * plane + shift
         distance, nearest = cKDTree(_columns(catalogue)).query(_columns(laid), distance_upper_bound=radius)
         hit = np.isfinite(distance)
         count = int(np.count_nonzero(hit))

@@ -29,13 +29,14 @@ from numpy.typing import NDArray
 from astrod.domain.plate import Expected, Parity, PlateSolution
 from astrod.domain.sphere import separation_deg
 from astrod.measure.index import Coverage, coverage, index_files
-from astrod.measure.match import Spots, StarsNear, deproject, match
+from astrod.measure.match import Spots, StarsNear, deproject, match, project
 from astrod.measure.plane import Frame, plane
 from astrod.measure.sources import sky, sources
 
 log = logging.getLogger(__name__)
 
 MOST_SPOTS = 200
+RICH_WITHIN_DEG, RICH_STARS, RICH_OFFERED = 4.0, 1500, 20
 _SCRATCH = "astrod-solve-"
 _GRACE_S = 5.0
 
@@ -107,7 +108,9 @@ def blind(frame: Frame, spots: Spots, expected: Expected, solver: Solver) -> Pla
     Takes up to `solver.deadline_s` for each program that there is.
     """
     ways = solver.blind_ways
-    if "astrometry.net" in ways:
+    scale_arcmin = expected.scale_arcsec_px / 60.0
+    reaches = coverage(solver.index_dirs, spots.width_px * scale_arcmin, spots.height_px * scale_arcmin).covered
+    if "astrometry.net" in ways and reaches:  # where it does not, it would search in vain until its deadline
         found = _by_astrometry_net(spots, expected, solver, hinted=False)
         if found is not None:
             return found
@@ -122,6 +125,21 @@ def hinted(frame: Frame, spots: Spots, expected: Expected, solver: Solver) -> Pl
         if found is not None:
             return found
     return _by_astap(frame, expected, solver, hinted=True) if "ASTAP" in ways else None
+
+
+def rich_fields(ra_deg: float, dec_deg: float, field_deg: float, solver: Solver) -> list[tuple[float, float]]:
+    """Places within a few degrees where a field of that size holds most bright stars, the best first.
+
+    A degree of way counts as much as one star fewer. Empty without a catalogue.
+    """
+    if solver.stars is None:
+        return []
+    ra, dec = solver.stars(ra_deg, dec_deg, RICH_WITHIN_DEG, RICH_STARS)
+    flat = project(ra, dec, ra_deg, dec_deg) / 3600.0
+    near = np.abs(flat[:, None] - flat[None, :]) < 0.45 * field_deg
+    order = np.argsort(np.abs(flat) - near.sum(axis=1), kind="stable")[:RICH_OFFERED]
+    middles = (flat @ near.T) / near.sum(axis=1)
+    return [deproject(complex(3600.0 * middles[i]), ra_deg, dec_deg) for i in order]
 
 
 # -- astrometry.net ------------------------------------------------------------------------------------------
@@ -159,7 +177,10 @@ def _by_astrometry_net(spots: Spots, expected: Expected, solver: Solver, hinted:
         if not wcs.is_file():
             return None
         found = _from_wcs(wcs, spots.width_px, spots.height_px, "astrometry.net")
-        return None if found is None else replace(found, **_fit_of(folder / "found.corr"))
+        if found is None:
+            return None
+        residual_arcsec, stars = _fit_of(folder / "found.corr")
+        return replace(found, residual_arcsec=residual_arcsec, stars=stars)
 
 
 def _write_xylist(path: Path, spots: Spots) -> None:
@@ -174,12 +195,12 @@ def _write_xylist(path: Path, spots: Spots) -> None:
     fits.BinTableHDU.from_columns(columns).writeto(path)
 
 
-def _fit_of(path: Path) -> dict[str, float | int]:
+def _fit_of(path: Path) -> tuple[float, int]:
     """RMS residual and number of the stars that astrometry.net matched."""
     from astropy.io import fits
 
     if not path.is_file():
-        return {}
+        return 0.0, 0
     with fits.open(path) as hdus:
         table = hdus[1].data
         away = [
@@ -189,7 +210,7 @@ def _fit_of(path: Path) -> dict[str, float | int]:
             )
             for row in table
         ]
-    return {"residual_arcsec": math.sqrt(sum(d * d for d in away) / max(1, len(away))), "stars": len(away)}
+    return math.sqrt(sum(d * d for d in away) / max(1, len(away))), len(away)
 
 
 # -- ASTAP ---------------------------------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
+import hashlib
 import json
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -20,26 +21,29 @@ from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
-from astrod.domain.exposure import SHUT
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US, iso
 from astrod.domain.safety import ClockQuality
 from astrod.errors import InputInvalid
+from astrod.reconcile import reconcile
+from astrod.rehearsal.host import Host, own_tasks
 from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.referee import Claim, Referee
 from astrod.rehearsal.session import SimSession
 from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
+from astrod.rehearsal.stars import simulated_stars
 from astrod.report import told
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
-from astrod.rig.safety.memory import Memory
+from astrod.rig.safety.memory import KeptMemory
 from astrod.rig.safety.sources import is_own, simulated_source
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
 from astrod.runtime.durable import make_folder
 from astrod.runtime.offload import VirtualOffload
+from astrod.runtime.trace import Trace
 from astrod_drivers.address import parse
 from astrod_drivers.permit import EpochCell
 from astrod_drivers.sim.faults import Fault, check, from_toml
@@ -52,6 +56,8 @@ log = logging.getLogger(__name__)
 
 BEFORE_US = 45 * MINUTE_US
 AFTER_S = 3 * 3600.0
+BEFORE_BREAK, AFTER_BREAK = 14, 4
+"""Notes of the trace that are shown around a broken invariant."""
 SMALL = (484, 274, 11.6)
 
 
@@ -63,6 +69,17 @@ class Script:
     night: Night
     play: Play
     faults: tuple[Fault, ...] = ()
+
+
+class Here:
+    """Renders scenes in this very process: for a soak, whose processes are all busy with nights of their own."""
+
+    async def __call__(self, scene: Scene, path: Path) -> None:
+        """See `astrod_drivers.sim.camera.Renderer`."""
+        save(scene, path)
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class Renderings:
@@ -104,55 +121,95 @@ class PlayedNight:
         spool: Path,
         seeing_arcsec: float,
         faults: tuple[Fault, ...] = (),
+        alone: bool = False,
     ) -> None:
         site = loaded.site
         self.night = night
         self.loaded = loaded
         self.dark = dark_time(site.place, site.darkness, night)
-        self.clock = SimClock(loop, self.dark.prepare_us - BEFORE_US)
+        self.sky = SimClock(loop, self.dark.prepare_us - BEFORE_US)
+        self.clock = SimClock(loop, self.dark.prepare_us - BEFORE_US)  # the daemon's, which may be wrong
         self.gate = EpochCell()
-        self.render = Renderings()
+        self.host = Host(self.clock, loaded.settings.storage.data_dir)
+        self.memory = KeptMemory()
+        self.traces: list[Trace] = []
+        self.render = Here() if alone else Renderings()
         setup = setup_of(loaded, seeing_arcsec, faults=faults)
-        self.observatory = Observatory(setup, self.clock, self.gate, spool, self.render)
-        self.offload = VirtualOffload(self.clock, setup.seed, processes=("frames", "plan"))
-        self.archive = Archive.open(data_paths(loaded.settings.storage.data_dir)["archive"])
+        self.observatory = Observatory(setup, self.sky, self.gate, spool, self.render)
+        self.offload = VirtualOffload(self.clock, setup.seed, processes=() if alone else ("frames", "plan"))
+        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky)
+        self._boot()
+
+    def _boot(self) -> None:
+        """The daemon's parts, as a start of its processes makes them: anew at each of its lives."""
+        self.archive = Archive.open(data_paths(self.loaded.settings.storage.data_dir)["archive"])
         self.safety = self._safety()
         self.core: Core = assemble(
-            loaded,
+            self.loaded,
             self.clock,
-            self.offload,
+            self.host.offload(self.offload),
             self.archive,
             self.safety,
             self._session,
             lambda: self.gate.beat_control(self.clock.boottime_us()),
-            lambda: ClockQuality("simulated", 0),
+            self._clock_quality,
+            simulated_stars,
         )
-        self.referee = Referee(site, self.observatory, self.clock)
+        self.traces.append(self.core.trace)
+
+    def _clock_quality(self) -> ClockQuality:
+        return ClockQuality("simulated", None if self.host.clock_told_wrong else 0)
 
     def _session(self, address: str, kind: str) -> SimSession:
-        return SimSession(self.observatory, parse(address).device)
+        return SimSession(self.observatory, parse(address).device, self.host.life, self.referee.overhear)
 
     def _safety(self) -> SafetyLoop:
         hardware = hardware_of(self.loaded.site, self.clock, self._port)
-        return SafetyLoop(self.loaded.site, self.clock, self.gate, hardware, Memory(None))
+        return SafetyLoop(self.loaded.site, self.clock, self.gate, hardware, self.memory)
 
     def _port(self, name: str, kind: str, address: str) -> Port[Any]:
-        """A port of safety's own. The host's clock, disk and line are the simulated night's: always good."""
+        """A port of safety's own. The host's disk and line are the simulated night's: always good."""
         session = (
-            DirectSession(simulated_source(address, self.clock)) if is_own(address) else self._session(address, kind)
+            DirectSession(simulated_source(address, self.clock, self._clock_quality))
+            if is_own(address)
+            else self._session(address, kind)
         )
         return Port(name, kind, address, session, self.clock)
 
     async def run(self) -> dict[str, Any]:
         """Play it; returns the summary that `astrod night --json` prints."""
         began_s = elapsed_s()
+        asyncio.get_running_loop().set_task_factory(own_tasks)
+        self.host.lost_power = self._lose_power
+        self.observatory.faults.on_host = self.host.strike
         self.observatory.play_faults({"dusk": self.dark.dusk_us, "dawn": self.dark.dawn_us})
+        async with _running(self.referee.watch()):
+            while (away_s := await self.host.live(self._live)) is not None:
+                self.core.schedule.stop()
+                self.archive.close()
+                await self.offload.drain()
+                await self.sky.sleep(away_s)
+                self._boot()
+        return await self._summary(began_s)
+
+    async def _live(self) -> None:
+        """One life of the daemon: to the night's end, or to its own."""
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
-        watching = (self.core.watch_devices(), self.referee.watch())
-        async with _running(self.safety.run(ready), self.core.conductor.run(ready), *watching, *keeping):
+        watching = (self.core.watch_devices(), self.core.watch_disk())
+        catching_up = reconcile(self.core, self.loaded.settings.storage)
+        services = (self.safety.run(ready), self.core.conductor.run(ready), catching_up, *watching, *keeping)
+        async with _running(*services):
             await self._until_over()
-        return await self._summary(began_s)
+
+    def _lose_power(self, running: Running) -> None:
+        """What a power cut takes besides the daemon's life."""
+        self.gate.become_unsafe()
+        self.memory.save({})
+        for spooled in self.loaded.settings.storage.spool_dir.glob("*"):
+            spooled.unlink(missing_ok=True)
+        if running.fault.way == "site":
+            self.observatory.lose_power(running.fault.size)
 
     @property
     def _gets_dark(self) -> bool:
@@ -160,11 +217,11 @@ class PlayedNight:
 
     async def _until_over(self) -> None:
         """Wait for the night's own end; a night that does not end by itself is over three hours after dawn."""
-        last_s = (self.dark.dawn_us - self.clock.now_us()) / 1e6 + AFTER_S
+        last_us = self.dark.dawn_us + round(AFTER_S * 1e6)
         key = str(self.night)
-        while key not in self.core.summaries and self._gets_dark and self.clock.monotonic_s() < last_s:
-            await self.clock.sleep(30.0)
-        await self.clock.sleep(30.0)
+        while key not in self.core.summaries and self._gets_dark and self.sky.now_us() < last_us:
+            await self.sky.sleep(30.0)
+        await self.sky.sleep(30.0)
 
     async def _summary(self, began_s: float) -> dict[str, Any]:
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
@@ -176,15 +233,18 @@ class PlayedNight:
                 row.taken.sha256,
                 row.taken.started_us,
                 row.taken.exposure_s,
-                row.kept and row.intent.kind not in SHUT,  # those may be kept from under a closed roof
+                row.kept,
+                row.intent.kind,
+                row.intent.rig,
             )
             for row in rows
             if row.taken is not None
         ]
         root = self.loaded.settings.storage.data_dir
-        broken = self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        verdict = await self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
+        broken = [str(found) for found in verdict.broken]
         if str(self.night) not in self.core.summaries and self._gets_dark:
-            broken.append("the night did not end by itself")
+            broken.append(f"{iso(self.clock.now_us())} the night did not end by itself")
         return {
             "site": self.loaded.site.name,
             "night": str(self.night),
@@ -192,10 +252,20 @@ class PlayedNight:
             "weather": self.observatory.setup.scenario,
             **summary,
             "faults_injected": [_told_fault(running) for running in self.observatory.faults.fired],
-            "trace_sha256": self.core.trace.sha256,
+            "trace_sha256": _sha256_of(self.traces),
             "wall_s": round(elapsed_s() - began_s, 1),
+            "usable_minutes": round(verdict.usable_min, 3),
+            "used_minutes": round(verdict.observed_min, 3),
             "invariants_broken": broken,
+            "excerpt": self._excerpt(verdict.broken[0].at_us) if verdict.broken else [],
         }
+
+    def _excerpt(self, at_us: int) -> list[str]:
+        """The last notes of the trace before an instant, and the first after it."""
+        notes = [note for trace in self.traces for note in trace.notes]
+        before = [note for note in notes if note["at_us"] <= at_us][-BEFORE_BREAK:]
+        after = [note for note in notes if note["at_us"] > at_us][:AFTER_BREAK]
+        return [_told_note(note) for note in before + after]
 
     def close(self) -> None:
         """End the workers, let go of the archive."""
@@ -203,6 +273,18 @@ class PlayedNight:
         self.offload.close()
         self.render.close()
         self.archive.close()
+
+
+def _sha256_of(traces: Sequence[Trace]) -> str:
+    """The trace's fingerprint; of several lives of the daemon, one of all."""
+    if len(traces) == 1:
+        return traces[0].sha256
+    return hashlib.sha256("".join(trace.sha256 for trace in traces).encode()).hexdigest()
+
+
+def _told_note(note: dict[str, Any]) -> str:
+    facts = " ".join(f"{key}={value}" for key, value in note.items() if key not in ("at_us", "what"))
+    return f"{iso(note['at_us'])} {note['what']} {facts}"
 
 
 def _told_fault(running: Running) -> dict[str, Any]:
@@ -226,17 +308,23 @@ def play(script: Script, folder: Path) -> dict[str, Any]:
 
 
 def play_configured(
-    folder: Path, night: Night, spool: Path, seeing_arcsec: float = 2.0, faults: tuple[Fault, ...] = ()
+    folder: Path,
+    night: Night,
+    spool: Path,
+    seeing_arcsec: float = 2.0,
+    faults: tuple[Fault, ...] = (),
+    alone: bool = False,
 ) -> dict[str, Any]:
     """Play a night with the configuration in `folder`, all of whose devices must be `sim://`; returns its summary.
 
-    Raises InputInvalid for a fault of a device that is not there.
+    `alone`: all in this process, without workers beside it. Raises InputInvalid for a fault of a device that is not
+    there.
     """
     loaded = load(folder, resolve_name)
     for path in (loaded.settings.storage.data_dir, loaded.settings.daemon.run_dir):
         make_folder(path)
     _check_faults(loaded, faults)
-    playing = partial(_play, loaded, night, spool, seeing_arcsec, faults)
+    playing = partial(_play, loaded, night, spool, seeing_arcsec, faults, alone)
     return run_virtual(playing)  # type: ignore[no-any-return]
 
 
@@ -257,9 +345,15 @@ def _spool() -> Iterator[Path]:
 
 
 async def _play(
-    loaded: Loaded, night: Night, spool: Path, seeing_arcsec: float, faults: tuple[Fault, ...], loop: VirtualLoop
+    loaded: Loaded,
+    night: Night,
+    spool: Path,
+    seeing_arcsec: float,
+    faults: tuple[Fault, ...],
+    alone: bool,
+    loop: VirtualLoop,
 ) -> dict[str, Any]:
-    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, faults)
+    played = PlayedNight(loaded, loop, night, spool, seeing_arcsec, faults, alone)
     try:
         return await played.run()
     finally:

@@ -1,18 +1,45 @@
-"""Judges a simulated night by the simulator's truth and the disk alone; it never asks the daemon."""
+"""Judges a simulated night by the simulator's truth and the disk alone; it never asks the daemon.
+
+It stands between the daemon's sessions and the devices (`overhear`), so that it hears each command that can
+move or expose at the moment at which it is given, looks at the truth then and every few seconds, and reads the
+disk when the night is over. `Verdict.broken` lists what must never happen and did.
+"""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from astrod.domain.instant import SECOND_US, iso
-from astrod.domain.site import Site
+from astrod.domain.darkness import DarkTime
+from astrod.domain.instant import MINUTE_US, SECOND_US, iso
+from astrod.domain.site import Limit, Site
+from astrod.domain.sphere import altitude_azimuth_deg, separation_deg, sun_radec_deg
+from astrod.domain.target import Target
+from astrod.rehearsal.harm import Harm, harm_of
 from astrod.runtime.clock import Clock
+from astrod_drivers.address import parse
+from astrod_drivers.protocols import Camera
+from astrod_drivers.sim.mount import MountTruth
 from astrod_drivers.sim.observatory import Observatory, Truth
+from astrod_drivers.sim.weather import Conditions
 
-LOOK_S = 2.0
+LOOK_S = 10.0
 CLOSED_WITHIN_S = 240.0
-RAIN_MM_H = 0.05
+"""From the first command toward safety to a closed roof, devices that work granted."""
+COMMAND_WITHIN_S = 10.0
+"""From the last reading that hysteresis asks for to the first command toward safety."""
+STUCK_MIN = 45.0
+SUN_SEPARATION_DEG = 20.0
+GROUND_DEG = 5.0
+CLEAR_COVER = 0.08
+"""More cloud than this may leave frames that no request can use."""
+ALTITUDE_MARGIN_DEG = 2.0
+TOWARD_SAFETY = frozenset({"park", "abort", "close"})
+_HEARD = TOWARD_SAFETY | {"open", "unpark", "slew", "expose"}
+_NOISE = {"rain_mm_h": 0.05, "wind_m_s": 1.0, "gust_m_s": 1.0, "humidity_percent": 1.5, "cloud_percent": 4.0}
+"""How far past a limit the truth must be for every reading of the noisy station to be past it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,64 +52,301 @@ class Claim:
     started_us: int
     exposure_s: float
     kept: bool
+    kind: str = "light"
+    rig: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Something that must never happen, and when it did."""
+
+    at_us: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{iso(self.at_us)} {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the night. `usable_min` are the rigs' dark minutes under a safe, clear sky with something
+    to observe; `observed_min` those of them in which a light frame that is on disk was being exposed.
+    """
+
+    broken: tuple[Break, ...]
+    usable_min: float
+    observed_min: float
+
+
+@dataclass(slots=True)
+class _Spell:
+    """A stretch of time in which the site ought to be safe and is not."""
+
+    since_us: int
+    commanded: bool = False
+    commanded_us: int | None = None
+    free_s: float = 0.0
+    """Seconds of it in which nothing hindered closing."""
+
+
+class _Overheard:
+    """A device as the daemon's session sees it: the commands that move or expose are told to the referee first."""
+
+    def __init__(self, device: Any, tell: Callable[[str], None]) -> None:
+        self._device = device
+        self._tell = tell
+
+    def __getattr__(self, method: str) -> Any:
+        real = getattr(self._device, method)
+        if method not in _HEARD:
+            return real
+
+        async def call(*args: Any, **named: Any) -> Any:
+            self._tell(method)
+            return await real(*args, **named)
+
+        return call
+
+
+@dataclass(slots=True)
+class _Minutes:
+    """What the truth said at each look in the dark, for the account at the end."""
+
+    at_us: list[int] = field(default_factory=list)
+    usable: list[bool] = field(default_factory=list)
 
 
 class Referee:
-    """Watches while a night is played, then reads the disk. `broken` lists what must never happen."""
+    """Watches while a night is played, then reads the disk.
 
-    def __init__(self, site: Site, observatory: Observatory, clock: Clock) -> None:
-        self._site, self._observatory, self._clock = site, observatory, clock
-        self._bad_since_us: int | None = None
-        self._shut: list[tuple[int, bool]] = []
-        self.broken: list[str] = []
+    What the faults that have fired so far make impossible is not held against the daemon.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        targets: Sequence[Target],
+        dark: DarkTime,
+        observatory: Observatory,
+        clock: Clock,
+    ) -> None:
+        self._site, self._targets, self._dark = site, list(targets), dark
+        self._observatory, self._clock = observatory, clock
+        self._mounts = {parse(rig.mount.address).device: rig for rig in site.rigs}
+        self._roof = parse(site.roof.address).device if site.roof else None
+        self._limits = [limit for source in site.weather for limit in source.limits]
+        self._stations = {parse(source.address).device: source for source in site.weather}
+        self._shut_us: list[int] = []
+        self._shut: list[bool] = []
+        self._spell: _Spell | None = None
+        self._last_us = clock.now_us()
+        self._good_since_us: int | None = None
+        self._exposed_us = self._last_us
+        self._idle_s = 0.0
+        self._minutes = _Minutes()
+        self._broken: dict[str, Break] = {}
+
+    # -- while the night is played ---------------------------------------------------------------------------
+
+    def overhear(self, name: str, device: Any) -> Any:
+        """The same device, its commands heard."""
+        return _Overheard(device, lambda method: self._hear(name, method))
 
     async def watch(self) -> None:
-        """Look every two seconds, for ever."""
+        """Look every few seconds, for ever."""
         while True:
             self._look(self._observatory.truth())
             await self._clock.sleep(LOOK_S)
 
+    def _hear(self, name: str, method: str) -> None:
+        """A command, the moment before the device gets it."""
+        truth = self._observatory.truth()
+        self._look(truth)
+        at_us = truth.utc_us
+        if method in TOWARD_SAFETY and self._spell is not None and self._spell.commanded_us is None:
+            self._spell.commanded_us = at_us
+        if self._site.roof is None or self._lies(at_us):
+            return
+        unparked = [n for n, mount in truth.mounts.items() if not mount.parked]
+        if method in ("open", "close") and unparked and truth.aperture != ("open" if method == "open" else "closed"):
+            self._needs_parked(at_us, unparked)
+        if method in ("unpark", "slew") and truth.aperture == "closed":
+            self._break(at_us, f"{name} was told to {method} under a closed roof")
+
+    def _needs_parked(self, at_us: int, unparked: list[str]) -> None:
+        if self._site.roof is not None and self._site.roof.needs_parked:
+            self._break(at_us, f"the roof was told to move over {unparked[0]}, which is not parked")
+
     def _break(self, at_us: int, what: str) -> None:
-        if not self.broken or not self.broken[-1].endswith(what):
-            self.broken.append(f"{iso(at_us)} {what}")
+        """Keep the first of its kind."""
+        self._broken.setdefault(what, Break(at_us, what))
+
+    def _harms(self) -> list[Harm]:
+        return [harm_of(running) for running in self._observatory.faults.fired]
+
+    def _active(self, at_us: int) -> list[Harm]:
+        return [harm for harm in self._harms() if harm.is_active(at_us)]
+
+    def _hinders(self, at_us: int, devices: Sequence[str]) -> bool:
+        """Whether a fault is an excuse for what these devices do or do not do now."""
+        return any(harm.excuses(at_us) and harm.device in devices for harm in self._harms())
+
+    def _lies(self, at_us: int) -> bool:
+        """Whether roof or mount tell what is not so: then nobody can know better than they say."""
+        movers = [*self._mounts, self._roof]
+        return any(harm.deceives and harm.excuses(at_us) and harm.device in movers for harm in self._harms())
 
     def _look(self, truth: Truth) -> None:
         at_us = truth.utc_us
-        parked = all(mount.parked for mount in truth.mounts.values())
-        self._shut.append((at_us, truth.roof_open < 0.99))
-        if self._site.roof is None:
+        since_s = (at_us - self._last_us) / SECOND_US
+        self._last_us = at_us
+        shut = self._site.roof is not None and truth.roof_open < 0.99
+        if not self._shut or shut != self._shut[-1]:
+            self._shut_us.append(at_us)
+            self._shut.append(shut)
+        for name, mount in truth.mounts.items():
+            self._look_at_mount(truth, name, mount)
+        self._look_at_roof(truth)
+        self._ought_to_be_safe(truth, since_s)
+        self._is_observing(truth, since_s)
+
+    def _look_at_mount(self, truth: Truth, name: str, mount: MountTruth) -> None:
+        if mount.parked or self._hinders(truth.utc_us, [name]):
             return
-        if truth.aperture in ("opening", "closing") and not parked and self._site.roof.needs_parked:
-            self._break(at_us, "the roof moved over an unparked mount")
-        if truth.aperture == "closed" and any(m.slewing or not m.parked for m in truth.mounts.values()):
-            self._break(at_us, "a mount was not parked under a closed roof")
-        if truth.sun_altitude_deg > 1.0 and truth.aperture != "closed":
-            self._break(at_us, "the roof was open with the Sun up")
-        for mount in truth.mounts.values():
-            if not mount.parked and mount.altitude_deg < 5.0:
-                self._break(at_us, "a mount pointed at the ground")
-        self._weather(truth)
+        if mount.tracking and mount.altitude_deg < GROUND_DEG:
+            self._break(truth.utc_us, f"{name} tracked into the ground")
+        sun = sun_radec_deg(truth.utc_us)
+        under_the_sun = truth.sun_altitude_deg > 0.0 and truth.roof_open > 0.0
+        if under_the_sun and separation_deg(*sun, mount.ra_deg, mount.dec_deg) < SUN_SEPARATION_DEG:
+            self._break(truth.utc_us, f"{name} looked at the Sun")
 
-    def _weather(self, truth: Truth) -> None:
-        bad = truth.weather.rain_mm_h > RAIN_MM_H or truth.weather.wind_m_s > 20.0
-        if not bad or truth.aperture == "closed":
-            self._bad_since_us = None
-        elif self._bad_since_us is None:
-            self._bad_since_us = truth.utc_us
-        elif truth.utc_us - self._bad_since_us > CLOSED_WITHIN_S * SECOND_US:
-            self._break(truth.utc_us, f"the roof was open for {CLOSED_WITHIN_S:.0f} s in rain or storm")
+    def _look_at_roof(self, truth: Truth) -> None:
+        if self._roof is None or self._lies(truth.utc_us):
+            return
+        unparked = [name for name, mount in truth.mounts.items() if not mount.parked]
+        if truth.aperture in ("opening", "closing") and unparked and self._site.roof and self._site.roof.needs_parked:
+            self._break(truth.utc_us, f"the roof moved over {unparked[0]}, which was not parked")
+        if truth.aperture == "closed" and unparked:
+            self._break(truth.utc_us, f"{unparked[0]} was not parked under a closed roof")
+        if truth.sun_altitude_deg > 1.0 and truth.aperture != "closed" and not self._hinders_closing(truth.utc_us):
+            self._break(truth.utc_us, "the roof was open with the Sun up")
 
-    def verdict(self, root: Path, claims: Sequence[Claim], unexplained_min: float) -> list[str]:
+    def _hinders_closing(self, at_us: int) -> bool:
+        movers = [*self._mounts, *([self._roof] if self._roof else [])]
+        return self._hinders(at_us, movers)
+
+    # -- unsafe ----------------------------------------------------------------------------------------------
+
+    def _ought_to_be_safe(self, truth: Truth, since_s: float) -> None:
+        at_us = truth.utc_us
+        exposed = truth.aperture != "closed" if self._roof else False
+        exposed = exposed or any(not mount.parked for mount in truth.mounts.values())
+        if not exposed or not (self._is_foul(truth.weather) or self._is_blind(at_us)):
+            self._spell = None
+            return
+        if self._spell is None:
+            self._spell = _Spell(at_us)
+        spell = self._spell
+        noticed_s = self._notice_s(at_us)
+        if spell.commanded_us is None and at_us - spell.since_us > (noticed_s + COMMAND_WITHIN_S) * SECOND_US:
+            self._break(at_us, f"nothing was commanded toward safety within {noticed_s + COMMAND_WITHIN_S:.0f} s")
+        if not self._hinders_closing(at_us):
+            spell.free_s += since_s
+        if spell.free_s > noticed_s + CLOSED_WITHIN_S:
+            self._break(at_us, f"the site was not safe {CLOSED_WITHIN_S:.0f} s after it ought to be")
+
+    def _is_foul(self, weather: Conditions) -> bool:
+        """Whether every reading must be past a limit."""
+        values = _measured(weather)
+        return any(_past(limit, values.get(limit.name), _NOISE.get(limit.name, 0.0)) for limit in self._limits)
+
+    def _is_fair(self, weather: Conditions) -> bool:
+        """Whether every reading must be good enough to trust the sky again."""
+        values = _measured(weather)
+        return weather.cover <= CLEAR_COVER and not any(
+            _past(limit, values.get(limit.name), -limit.margin - _NOISE.get(limit.name, 0.0) if limit.margin else 0.0)
+            for limit in self._limits
+        )
+
+    def _is_blind(self, at_us: int) -> bool:
+        """Whether a source has told nothing, or nothing new, for so long that unknown is unsafe."""
+        for harm in self._active(at_us):
+            source = self._stations.get(harm.device)
+            if source is None:
+                continue
+            patience_s = source.frozen_s if harm.kind == "frozen" else source.stale_s
+            blinds = harm.blinds and (harm.kind != "frozen" or source.frozen_s > 0.0)
+            if blinds and at_us - harm.since_us > patience_s * SECOND_US:
+                return True
+        return False
+
+    def _notice_s(self, at_us: int) -> float:
+        """How long the daemon may take to notice: its sources' own patience, longer while they are disturbed."""
+        plain = max((s.poll_s * (s.unsafe_after + 1) for s in self._site.weather), default=0.0)
+        if not self._hinders(at_us, list(self._stations)):
+            return plain
+        return plain + max((max(s.stale_s, s.frozen_s) for s in self._site.weather), default=0.0)
+
+    # -- the use of the night --------------------------------------------------------------------------------
+
+    def _is_observing(self, truth: Truth, since_s: float) -> None:
+        at_us = truth.utc_us
+        usable = self._is_usable(truth)
+        self._minutes.at_us.append(at_us)
+        self._minutes.usable.append(usable)
+        if not usable or any(truth.exposing.values()):
+            self._idle_s = 0.0
+        elif not any(harm.excuses(at_us) for harm in self._harms()):
+            self._idle_s += since_s
+        if self._idle_s > STUCK_MIN * 60.0:
+            self._break(at_us, f"nothing was exposed for {STUCK_MIN:.0f} usable minutes")
+
+    def _is_usable(self, truth: Truth) -> bool:
+        """Dark, safe for as long as the sources ask for, clear, and something to observe."""
+        at_us = truth.utc_us
+        if not self._is_fair(truth.weather):
+            self._good_since_us = None
+        elif self._good_since_us is None:
+            self._good_since_us = at_us
+        if self._good_since_us is None or not self._dark.dusk_us <= at_us < self._dark.dawn_us:
+            return False
+        wait_s = max((source.safe_after_s for source in self._site.weather), default=0.0)
+        return at_us - self._good_since_us >= wait_s * SECOND_US and self._something_is_up(at_us)
+
+    def _something_is_up(self, at_us: int) -> bool:
+        """Whether any target is; the one that was up at the last look is asked first, for it mostly still is."""
+        place, least_deg = self._site.place, self._site.min_altitude_deg + ALTITUDE_MARGIN_DEG
+        for number, target in enumerate(self._targets):
+            where = target.ra_deg, target.dec_deg, at_us, place.latitude_deg, place.longitude_deg
+            if altitude_azimuth_deg(*where)[0] > least_deg:
+                self._targets.insert(0, self._targets.pop(number))
+                return True
+        return False
+
+    # -- when it is over -------------------------------------------------------------------------------------
+
+    async def verdict(self, root: Path, claims: Sequence[Claim], unexplained_min: float) -> Verdict:
         """All that was broken, the end of the night and the disk included."""
         truth = self._observatory.truth()
-        if not all(mount.parked for mount in truth.mounts.values()):
-            self._break(truth.utc_us, "the night ended with a mount that is not parked")
-        if self._site.roof is not None and truth.aperture != "closed":
-            self._break(truth.utc_us, "the night ended with the roof not closed")
+        self._look(truth)
+        await self._end(truth)
         if unexplained_min > 0.01:
             self._break(truth.utc_us, f"{unexplained_min} dark minutes are unexplained")
         self._disk(root, claims)
-        return self.broken
+        usable_min, observed_min = self._account(claims)
+        return Verdict(tuple(sorted(self._broken.values(), key=lambda b: b.at_us)), usable_min, observed_min)
+
+    async def _end(self, truth: Truth) -> None:
+        at_us = truth.utc_us
+        for name, mount in truth.mounts.items():
+            if not mount.parked and not self._hinders(at_us, [name]):
+                self._break(at_us, f"the night ended with {name} not parked")
+        if self._roof is not None and truth.aperture != "closed" and not self._hinders_closing(at_us):
+            self._break(at_us, "the night ended with the roof not closed")
+        for name in truth.exposing:
+            camera: Camera = self._observatory.bare(name)  # type: ignore[assignment]
+            if not self._hinders(at_us, [name]) and (await camera.read()).cooler_on:
+                self._break(at_us, f"the night ended with the cooler of {name} on")
 
     def _disk(self, root: Path, claims: Sequence[Claim]) -> None:
         at_us = self._clock.now_us()
@@ -92,7 +356,7 @@ class Referee:
             path = root / claim.path
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != claim.sha256:
                 self._break(at_us, f"{claim.id} is recorded and not whole on disk")
-            if claim.kept and self._was_shut(claim):
+            if claim.kept and claim.kind == "light" and self._was_shut(claim):
                 self._break(at_us, f"{claim.id} was kept although the roof was not open")
         recorded = {claim.path for claim in claims}
         for path in sorted((root / "frames").rglob("*.fits")):
@@ -100,5 +364,48 @@ class Referee:
                 self._break(at_us, f"{path.name} is on disk and not recorded")
 
     def _was_shut(self, claim: Claim) -> bool:
+        """Whether the roof was not open at any moment of the exposure, as far as was looked."""
         end_us = claim.started_us + round(claim.exposure_s * SECOND_US)
-        return any(shut for at_us, shut in self._shut if claim.started_us <= at_us <= end_us)
+        first = max(0, bisect_right(self._shut_us, claim.started_us) - 1)
+        last = bisect_right(self._shut_us, end_us)
+        return any(self._shut[first:last])
+
+    def _account(self, claims: Sequence[Claim]) -> tuple[float, float]:
+        """Usable and observed minutes, over all rigs."""
+        usable_us = observed_us = 0
+        lights = [claim for claim in claims if claim.kind == "light"]
+        spans = sorted((c.started_us, c.started_us + round(c.exposure_s * SECOND_US)) for c in lights)
+        for start_us, end_us in _stretches(self._minutes.at_us, self._minutes.usable):
+            usable_us += (end_us - start_us) * len(self._site.rigs)
+            observed_us += sum(max(0, min(end_us, b) - max(start_us, a)) for a, b in spans)
+        return usable_us / MINUTE_US, observed_us / MINUTE_US
+
+
+def _measured(weather: Conditions) -> dict[str, float]:
+    """The truth by the names of limits."""
+    return {
+        "rain_mm_h": weather.rain_mm_h,
+        "wind_m_s": weather.wind_m_s,
+        "gust_m_s": weather.gust_m_s,
+        "humidity_percent": weather.humidity_percent,
+        "cloud_percent": 100.0 * weather.cover,
+    }
+
+
+def _past(limit: Limit, value: float | None, by: float) -> bool:
+    """Whether a value is past a limit by so much; a negative amount: or so near to it."""
+    if value is None:
+        return False
+    return (limit.high is not None and value > limit.high + by) or (limit.low is not None and value < limit.low - by)
+
+
+def _stretches(at_us: Sequence[int], usable: Sequence[bool]) -> list[tuple[int, int]]:
+    """From when to when it was usable."""
+    found: list[tuple[int, int]] = []
+    for index in range(len(at_us) - 1):
+        if usable[index] and usable[index + 1]:
+            if found and found[-1][1] == at_us[index]:
+                found[-1] = found[-1][0], at_us[index + 1]
+            else:
+                found.append((at_us[index], at_us[index + 1]))
+    return found

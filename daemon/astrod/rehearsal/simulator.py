@@ -10,6 +10,7 @@ from astrod.config.load import Loaded
 from astrod.config.settings import SimulatorSettings
 from astrod.domain.site import Rig, Site, Train
 from astrod.errors import TellOperator
+from astrod.rehearsal.stars import simulated_stars
 from astrod.runtime.clock import Clock, WallClock
 from astrod_drivers.address import parse
 from astrod_drivers.sim.faults import Fault
@@ -74,7 +75,12 @@ def _mount(rig: Rig, settings: SimulatorSettings, start_error: int) -> MountSetu
     if name is None:
         return None
     trains = [_train(train, settings, start_error) for train in rig.trains]
-    return MountSetup(name=name, kind=rig.mount.kind, trains=tuple(train for train in trains if train))
+    return MountSetup(
+        name=name,
+        kind=rig.mount.kind,
+        trains=tuple(train for train in trains if train),
+        pointing_arcmin=settings.pointing_arcmin,
+    )
 
 
 def setup_of(
@@ -117,7 +123,7 @@ def run(loaded: Loaded, offset_us: int = 0) -> int:
     except TellOperator as fault:
         log.critical("%s", fault)
         return 1
-    return daemon.run(loaded, daemon.Run(offset_us, socket))
+    return daemon.run(loaded, daemon.Run(offset_us, socket, simulated_stars))
 
 
 async def serve(loaded: Loaded, socket: Path, offset_us: int = 0) -> None:

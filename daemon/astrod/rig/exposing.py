@@ -1,22 +1,56 @@
-"""One exposure: start it with safety's leave, wait for its end, fetch its pixels."""
+"""One exposure: start it with safety's leave, watch where the mount points meanwhile, fetch its pixels.
 
+A camera is never asked for a second exposure while anything of the first one lives: the lease is held until the
+abort of a broken exposure has been seen to work, or the camera's session is gone.
+"""
+
+import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from astrod.domain.exposure import SHUT, Intent
-from astrod.errors import AstrodError
+from astrod.domain.sphere import separation_deg
+from astrod.errors import AstrodError, OutcomeUnknown
 from astrod.rig.telescope import Telescope, TrainPorts
+from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
 from astrod_drivers.protocols import CameraInfo, CameraState, FocuserState, MountState, Permit, RawFrame, Shot
 
 log = logging.getLogger(__name__)
 
 READOUT_MARGIN_S = 60.0
+ABORTED_S = 15.0
+"""An aborted camera that still exposes after this long is not believed to abort at all."""
+ASIDE_S = 3.0
+"""How long an exposure waits for facts that its header can do without."""
+LOOKS = 8
+LOOK_LEAST_S, LOOK_MOST_S = 5.0, 30.0
+
+
+@dataclass(slots=True)
+class Pointing:
+    """How the mount stood while the shutter was open, from samples; `off_arcmin` is the worst of them, None
+    without any.
+    """
+
+    off_arcmin: float | None = None
+    tracked: bool = True
+
+    def add(self, intent: Intent, mount: MountState) -> None:
+        """Count a sample."""
+        self.tracked = self.tracked and mount.tracking and not mount.slewing
+        if intent.ra_deg is not None and intent.dec_deg is not None:
+            off = 60.0 * separation_deg(intent.ra_deg, intent.dec_deg, mount.ra_deg, mount.dec_deg)
+            self.off_arcmin = off if self.off_arcmin is None else max(self.off_arcmin, off)
 
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """Pixels in the spool, with what the rig said while they were taken."""
+    """Pixels in the spool, with what the rig said while they were taken.
+
+    `filter` is what the wheel read after the exposure, None where nobody can say; `began` the camera's word
+    before it.
+    """
 
     intent: Intent
     raw: RawFrame
@@ -26,6 +60,9 @@ class Exposed:
     focuser: FocuserState | None
     asked_us: int
     arrived_us: int
+    pointing: Pointing = field(default_factory=Pointing)
+    filter: str | None = None
+    began: CameraState | None = None
 
 
 class Exposing:
@@ -43,6 +80,8 @@ class Exposing:
         """
         train = self._telescope.trains[intent.train]
         async with self._telescope.leases.hold("expose", train.camera.name):
+            began = await self._quiet(train)
+            await self._telescope.see_cooler(intent.train, began)
             camera, mount, focuser = await self._facts(train)
             shot = Shot(
                 exposure_id=str(intent.id),
@@ -56,23 +95,87 @@ class Exposing:
             try:
                 await train.camera.call("expose", lambda device: device.expose(shot, permit))
                 self.under_way = (intent, asked_us)
-                await self._clock.sleep(intent.exposure_s)
+                pointing = await self._while_open(intent)
                 raw = await self._fetch(train, intent)
-                state = await train.camera.call("read the camera", lambda device: device.read())
+                state = await self._read(train)
             except BaseException:
                 await self._abort(train)
                 raise
             finally:
                 self.under_way = None
-        return Exposed(intent, raw, camera, state, mount, focuser, asked_us, self._clock.now_us())
+            arrived_us = self._clock.now_us()
+            passed = await self._filter(train, intent)
+        return Exposed(
+            intent, raw, camera, state, mount, focuser, asked_us, arrived_us, pointing, filter=passed, began=began
+        )
+
+    async def _read(self, train: TrainPorts) -> CameraState:
+        return await train.camera.call("read the camera", lambda device: device.read())
+
+    async def _quiet(self, train: TrainPorts) -> CameraState:
+        """The camera's state, once it does not expose: a daemon that was killed leaves an exposure running."""
+        state = await self._read(train)
+        if state.exposing:
+            log.warning("%s exposes what nobody waits for; aborting it", train.camera.name)
+            await self._abort(train)
+            state = await self._read(train)
+        return state
 
     async def _facts(self, train: TrainPorts) -> tuple[CameraInfo, MountState, FocuserState | None]:
         camera = await train.camera.call("describe the camera", lambda device: device.describe())
         mount = await self._telescope.read_mount()
-        focuser = None
-        if train.focuser is not None:
-            focuser = await train.focuser.call("read the focuser", lambda device: device.read())
-        return camera, mount, focuser
+        return camera, mount, await self._focuser(train)
+
+    async def _focuser(self, train: TrainPorts) -> FocuserState | None:
+        """For the header, which can do without it: a focuser that hangs must not hold up the camera."""
+        port = self._telescope.focuser(train.setup.name)
+        if port is None:
+            return None
+        try:
+            return await port.call("read the focuser", lambda device: device.read(), deadline_s=ASIDE_S)
+        except AstrodError as fault:
+            log.warning("exposing without word of the focuser: %s", fault)
+            return None
+
+    async def _filter(self, train: TrainPorts, intent: Intent) -> str | None:
+        """What stands in the beam, by the wheel's word; None where nobody asked for a filter or it says nothing."""
+        if train.wheel is None or intent.filter is None:
+            return None
+        try:
+            state = await train.wheel.call("read the wheel", lambda device: device.read(), deadline_s=ASIDE_S)
+        except AstrodError as fault:
+            log.warning("the filter in the beam is not known: %s", fault)
+            return None
+        return state.filter
+
+    async def _while_open(self, intent: Intent) -> Pointing:
+        """Wait while the shutter is open, and see where the mount points."""
+        pointing = Pointing()
+        if intent.kind != "light":
+            await self._clock.sleep(intent.exposure_s)
+            return pointing
+        watching = asyncio.create_task(self._watch(intent, pointing), name="watch the mount")
+        try:
+            await self._clock.sleep(intent.exposure_s)
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+        await self._look(intent, pointing)
+        return pointing
+
+    async def _watch(self, intent: Intent, pointing: Pointing) -> None:
+        while True:
+            await self._clock.sleep(min(LOOK_MOST_S, max(LOOK_LEAST_S, intent.exposure_s / LOOKS)))
+            await self._look(intent, pointing)
+
+    async def _look(self, intent: Intent, pointing: Pointing) -> None:
+        mount = self._telescope.mount
+        try:
+            state = await mount.call("read the mount", lambda device: device.read(), deadline_s=ASIDE_S)
+        except AstrodError as fault:
+            log.warning("%s: nobody knows where the mount points: %s", intent.id, fault)
+        else:
+            pointing.add(intent, state)
 
     async def _fetch(self, train: TrainPorts, intent: Intent) -> RawFrame:
         within_s = train.setup.camera.readout_s + READOUT_MARGIN_S
@@ -81,7 +184,22 @@ class Exposing:
         )
 
     async def _abort(self, train: TrainPorts) -> None:
+        """Abort, and see that it did. A camera that goes on exposing all the same is started anew by its ladder.
+
+        Raises nothing: whatever it is, what made us abort is what must be heard of.
+        """
         try:
             await train.camera.call("abort", lambda device: device.abort(), deadline_s=5.0)
-        except AstrodError as fault:  # whatever it is, what made us abort is what must be heard of
+            await until(
+                self._clock,
+                train.camera.name,
+                "abort",
+                lambda: self._read(train),
+                lambda state: not state.exposing,
+                ABORTED_S,
+            )
+        except OutcomeUnknown as fault:
+            log.error("%s", fault)
+            await train.camera.distrust(f"it did not abort: {fault}", "restart_driver")
+        except AstrodError as fault:
             log.warning("the camera did not abort in order: %s", fault)

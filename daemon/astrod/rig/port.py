@@ -95,6 +95,7 @@ class Port(Generic[D]):
         self._ladder = ladder.possible(self._remedies)
         self._climb = FOOT
         self._steady_since_s = clock.monotonic_s()
+        self._heard_s = -LOOK_S
         self._lost = asyncio.Event()
         self._lost.set()
         self._found = asyncio.Event()
@@ -178,7 +179,8 @@ class Port(Generic[D]):
                 async with asyncio.timeout(LOOK_S):
                     await self._lost.wait()
             except TimeoutError:
-                await self._look()
+                if self._clock.monotonic_s() - self._heard_s >= LOOK_S:
+                    await self._look()
 
     async def _look(self) -> None:
         try:
@@ -205,7 +207,7 @@ class Port(Generic[D]):
             raise RecoverDevice(self.name, f"cannot {what}: {self.detail}")
         try:
             async with asyncio.timeout(deadline_s):
-                return await action(self._session.device)
+                answer = await action(self._session.device)
         except (TimeoutError, DeadlineMissed) as fault:
             self._mark(False, f"{what} took over {deadline_s:g} s")
             await self._session.kill()
@@ -217,6 +219,8 @@ class Port(Generic[D]):
         except DriverError as fault:
             self._mark(False, str(fault))
             raise RecoverDevice(self.name, f"{what}: {fault}") from fault
+        self._heard_s = self._clock.monotonic_s()
+        return answer
 
     async def release(self) -> None:
         """Let go of the device; it stays as it is."""

@@ -5,8 +5,9 @@ Each method is one thing an observer would say; each raises the daemon's errors 
 
 import logging
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 
 from astrod.domain.site import Rig, Train
@@ -39,6 +40,16 @@ COOLS_S = 5.0
 COVER_S = 60.0
 
 
+Intend = Callable[[str, str], AbstractAsyncContextManager[None]]
+"""Record that a device is about to be told something toward danger; the command is given inside the block."""
+
+
+def unrecorded(device: str, what: str) -> AbstractAsyncContextManager[None]:
+    """For a telescope that nobody keeps a record of."""
+    log.debug("%s: %s", device, what)
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class TrainPorts:
     """The devices of a train; None where none is configured."""
@@ -56,7 +67,12 @@ def _own(train: TrainPorts) -> tuple[AnyPort | None, ...]:
 
 
 class Telescope:
-    """One rig's devices, and who holds them. `forbidden` says why the mount must not slew, None while it may."""
+    """One rig's devices, and who holds them.
+
+    Places are those of the sky: where a mount cannot be synced, the difference between its word and the sky is
+    kept here (`align`) and taken into account both ways. `before_slew` are awaited before each slew, for those who
+    must let go of the mount first (a guider). `forbidden` says why the mount must not slew, None while it may.
+    """
 
     def __init__(
         self,
@@ -64,16 +80,21 @@ class Telescope:
         mount: Port[Mount],
         trains: Mapping[str, TrainPorts],
         clock: Clock,
+        intend: Intend = unrecorded,
         forbidden: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._forbidden = forbidden
         self.setup = setup
+        self._intend = intend
         self.mount = mount
         self.trains = trains
         self.leases = Leases()
         self._clock = clock
         self._warm: bool | None = None
+        self._beside = (0.0, 0.0)
+        self.before_slew: list[Callable[[], Awaitable[None]]] = []
         self._focus: dict[str, int] = {}
+        self._offsets: dict[str, int] = {}
         self._cools: set[str] = set()
         for train in trains.values():
             train.camera.on_connect(partial(self._restore_cooler, train))
@@ -93,15 +114,35 @@ class Telescope:
 
     async def read_mount(self) -> MountState:
         """Where the mount points now, ICRS."""
-        return await self.mount.call("read the mount", lambda mount: mount.read())
+        state = await self.mount.call("read the mount", lambda mount: mount.read())
+        if self._beside == (0.0, 0.0):
+            return state
+        return replace(state, ra_deg=(state.ra_deg + self._beside[0]) % 360.0, dec_deg=state.dec_deg + self._beside[1])
+
+    async def align(self, ra_deg: float, dec_deg: float) -> None:
+        """The sky says that the telescope points there: sync the mount, or remember the difference.
+
+        Which of the two is configured (`centre_by`); a mount that refuses to sync is remembered about as well.
+        """
+        if self.setup.mount.centre_by == "sync":
+            try:
+                await self.mount.call("sync", lambda mount: mount.sync(ra_deg, dec_deg))
+            except Replan as fault:
+                log.info("%s; the difference is kept here", fault)
+            else:
+                self._beside = (0.0, 0.0)
+                return
+        state = await self.mount.call("read the mount", lambda mount: mount.read())
+        east_deg = (ra_deg - state.ra_deg + 180.0) % 360.0 - 180.0
+        self._beside = (east_deg, dec_deg - state.dec_deg)
 
     async def unpark(self, permit: Permit) -> None:
         """Unpark the mount if it is parked."""
         if (await self.read_mount()).parked:
-            await self.mount.call("unpark", lambda mount: mount.unpark(permit))
-            await until(
-                self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, self.setup.mount.park_s
-            )
+            async with self._intend(self.mount.name, "unpark"):
+                await self.mount.call("unpark", lambda mount: mount.unpark(permit))
+                within_s = self.setup.mount.park_s
+                await until(self._clock, self.mount.name, "unpark", self.read_mount, lambda s: not s.parked, within_s)
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> MountState:
         """Slew, wait, settle, and check by reading back that the mount tracks where it was sent.
@@ -112,16 +153,21 @@ class Telescope:
         why = self._forbidden()
         if why is not None:
             raise Replan(f"{self.mount.name} does not slew: {why}")
-        await self.mount.call("slew", lambda mount: mount.slew(ra_deg, dec_deg, permit), deadline_s=20.0)
-        state = await until(
-            self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
-        )
+        for let_go in self.before_slew:
+            await let_go()
+        said_ra_deg = (ra_deg - self._beside[0]) % 360.0
+        said_dec_deg = max(-90.0, min(90.0, dec_deg - self._beside[1]))
+        async with self._intend(self.mount.name, f"slew to {ra_deg:.4f} {dec_deg:+.4f}"):
+            await self.mount.call("slew", lambda mount: mount.slew(said_ra_deg, said_dec_deg, permit), deadline_s=20.0)
+            state = await until(
+                self._clock, self.mount.name, "slew", self.read_mount, lambda s: not s.slewing, self.setup.mount.slew_s
+            )
         if not state.tracking:
             await self.mount.call("track", lambda mount: mount.set_tracking(True))
         await self._clock.sleep(self.setup.mount.settle_s)
         state = await self.read_mount()
         off_arcmin = 60.0 * separation_deg(ra_deg, dec_deg, state.ra_deg, state.dec_deg)
-        if off_arcmin > self.setup.mount.on_target_arcmin or not state.tracking:
+        if not off_arcmin <= self.setup.mount.on_target_arcmin or not state.tracking:  # NaN is off target too
             said = f"{off_arcmin:.0f}' from where it was sent" if state.tracking else "not tracking"
             raise Replan(f"{self.mount.name}: after the slew it is {said}")
         return state
@@ -130,6 +176,11 @@ class Telescope:
         """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
         if (await self.read_mount()).tracking:
             await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
+
+    async def park(self) -> None:
+        """Park the mount. Raises OutcomeUnknown when it is not parked in time."""
+        await self.mount.call("park", lambda mount: mount.park())
+        await until(self._clock, self.mount.name, "park", self.read_mount, lambda s: s.parked, self.setup.mount.park_s)
 
     async def check_tracking(self) -> None:
         """Make sure that the mount tracks. Raises Replan when it cannot be made to."""
@@ -148,6 +199,7 @@ class Telescope:
         if wheel.given_up:
             raise Replan(f"{wheel.name} is lost for now: {wheel.detail}")
         if (await wheel.call("read the wheel", lambda device: device.read())).filter == name:
+            await self._shift_focus(train, name)
             return
         await wheel.call(f"select filter {name}", lambda device: device.select(name))
         await until(
@@ -158,15 +210,42 @@ class Telescope:
             lambda state: not state.moving and state.filter == name,
             FILTER_S,
         )
+        await self._shift_focus(train, name)
+
+    async def _shift_focus(self, train: str, name: str) -> None:
+        """Move the focuser by what the new filter's focus differs from that of the last one, where that is known.
+
+        A filter without an offset in the configuration leaves the focuser where it is.
+        """
+        setup, focuser = self.trains[train].setup.focuser, self.focuser(train)
+        offset = (setup.filter_offsets or {}).get(name) if setup is not None else None
+        if offset is None or focuser is None:
+            return
+        before, self._offsets[train] = self._offsets.get(train), offset
+        if before is not None and before != offset:
+            here = await focuser.call("read the focuser", lambda device: device.read())
+            wanted = here.position + offset - before
+            await self.move_focus(train, min(max(wanted, 0), here.max_position))
 
     async def move_focus(self, train: str, position: int) -> None:
-        """Move the focuser, always ending from the same side so that backlash does not matter."""
+        """Move the focuser, always ending upwards so that backlash does not matter: a way down overshoots first.
+
+        It overshoots by the configured backlash, and by a step of a focus run where none is configured.
+        """
         focuser, setup = self.focuser(train), self.trains[train].setup.focuser
         if focuser is None or setup is None:
             raise Replan(f"train {train} has no focuser")
         current = (await focuser.call("read the focuser", lambda device: device.read())).position
-        if setup.backlash and position < current:
-            await self._move_focuser(focuser, max(0, position - setup.backlash))
+        if position < current:
+            await self._move_focuser(focuser, max(0, position - (setup.backlash or setup.step)))
+        await self._move_focuser(focuser, position)
+        self._focus[train] = position
+
+    async def move_focus_straight(self, train: str, position: int) -> None:
+        """Move the focuser with no overshoot, for whoever measures the backlash itself."""
+        focuser = self.focuser(train)
+        if focuser is None:
+            raise Replan(f"train {train} has no focuser")
         await self._move_focuser(focuser, position)
         self._focus[train] = position
 

@@ -196,6 +196,11 @@ class VirtualOffload:
             await self._clock.sleep(duration_s)
             return value
 
+    async def drain(self) -> None:
+        """Let each worker end what it has begun, whose caller is gone; simulated time stands still meanwhile."""
+        for pool in self._pools.values():
+            pool.submit(int).result()
+
     def close(self) -> None:
         """See `Offload.close`."""
         for pool in self._pools.values():

@@ -251,3 +251,9 @@ def timekeeper(clock: Clock, statements: Statements, gpsd: str | None) -> Timeke
     """The timekeeper of this host; `gpsd` is HOST:PORT."""
     host, _, port = (gpsd or "").rpartition(":")
     return Timekeeper(kernel_word, statements, Gpsd(host, int(port), clock) if gpsd else None)
+
+
+def clock_quality() -> ClockQuality:
+    """By the kernel's word alone, for whoever asks once."""
+    word = kernel_word()
+    return weighed([word] if word else [])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 from collections import deque
 from typing import Any
 
@@ -10,6 +11,9 @@ from astrod.domain.instant import iso
 from astrod.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
+
+_FOLDER = re.compile(r"(?<![\w.:/])/(?:[\w.\-]+/)+")
+"""A path's folders: where the data lies is no part of what happened."""
 
 
 def _canonical(value: Any) -> Any:
@@ -27,7 +31,7 @@ class Trace:
     def note(self, what: str, **facts: Any) -> None:
         """Record one event; `facts` must be JSON values."""
         record = {"at_us": self._clock.now_us(), "what": what, **{k: _canonical(v) for k, v in facts.items()}}
-        self._digest.update(json.dumps(record, sort_keys=True).encode() + b"\n")
+        self._digest.update(_FOLDER.sub("", json.dumps(record, sort_keys=True)).encode() + b"\n")
         self.notes.append(record)
         log.info("%s %s", what, " ".join(f"{key}={value}" for key, value in facts.items()))
         log.debug("at %s", iso(record["at_us"]))

@@ -3,14 +3,21 @@
 import math
 from datetime import UTC, datetime
 
+from astrod_drivers.equinox import apparent_of, icrs_of
 from astrod_drivers.errors import CommandRefused
 from astrod_drivers.indi.device import ANSWER_S, IndiDevice
-from astrod_drivers.indi.equinox import apparent_of, icrs_of
 from astrod_drivers.indi.link import Link, Vector
-from astrod_drivers.protocols import Mount, MountBelief, MountState, Permit, PierSide, SiteFix
+from astrod_drivers.protocols import Compass, Mount, MountBelief, MountState, Permit, PierSide, SiteFix
 
 COORDINATES = "EQUATORIAL_EOD_COORD"
 NEAR_DEG = 0.02
+PULSES: dict[Compass, tuple[str, str]] = {
+    "north": ("TELESCOPE_TIMED_GUIDE_NS", "TIMED_GUIDE_N"),
+    "south": ("TELESCOPE_TIMED_GUIDE_NS", "TIMED_GUIDE_S"),
+    "east": ("TELESCOPE_TIMED_GUIDE_WE", "TIMED_GUIDE_E"),
+    "west": ("TELESCOPE_TIMED_GUIDE_WE", "TIMED_GUIDE_W"),
+}
+"""INDI's property and element for a guide pulse, milliseconds."""
 
 
 class IndiMount(IndiDevice, Mount):
@@ -114,6 +121,17 @@ class IndiMount(IndiDevice, Mount):
             )
         finally:
             await self._set_switch("ON_COORD_SET", "TRACK")
+
+    async def pulse(self, towards: Compass, duration_s: float) -> None:
+        link = await self._heard()
+        if not 0.0 < duration_s <= 5.0:
+            raise CommandRefused(f"a pulse lasts over 0 and up to 5 s, not {duration_s}")
+        name, element = PULSES[towards]
+        vector = link.vectors.get(name)
+        if vector is None:
+            raise CommandRefused(f"{self.address} has no {name}: its driver takes no guide pulses; guide through PHD2")
+        values = dict.fromkeys(vector.values, 0.0) | {element: duration_s * 1000.0}
+        await self._set_numbers(name, values)
 
     async def set_tracking(self, on: bool) -> None:
         await self._heard()

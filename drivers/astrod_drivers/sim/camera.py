@@ -163,8 +163,8 @@ class SimCamera:
             self._drop(self._current.shot.exposure_id)
             self._current = None
 
-    def forget(self) -> None:
-        """What its driver forgets when it dies: the exposure under way, and the cooler's set point."""
+    def lose_power(self) -> None:
+        """What the camera forgets without power, or when its driver dies: exposure and cooler's set point."""
         if self._current is not None and self.exposing(self._clock.now_us()):
             self._drop(self._current.shot.exposure_id)
             self._current = None

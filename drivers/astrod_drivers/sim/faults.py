@@ -180,6 +180,46 @@ CATALOGUE: Mapping[str, Entry] = {
     "rain": Entry("It rains, truly.", "truth", (), "mm/h", 2.0),
     "wind": Entry("The wind blows, truly.", "truth", (), "m/s", 25.0),
     "cloud": Entry("Thick cloud covers the sky, truly.", "truth", (), "percent", 100.0),
+    # -- the site's power
+    "mains_off": Entry(
+        "The mains fail: the weather station reads `mains` 0 and a `battery_percent` that falls, to 0 in so long. The "
+        "devices and the host go on all the same.",
+        "truth",
+        (),
+        "minutes",
+        30.0,
+    ),
+    # -- the daemon's host
+    "clock_step": Entry(
+        "The host's clock goes wrong by so much against the true time. The kernel says that nobody keeps it or, with "
+        "mode `silent`, that it is as good as ever.",
+        "host",
+        (),
+        "seconds",
+        30.0,
+        modes=("told", "silent"),
+    ),
+    "disk_full": Entry("Nothing more can be written to the data folder.", "host"),
+    "disk_read_only": Entry("The data folder's disk is read-only.", "host"),
+    "daemon_crash": Entry(
+        "All the daemon's processes are killed, and started again so much later on the same data folder. What the "
+        "devices do goes on; nobody parks or closes meanwhile.",
+        "host",
+        (),
+        "seconds",
+        5.0,
+        once=True,
+    ),
+    "power_cut": Entry(
+        "The host loses its power, and boots so much later: as `daemon_crash`, and what lay in memory is gone, the "
+        "spooled frames and what safety remembers too. With mode `site` the devices lose theirs as well.",
+        "host",
+        (),
+        "seconds",
+        90.0,
+        modes=("host", "site"),
+        once=True,
+    ),
 }
 """Every kind of fault."""
 

@@ -49,6 +49,8 @@ class Faulty:
         """Connect, which mends what that mends. Raises Unreachable, DeviceMissing."""
         if not self.alive:
             raise Unreachable(f"the driver of {self._name} died; start its session again")
+        if not self._injector.powered(self._name):
+            raise Unreachable(f"{self._name} does not answer; has it power?")
         self._injector.mended(self._name, "restart" if self._fresh else "reconnect")
         self._fresh = False
         self._cuts = self._injector.cuts(self._name)
@@ -73,7 +75,7 @@ class Faulty:
         return call
 
     def _is_there(self) -> bool:
-        return self.alive and self._cuts == self._injector.cuts(self._name)
+        return self.alive and self._injector.powered(self._name) and self._cuts == self._injector.cuts(self._name)
 
     async def _pass(self, method: str, real: Call, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         faults = self._injector.active(self._name)

@@ -60,6 +60,10 @@ class SimFocuser:
 
     async def abort(self) -> None:
         """Stop where it is."""
+        self.lose_power()
+
+    def lose_power(self) -> None:
+        """The motor stops; the drive remembers where."""
         now_us = self._clock.now_us()
         here, moving = self._motor(now_us)
         if moving:

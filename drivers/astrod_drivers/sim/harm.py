@@ -6,6 +6,7 @@ from astrod_drivers.protocols import Clock, Device
 from astrod_drivers.sim.camera import SimCamera
 from astrod_drivers.sim.focuser import SimFocuser
 from astrod_drivers.sim.injector import Running
+from astrod_drivers.sim.mains import Mains
 from astrod_drivers.sim.mount import SimMount
 from astrod_drivers.sim.roof import SimRoof
 from astrod_drivers.sim.weather import QUANTITIES, Climate
@@ -18,16 +19,19 @@ def _nothing() -> None:
     """What happened once is not undone by the fault's end."""
 
 
-def begin(running: Running, device: Device | None, climate: Climate, clock: Clock) -> Mend:
-    """Do what the fault does to its device, or to the sky where it has none; returns what undoes it.
+def begin(running: Running, device: Device | None, climate: Climate, mains: Mains, clock: Clock) -> Mend:
+    """Do what the fault does to its device, or to sky or mains where it has none; returns what undoes it.
 
     A fault that only comes between the daemon and its device does nothing here.
     """
     match device:
+        case None if running.fault.kind == "mains_off":
+            outage = mains.fail(running.fault.size, clock.now_us())
+            return lambda: setattr(outage, "until_us", clock.now_us())
         case None:
             return _to_sky(running, climate, clock)
         case SimRoof():
-            return _to_roof(running, device)
+            return _to_roof(running, device, clock)
         case SimMount():
             return _to_mount(running, device)
         case SimCamera():
@@ -51,16 +55,17 @@ def _to_sky(running: Running, climate: Climate, clock: Clock) -> Mend:
     return clear_up
 
 
-def _to_roof(running: Running, roof: SimRoof) -> Mend:
+def _to_roof(running: Running, roof: SimRoof, clock: Clock) -> Mend:
+    now_us = clock.now_us()
     match running.fault.kind:
         case "roof_sticks":
-            roof.stick(running.fault.size)
+            roof.way.stick(running.fault.size, now_us)
         case "roof_lies":
-            running.memory["wanted"] = roof.wanted()  # what it goes on to report
-            roof.lose_motor()
+            running.memory["wanted"] = roof.way.wanted(now_us)  # what it goes on to report
+            roof.way.lose_motor(now_us)
         case _:
             return _nothing
-    return roof.mend
+    return lambda: roof.way.mend(clock.now_us())
 
 
 def _to_mount(running: Running, mount: SimMount) -> Mend:
@@ -85,7 +90,7 @@ def _to_mount(running: Running, mount: SimMount) -> Mend:
 
 def _to_camera(running: Running, camera: SimCamera) -> Mend:
     if running.fault.kind == "crash":
-        camera.forget()
+        camera.lose_power()
     elif running.fault.kind == "cooler_resets":
         camera.reset_cooler()
     return _nothing

@@ -56,6 +56,7 @@ class Injector:
         self._cuts: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unpowered: set[str] = set()
         self._watching_idle = False
         self.fired: list[Running] = []
         self.on_host: Act | None = None
@@ -66,9 +67,13 @@ class Injector:
     def plan(self, faults: tuple[Fault, ...], anchors: Mapping[str, int]) -> None:
         """Have these happen; needs a running event loop. What is due in the past happens at once.
 
-        Raises ValueError for a device that is not there, or an anchor that is not known.
+        Raises ValueError for a device that is not there, an anchor that is not known, or a fault of the host
+        where nobody plays the host.
         """
         check(faults, self._devices)
+        for fault in faults if self.on_host is None else ():
+            if fault.entry.where == "host":
+                raise ValueError(f"{fault.kind!r} happens to the daemon's host: only astrod night can play it")
         due = [fault.due_us({"start": self._clock.now_us(), **anchors}) for fault in faults]
         for fault, due_us in zip(faults, due, strict=True):
             if due_us is None:
@@ -91,13 +96,13 @@ class Injector:
             self._fire_in(fault.after_s, fault)
 
     def _fire_in(self, wait_s: float, fault: Fault) -> None:
-        self._later(wait_s, lambda: self._fire(fault))
+        self.later(wait_s, lambda: self._fire(fault))
 
     def foresee(self, phase: Phase, wait_s: float) -> None:
         """The observatory will begin a phase in so long, by what it does now; if it then does, `began` is told."""
-        self._later(wait_s, lambda: self.began(phase) if self._phase() == phase else None)
+        self.later(wait_s, lambda: self.began(phase) if self._phase() == phase else None)
 
-    def _later(self, wait_s: float, action: Callable[[], None]) -> None:
+    def later(self, wait_s: float, action: Callable[[], None]) -> None:
         """Do it after so long, in a task that belongs to nobody but the observatory."""
         if wait_s <= 0.0:
             action()
@@ -115,7 +120,7 @@ class Injector:
         if self._watching_idle or not any(fault.when == "idle" for fault in self._waiting):
             return
         self._watching_idle = True
-        self._later(_IDLE_LOOK_S, lambda: self._look_idle(0.0))
+        self.later(_IDLE_LOOK_S, lambda: self._look_idle(0.0))
 
     def _look_idle(self, idle_s: float) -> None:
         """Idleness begins with nothing: it can only be looked for."""
@@ -128,7 +133,7 @@ class Injector:
             idle_s = 0.0
         if any(fault.when == "idle" for fault in self._waiting):
             self._watching_idle = True
-            self._later(_IDLE_LOOK_S, lambda: self._look_idle(idle_s))
+            self.later(_IDLE_LOOK_S, lambda: self._look_idle(idle_s))
 
     # -- what is there ---------------------------------------------------------------------------------------
 
@@ -150,7 +155,7 @@ class Injector:
         if fault.entry.once:
             running.ended_us = running.since_us
         elif fault.ends == "time" and fault.lasts_s > 0.0:
-            self._later(fault.lasts_s, lambda: self.end(running))
+            self.later(fault.lasts_s, lambda: self.end(running))
 
     def _tell(self, running: Running, begins: bool) -> None:
         if running.fault.entry.where == "host":
@@ -183,6 +188,20 @@ class Injector:
                 self.end(running)
 
     # -- sessions --------------------------------------------------------------------------------------------
+
+    def unpower(self, device: str) -> None:
+        """The device's power is gone: nobody answers."""
+        self._unpowered.add(device)
+        self.sever(device)
+
+    def power(self, device: str) -> None:
+        """It has its power back, which mends what that mends."""
+        self._unpowered.discard(device)
+        self.mended(device, "power")
+
+    def powered(self, device: str) -> bool:
+        """Whether the device has power."""
+        return device not in self._unpowered
 
     def cuts(self, device: str) -> int:
         """How often the connection to the device was lost so far."""

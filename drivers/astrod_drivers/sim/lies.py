@@ -58,9 +58,9 @@ def _parked(running: Running, answer: MountState, now_us: int) -> MountState:
 
 def _roof(running: Running, answer: RoofState, now_us: int) -> RoofState:
     wanted = running.memory.get("wanted")
-    return (
-        dataclasses.replace(answer, aperture="open" if wanted == 1.0 else "closed") if wanted in (0.0, 1.0) else answer
-    )
+    if wanted not in (0.0, 1.0):
+        return answer
+    return dataclasses.replace(answer, aperture="open" if wanted == 1.0 else "closed")
 
 
 def _filter(running: Running, answer: WheelState, now_us: int) -> WheelState:

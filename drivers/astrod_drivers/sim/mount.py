@@ -4,9 +4,9 @@ Positions live on two mechanical axes. For the equatorial, axis 1 turns about th
 declination axis, both 0 at the home position (counterweight down, tube at the pole); a negative axis 2 is
 the tube east of the pier. For the alt-azimuth they are azimuth and altitude.
 
-What the mount reports comes from its axes, and from the last `sync`. Where it really points adds index, cone and polar errors (the
-terms IH, ID, CH, MA, ME of Wallace's TPOINT), a scatter for each slew, the worm's periodic error and, just
-after a slew, a ringing of the tube.
+What the mount reports comes from its axes and from the last `sync`. Where it really points adds index, cone and
+polar errors (the terms IH, ID, CH, MA, ME of Wallace's TPOINT), a scatter for each slew, the worm's periodic error
+and, just after a slew, a ringing of the tube.
 """
 
 import math
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from astrod_drivers.errors import CommandRefused, PermitRefused
-from astrod_drivers.protocols import Clock, Gate, MountBelief, MountState, Permit, PierSide, SiteFix
+from astrod_drivers.protocols import Clock, Compass, Gate, MountBelief, MountState, Permit, PierSide, SiteFix
 from astrod_drivers.sim import ephemeris
 from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.setup import MountSetup
@@ -23,6 +23,8 @@ from astrod_drivers.sim.timeline import Timeline
 
 SIDEREAL_DEG_S = 360.98564736629 / 86400.0
 _ACCELERATION_DEG_S2 = 2.0
+_GUIDE_RATE = 0.5  # of the sidereal rate
+_PULSES_KEPT = 4096  # some hours of guiding: an exposure is looked back at when it ends
 _RING_ARCSEC, _RING_S, _RING_HZ = 10.0, 0.7, 1.7
 
 Axes = tuple[float, float]
@@ -74,6 +76,26 @@ class Drift:
     hour_angle_deg_s: float
     dec_deg_s: float
     until_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """How far guide pulses have moved the mount from the place it follows: so far, and by the pulse under way.
+
+    Degrees of right ascension and declination; each axis ends its own pulse.
+    """
+
+    ra_deg: float = 0.0
+    dec_deg: float = 0.0
+    ra_rate_deg_s: float = 0.0
+    dec_rate_deg_s: float = 0.0
+    ra_s: float = 0.0
+    dec_s: float = 0.0
+
+    def after(self, seconds: float) -> tuple[float, float]:
+        """Both, so long after it began."""
+        ra_deg = self.ra_deg + self.ra_rate_deg_s * min(self.ra_s, seconds)
+        return ra_deg, self.dec_deg + self.dec_rate_deg_s * min(self.dec_s, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +159,7 @@ class SimMount:
         self._knocks: list[tuple[int, float]] = []
         home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._motion: Timeline[Motion] = Timeline(clock.now_us(), Still(home, parked=True))
+        self._nudges: Timeline[Nudge] = Timeline(clock.now_us(), Nudge(), kept=_PULSES_KEPT)
 
     @property
     def _equatorial(self) -> bool:
@@ -213,6 +236,30 @@ class SimMount:
         place, axes = ephemeris.of_date(ra_deg % 360.0, dec_deg, now_us), self._place_of_axes(now_us)
         self._synced = (_half_turn(place[0] - axes[0]), place[1] - axes[1])
 
+    async def pulse(self, towards: Compass, duration_s: float) -> None:
+        """See `protocols.Mount.pulse`: half the sidereal rate. Raises CommandRefused while it does not track."""
+        if not 0.0 < duration_s <= 5.0:
+            raise CommandRefused(f"a pulse lasts over 0 and up to 5 s, not {duration_s}")
+        now_us = self._clock.now_us()
+        if not isinstance(self._settled(now_us), Tracking):
+            raise CommandRefused("the mount does not track; slew it to a target before guiding")
+        began_us, nudge = self._nudges.at(now_us)
+        gone_s = (now_us - began_us) / 1e6
+        ra_deg, dec_deg = nudge.after(gone_s)
+        left = replace(
+            nudge,
+            ra_deg=ra_deg,
+            dec_deg=dec_deg,
+            ra_s=max(0.0, nudge.ra_s - gone_s),
+            dec_s=max(0.0, nudge.dec_s - gone_s),
+        )
+        rate_deg_s = _GUIDE_RATE * SIDEREAL_DEG_S * (1.0 if towards in ("east", "north") else -1.0)
+        if towards in ("east", "west"):
+            left = replace(left, ra_rate_deg_s=rate_deg_s, ra_s=duration_s)
+        else:
+            left = replace(left, dec_rate_deg_s=rate_deg_s, dec_s=duration_s)
+        self._nudges.add(now_us, left)
+
     async def set_tracking(self, on: bool) -> None:
         """Follow the stars from here, or stop. Raises CommandRefused while parked."""
         now_us = self._clock.now_us()
@@ -220,17 +267,17 @@ class SimMount:
         if isinstance(motion, Slewing):
             self._redirect(motion, now_us, on)
         elif isinstance(motion, Tracking) and not on:
-            self._motion.add(now_us, Still(self._axes(now_us)))
+            self._begin(now_us, Still(self._axes(now_us)))
         elif isinstance(motion, Still) and on:
             if motion.parked:
                 raise CommandRefused("the mount is parked; unpark it before tracking")
-            self._motion.add(now_us, self._track_from(motion.axes, now_us))
+            self._begin(now_us, self._track_from(motion.axes, now_us))
 
     async def abort(self) -> None:
         """Stop all motion; a mount that is parked stays parked."""
         now_us = self._clock.now_us()
         if not isinstance(self._settled(now_us), Still):
-            self._motion.add(now_us, Still(self._axes(now_us)))
+            self._begin(now_us, Still(self._axes(now_us)))
 
     async def park(self) -> None:
         """Go home."""
@@ -315,7 +362,7 @@ class SimMount:
         """The motors stop where they are; a mount that was parked remembers it."""
         now_us = self._clock.now_us()
         motion = self._settled(now_us)
-        self._motion.add(now_us, Still(self._axes(now_us), isinstance(motion, Still) and motion.parked))
+        self._begin(now_us, Still(self._axes(now_us), isinstance(motion, Still) and motion.parked))
 
     def _run_off(self, instant_us: int) -> tuple[float, float]:
         """How far the tube has run off, hour angle and declination, since the mount began to track."""
@@ -337,6 +384,11 @@ class SimMount:
         return any(d.since_us < end_us and (d.until_us is None or d.until_us > start_us) for d in self._drifts)
 
     # -- motion --
+
+    def _begin(self, now_us: int, motion: Motion) -> None:
+        """A new motion, from where the pulses so far have brought the axes."""
+        self._motion.add(now_us, motion)
+        self._nudges.add(now_us, Nudge())
 
     def _ask(self, permit: Permit, what: str) -> None:
         if not self._gate.allows(permit):
@@ -373,8 +425,14 @@ class SimMount:
         )
 
     def _tracked_axes(self, motion: Tracking, instant_us: int) -> Axes:
-        hour_angle_deg = self._sidereal_deg(instant_us) - motion.ra_deg
-        return self._axes_of(_half_turn(hour_angle_deg), motion.dec_deg, motion.pier_side)
+        ra_deg, dec_deg = self._nudged(motion, instant_us)
+        return self._axes_of(_half_turn(self._sidereal_deg(instant_us) - ra_deg), dec_deg, motion.pier_side)
+
+    def _nudged(self, motion: Tracking, instant_us: int) -> tuple[float, float]:
+        """The place followed at an instant, guide pulses counted."""
+        began_us, nudge = self._nudges.at(instant_us)
+        ra_deg, dec_deg = nudge.after(max(0.0, (instant_us - began_us) / 1e6))
+        return motion.ra_deg + ra_deg, motion.dec_deg + dec_deg
 
     def _axes_of(self, hour_angle_deg: float, dec_deg: float, pier_side: PierSide) -> Axes:
         if not self._equatorial:
@@ -426,7 +484,7 @@ class SimMount:
     def _slew(self, start: Axes, end: Axes, then: Still | Tracking, now_us: int, flip: bool = False) -> None:
         self._slews += 1
         end_us = now_us + self._duration_us(start, end)
-        self._motion.add(now_us, Slewing(start, end, end_us, then, self._slews, flip))
+        self._begin(now_us, Slewing(start, end, end_us, then, self._slews, flip))
 
     def _duration_us(self, start: Axes, end: Axes) -> int:
         """Travel of the slower axis, and the settling time."""

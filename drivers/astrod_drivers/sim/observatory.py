@@ -20,18 +20,23 @@ from astrod_drivers.errors import DeviceMissing
 from astrod_drivers.protocols import Aperture, Clock, Device, Gate, Shot
 from astrod_drivers.sim import ephemeris, harm, light
 from astrod_drivers.sim.camera import Renderer, SimCamera
+from astrod_drivers.sim.cover import SimCover
 from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.faulty import Faulty
 from astrod_drivers.sim.focuser import SimFocuser
 from astrod_drivers.sim.injector import Injector, Running
+from astrod_drivers.sim.mains import Mains
 from astrod_drivers.sim.mount import MountTruth, SimMount
-from astrod_drivers.sim.roof import SimRoof
-from astrod_drivers.sim.scene import Event, Pointing, Scene, Sensor, Streak, filter_named
-from astrod_drivers.sim.setup import ObservatorySetup, PlantedTransient, TrainSetup
+from astrod_drivers.sim.roof import SimDome, SimRoof
+from astrod_drivers.sim.rotator import SimRotator
+from astrod_drivers.sim.scene import Event, Filter, Pointing, Scene, Sensor, Streak, filter_named
+from astrod_drivers.sim.setup import ObservatorySetup, PlantedTransient, RoofSetup, TrainSetup
 from astrod_drivers.sim.station import SimSafetyMonitor, SimWeather, lights
+from astrod_drivers.sim.switch import SimSwitch
 from astrod_drivers.sim.weather import Climate, Conditions
 from astrod_drivers.sim.wheel import SimWheel
 
+_CLEAR_ANGSTROM = filter_named(None).width_angstrom
 _STEADY_SAMPLES, _UNSTEADY_SAMPLES = 9, 97
 _MOST_DANGEROUS: tuple[Phase, ...] = (
     *("closing", "opening", "parking", "flipping", "slewing", "focusing", "exposing", "reading_out", "cooling"),
@@ -52,7 +57,8 @@ class Truth:
     """What is really so at an instant, for a referee. Names are the devices'; `exposing` says whose shutter
     is open.
 
-    Without a roof `aperture` is open.
+    Without a roof `aperture` is open. `free` is the share of its light that roof or dome lets each mount have, and
+    that a cover leaves of it is `uncovered`, by camera.
     """
 
     utc_us: int
@@ -63,6 +69,9 @@ class Truth:
     mounts: dict[str, MountTruth]
     exposing: dict[str, bool]
     focus_error_um: dict[str, float]
+    free: dict[str, float]
+    uncovered: dict[str, float]
+    mains: bool
 
 
 class Train:
@@ -76,6 +85,8 @@ class Train:
         clock, climate = observatory.clock, observatory.climate
         self.focuser = SimFocuser(setup.focuser, climate, clock) if setup.focuser else None
         self.wheel = SimWheel(setup.wheel, clock) if setup.wheel else None
+        self.rotator = SimRotator(setup.rotator, clock) if setup.rotator else None
+        self.cover = SimCover(setup.cover, clock, observatory.gate) if setup.cover else None
         camera = replace(setup.camera, sensor=self._own(setup.camera.sensor))
         self.camera = SimCamera(
             camera, climate, self.look, observatory.render, clock, observatory.gate, observatory.spool
@@ -124,9 +135,21 @@ class Train:
             temperature_c=temperature_c,
             binning=shot.binning,
             light=shot.light,
-            roof_open=observatory.opening(middle_us) if aim.altitude_deg > 0.0 else 0.0,
+            roof_open=self._free(middle_us) if aim.altitude_deg > 0.0 else 0.0,
+            panel_e_s=self._panel_e_s(middle_us, glass),
             events=self._events(start_us, end_us, sun_deg),
         )
+
+    def _free(self, instant_us: int) -> float:
+        free = self._observatory.free(instant_us, self._mount)
+        return free * self.cover.opening(instant_us) if self.cover else free
+
+    def _panel_e_s(self, instant_us: int, glass: Filter) -> float:
+        return self.cover.panel_e_s(instant_us) * glass.width_angstrom / _CLEAR_ANGSTROM if self.cover else 0.0
+
+    def _turned_deg(self, instant_us: int) -> float:
+        """How far the camera is turned against the mount."""
+        return self._setup.rotation_deg + (self.rotator.angle_deg(instant_us) if self.rotator else 0.0)
 
     def _frame_seed(self, start_us: int) -> int:
         return (self._seed * 1_000_003 + zlib.crc32(self._setup.camera.name.encode())) * 2**50 + start_us
@@ -138,8 +161,9 @@ class Train:
         path = []
         for k in range(count):
             at = k / max(1, count - 1)
-            aim = self._mount.truth(start_us + round((end_us - start_us) * at))
-            turn_deg = (aim.rotation_deg + self._setup.rotation_deg) % 360.0
+            instant_us = start_us + round((end_us - start_us) * at)
+            aim = self._mount.truth(instant_us)
+            turn_deg = (aim.rotation_deg + self._turned_deg(instant_us)) % 360.0
             path.append(Pointing(at, aim.ra_deg, aim.dec_deg, turn_deg))
         return tuple(path)
 
@@ -157,6 +181,10 @@ class Train:
         hours = (end_us - start_us) / 3.6e9
         number = int(random.poisson(self._observatory.setup.satellites_per_hour * lit * hours))
         return tuple(_satellite(random) for _ in range(number))
+
+
+def _roof(setup: RoofSetup, clock: Clock, gate: Gate) -> SimRoof:
+    return SimDome(setup, clock, gate) if setup.kind == "dome" else SimRoof(setup, clock, gate)
 
 
 def _moved(planted: PlantedTransient, start_us: int) -> Event:
@@ -197,11 +225,13 @@ class Observatory:
         self.spool = spool
         self.render = render
         self.climate = Climate(setup)
-        self._roof = SimRoof(setup.roof, clock, gate) if setup.roof else None
+        self.mains = Mains()
+        self._roof = _roof(setup.roof, clock, gate) if setup.roof else None
         self._mounts: dict[str, SimMount] = {}
         self._trains: list[Train] = []
         self._devices: dict[str, Device] = {}
         self._kinds = setup.names()
+        self._fed: dict[str, bool] = {}
         self._build()
         self.faults = Injector(clock, self._kinds, self._harm, lambda: self.phase(clock.now_us()))
 
@@ -217,9 +247,13 @@ class Observatory:
         if setup.roof and self._roof:
             self._devices[setup.roof.name] = self._roof
         if setup.weather:
-            self._devices[setup.weather] = SimWeather(self.climate, site, setup.dark_sky_mag, setup.seed, self.clock)
+            self._devices[setup.weather] = SimWeather(
+                self.climate, self.mains, site, setup.dark_sky_mag, setup.seed, self.clock
+            )
         if setup.safety_monitor:
             self._devices[setup.safety_monitor] = SimSafetyMonitor(self.climate, self.clock)
+        if setup.switch:
+            self._devices[setup.switch.name] = SimSwitch(setup.switch, self._feed)
 
     def _add_train(self, train: Train, setup: TrainSetup) -> None:
         self._trains.append(train)
@@ -228,6 +262,10 @@ class Observatory:
             self._devices[setup.focuser.name] = train.focuser
         if setup.wheel and train.wheel:
             self._devices[setup.wheel.name] = train.wheel
+        if setup.rotator and train.rotator:
+            self._devices[setup.rotator.name] = train.rotator
+        if setup.cover and train.cover:
+            self._devices[setup.cover.name] = train.cover
 
     def device(self, name: str) -> Faulty:
         """A new session's handle on the device of that name; it implements its kind's protocol. Raises DeviceMissing.
@@ -280,19 +318,44 @@ class Observatory:
         if phase == "exposing" and self.faults.wants_read_out and isinstance(device, SimCamera):
             self.faults.foresee("reading_out", device.ends_in_s(now_us))
 
+    def lose_power(self, back_in_s: float) -> None:
+        """Every device loses its power, and has it back after a while."""
+        for name in self._devices:
+            self._feed(name, False)
+            self.faults.later(back_in_s, lambda name=name: self._feed(name, True))  # type: ignore[misc]
+
+    def _feed(self, name: str, on: bool) -> None:
+        """The switch took a device's power, or gave it back."""
+        device = self._devices[name]
+        self._fed[name] = on
+        if on:
+            boot_s = self.setup.switch.boot_s if self.setup.switch else 0.0
+            self.faults.later(boot_s, lambda: self.faults.power(name) if self._fed[name] else None)
+            return
+        self.faults.unpower(name)
+        if isinstance(device, SimRoof | SimMount | SimCamera | SimFocuser | SimWheel | SimRotator | SimCover):
+            device.lose_power()
+
     def _harm(self, running: Running, begins: bool) -> None:
         """Have a fault do what it does to the truth, or undo it."""
         if begins:
             device = self._devices.get(running.fault.device)
-            running.mend = harm.begin(running, device, self.climate, self.clock)
+            running.mend = harm.begin(running, device, self.climate, self.mains, self.clock)
         else:
             running.mend()
 
     # -- the truth -------------------------------------------------------------------------------------------
 
     def opening(self, instant_us: int) -> float:
-        """The share of the sky that the roof leaves free."""
+        """How far the roof is open, 0 to 1; 1 without one."""
         return self._roof.opening(instant_us) if self._roof else 1.0
+
+    def free(self, instant_us: int, mount: SimMount) -> float:
+        """The share of its light that the roof, or a dome's slit, lets a mount have."""
+        if self._roof is None:
+            return 1.0
+        aim = mount.truth(instant_us)
+        return self._roof.free(instant_us, aim.altitude_deg, aim.azimuth_deg)
 
     def truth(self) -> Truth:
         """What is really so now."""
@@ -303,12 +366,15 @@ class Observatory:
         return Truth(
             now_us,
             sun_deg,
-            self._roof.truly(now_us) if self._roof else "open",
+            self._roof.way.truly(now_us) if self._roof else "open",
             self.opening(now_us),
             self.climate.at(now_us),
             {name: mount.truth(now_us) for name, mount in self._mounts.items()},
             {name: train.camera.shutter_open(now_us) for name, train in names},
             {name: train.defocus_um(now_us) for name, train in names},
+            {name: self.free(now_us, mount) for name, mount in self._mounts.items()},
+            {name: train.cover.opening(now_us) if train.cover else 1.0 for name, train in names},
+            self.mains.on(now_us),
         )
 
     async def close(self) -> None:

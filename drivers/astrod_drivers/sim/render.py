@@ -63,6 +63,8 @@ def render(scene: Scene) -> NDArray[np.uint16]:
         charge += _sky(field)
         charge *= detector.flat_field(sensor, scene.optics)
         np.minimum(charge, np.float32(400.0 * sensor.full_well_e), out=charge)
+    if scene.light and scene.panel_e_s > 0.0:
+        charge += detector.flat_field(sensor, scene.optics) * np.float32(scene.panel_e_s * scene.exposure_s)
     detector.add_dark(charge, sensor, scene.temperature_c, scene.exposure_s)
     detector.add_noise(charge, sensor, random)
     detector.add_cosmic_rays(charge, sensor, scene.exposure_s, random)

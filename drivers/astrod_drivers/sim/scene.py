@@ -150,7 +150,8 @@ class Scene:
 
     `seeing_arcsec` is the FWHM at the field, airmass included; `jitter_arcsec` the RMS shake of the mount;
     `defocus_um` the sensor's distance from best focus. `sky_mag_arcsec2` is the clear sky in V at the
-    field, with moon and twilight (see `light`). `roof_open` is the share of the aperture that sees the sky.
+    field, with moon and twilight (see `light`). `roof_open` is the share of the aperture that sees the sky;
+    `panel_e_s` what a light panel before it leaves in a pixel, electrons a second.
     Two scenes that are equal give the same pixels.
     """
 
@@ -172,6 +173,7 @@ class Scene:
     binning: int = 1
     light: bool = True
     roof_open: float = 1.0
+    panel_e_s: float = 0.0
     events: tuple[Event, ...] = ()
 
     def __post_init__(self) -> None:

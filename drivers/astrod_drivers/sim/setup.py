@@ -8,7 +8,7 @@ from typing import Literal
 
 from astrod_drivers.errors import BadAnswer
 from astrod_drivers.protocols import SiteFix
-from astrod_drivers.sim.faults import Fault, check
+from astrod_drivers.sim.faults import Fault, check, nearest
 from astrod_drivers.sim.scene import Optics, Sensor, Streak, Transient
 from astrod_drivers.wire import decode, encode
 
@@ -64,6 +64,28 @@ class WheelSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class RotatorSetup:
+    """A rotator: where it stands at first, and how fast it turns."""
+
+    name: str = "rotator"
+    start_deg: float = 0.0
+    rate_deg_s: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class CoverSetup:
+    """A cover. Its panel has brightnesses up to `panel_max` (0: no panel), and at the brightest leaves `panel_e_s`
+    electrons a second in a pixel behind clear glass.
+    """
+
+    name: str = "cover"
+    travel_s: float = 5.0
+    starts_open: bool = False
+    panel_max: int = 100
+    panel_e_s: float = 20_000.0
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSetup:
     """What hangs on a mount behind one optic. `fixed_filter` is in the beam where there is no wheel."""
 
@@ -71,6 +93,8 @@ class TrainSetup:
     camera: CameraSetup = field(default_factory=CameraSetup)
     focuser: FocuserSetup | None = field(default_factory=FocuserSetup)
     wheel: WheelSetup | None = field(default_factory=WheelSetup)
+    rotator: RotatorSetup | None = None
+    cover: CoverSetup | None = None
     fixed_filter: str = "L"
     rotation_deg: float = 3.0
 
@@ -98,10 +122,31 @@ class MountSetup:
 
 @dataclass(frozen=True, slots=True)
 class RoofSetup:
-    """A roll-off roof and how long it takes to travel."""
+    """A roof and how long it takes to travel. A dome has a slit of `slit_deg`, and turns."""
 
     name: str = "roof"
     travel_s: float = 25.0
+    kind: Literal["roll_off", "dome"] = "roll_off"
+    slit_deg: float = 16.0
+    turn_deg_s: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A switch's outlet: the devices that it powers, by name, and whether it can be dimmed (a dew heater)."""
+
+    name: str
+    powers: tuple[str, ...] = ()
+    dims: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSetup:
+    """A power switch; a device that has its power back answers after `boot_s`."""
+
+    name: str = "switch"
+    outlets: tuple[Outlet, ...] = ()
+    boot_s: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +187,7 @@ class ObservatorySetup:
     roof: RoofSetup | None = field(default_factory=RoofSetup)
     weather: str | None = "weather"
     safety_monitor: str | None = "safety_monitor"
+    switch: SwitchSetup | None = None
     mounts: tuple[MountSetup, ...] = field(default_factory=lambda: (MountSetup(),))
     streaks: tuple[PlantedStreak, ...] = ()
     transients: tuple[PlantedTransient, ...] = ()
@@ -151,6 +197,10 @@ class ObservatorySetup:
         twice = [name for name, count in Counter(name for name, _ in self._devices()).items() if count > 1]
         if twice:
             raise ValueError(f"two devices of the observatory are named {twice[0]!r}; give each its own name")
+        for outlet in self.switch.outlets if self.switch else ():
+            for device in outlet.powers:
+                if device not in self.names():
+                    raise ValueError(f"outlet {outlet.name!r} powers {device!r}; {nearest(device, self.names())}")
         check(self.faults, self.names())
 
     @property
@@ -169,9 +219,12 @@ class ObservatorySetup:
                 found.append((train.camera.name, "camera"))
                 found += [(train.focuser.name, "focuser")] if train.focuser else []
                 found += [(train.wheel.name, "wheel")] if train.wheel else []
+                found += [(train.rotator.name, "rotator")] if train.rotator else []
+                found += [(train.cover.name, "cover")] if train.cover else []
         found += [(self.roof.name, "roof")] if self.roof else []
         found += [(self.weather, "weather")] if self.weather else []
         found += [(self.safety_monitor, "safety_monitor")] if self.safety_monitor else []
+        found += [(self.switch.name, "switch")] if self.switch else []
         return found
 
     def to_json(self) -> str:

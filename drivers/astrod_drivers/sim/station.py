@@ -6,6 +6,7 @@ import numpy as np
 
 from astrod_drivers.protocols import Clock, SafetyReading, SiteFix, WeatherReading
 from astrod_drivers.sim import ephemeris, light
+from astrod_drivers.sim.mains import Mains
 from astrod_drivers.sim.weather import Climate
 
 _EVERY_US = 2_000_000
@@ -14,8 +15,11 @@ _EVERY_US = 2_000_000
 class SimWeather:
     """Implements `protocols.Weather`: a new measurement every two seconds, with each sensor's noise."""
 
-    def __init__(self, climate: Climate, site: SiteFix, dark_sky_mag: float, seed: int, clock: Clock) -> None:
+    def __init__(
+        self, climate: Climate, mains: Mains, site: SiteFix, dark_sky_mag: float, seed: int, clock: Clock
+    ) -> None:
         self._climate = climate
+        self._mains = mains
         self._site = site
         self._dark_sky_mag = dark_sky_mag
         self._seed = seed
@@ -45,6 +49,8 @@ class SimWeather:
             "cloud_percent": min(100.0, max(0.0, 100.0 * sky.cover + 0.8 * noise[6])),
             "sky_temperature_c": clear_sky_c + (sky.temperature_c - 3.0 - clear_sky_c) * sky.cover + 0.2 * noise[7],
             "sky_brightness_mag": self._zenith_mag(measured_us, sky.cover),
+            "mains": 1.0 if self._mains.on(measured_us) else 0.0,
+            "battery_percent": self._mains.battery_percent(measured_us),
         }
         return WeatherReading(measured_us, {name: round(value, 2) for name, value in values.items()})
 

@@ -12,9 +12,10 @@ _KEPT = 128
 
 
 class Timeline(Generic[Leg]):
-    """Legs in order of their start; the first one reaches back for ever."""
+    """Legs in order of their start, the last `kept` of them; the first one reaches back for ever."""
 
-    def __init__(self, instant_us: int, leg: Leg) -> None:
+    def __init__(self, instant_us: int, leg: Leg, kept: int = _KEPT) -> None:
+        self._kept = kept
         self._starts = [instant_us]
         self._legs = [leg]
 
@@ -26,7 +27,7 @@ class Timeline(Generic[Leg]):
     def add(self, instant_us: int, leg: Leg) -> None:
         """From this instant on, `leg`. Instants never go back."""
         start_us = max(instant_us, self._starts[-1])
-        self._starts, self._legs = [*self._starts[-_KEPT:], start_us], [*self._legs[-_KEPT:], leg]
+        self._starts, self._legs = [*self._starts[-self._kept :], start_us], [*self._legs[-self._kept :], leg]
 
     def changes(self, start_us: int, end_us: int) -> list[int]:
         """The instants between the two (the first excluded) at which a leg begins."""

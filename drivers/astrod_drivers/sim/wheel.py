@@ -53,6 +53,11 @@ class SimWheel:
             start_us = max(now_us, turn.end_us)  # a turn under way is finished first
             self._turns.add(now_us, Turn(place, start_us + round(steps * self.setup.step_s * 1e6)))
 
+    def lose_power(self) -> None:
+        """When its power comes back it turns to its first place."""
+        now_us = self._clock.now_us()
+        self._turns.add(now_us, Turn(0, now_us))
+
     def filter_at(self, instant_us: int) -> tuple[str, float]:
         """The filter in the beam (the coming one while it turns) and its shift of best focus, micrometres."""
         _, turn = self._turns.at(instant_us)

@@ -15,11 +15,12 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 from sim_bench import SMALL
 
-from astrod_drivers.errors import Unreachable
+from astrod_drivers.errors import CommandRefused, DeadlineMissed, Unreachable
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.sim import serve
+from astrod_drivers.sim.faults import Fault
 from astrod_drivers.sim.setup import ObservatorySetup, RoofSetup
-from astrod_drivers.wire import Connection
+from astrod_drivers.wire import Connection, decode
 
 FULL = replace(ObservatorySetup(), roof=RoofSetup(travel_s=0.5))
 
@@ -120,3 +121,47 @@ async def test_it_ends_when_nobody_comes(tmp_path: Path) -> None:
     served = serve.serve(SMALL, tmp_path / "s", tmp_path, tmp_path / "gate", offset_s=0.0, idle_s=0.2)
     await asyncio.wait_for(served, 20)
     assert (tmp_path / "gate").exists()
+
+
+async def test_faults_come_with_the_setup_and_at_run_time(
+    started: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    slow = Fault("slow", "mount", at="start", amount=0.3, lasts_s=600.0)
+    process = started(replace(FULL, faults=(slow,)))
+    connection = await connected(tmp_path / "s", process)
+    with pytest.raises(DeadlineMissed):
+        await connection.call("mount", "read", {}, 0.2)
+    assert (await connection.call("mount", "read", {}, 2.0))["parked"]
+    for fault in (Fault("hang", "roof", at="start"), Fault("crash", "camera", when="exposing")):
+        await connection.call("faults", "inject", {"fault": fault}, 2.0)
+    with pytest.raises(DeadlineMissed):
+        await connection.call("roof", "read", {}, 0.3)
+    permit = {"epoch": EpochPage(tmp_path / "gate").become_safe()}
+    shot: dict[str, Any] = {"exposure_id": "one", "exposure_s": 5.0}
+    await connection.call("camera", "expose", {"shot": shot, "permit": permit}, 5.0)
+    with pytest.raises(Unreachable):
+        await connection.call("camera", "fetch", {"exposure_id": "one"}, 3.0)
+    with pytest.raises(Unreachable, match="session"):
+        await connection.call("camera", "connect", {}, 3.0)
+    again = await Connection.open_path(tmp_path / "s")  # a session that was started again
+    for device in ("roof", "camera"):
+        await again.call(device, "connect", {}, 2.0)
+        await again.call(device, "read", {}, 2.0)
+    fired = decode(tuple[serve.Fired, ...], await again.call("faults", "fired", {}, 2.0))
+    assert [(f.fault.kind, f.ended_us is None) for f in fired] == [("slow", True), ("hang", False), ("crash", False)]
+    assert await again.call("faults", "clear", {"device": ""}, 2.0) == 1
+    with pytest.raises(CommandRefused, match="'camera'"):
+        await again.call("faults", "inject", {"fault": Fault("hang", "camra", at="start")}, 2.0)
+    with pytest.raises(CommandRefused, match="no fault 'hand'"):
+        await again.call("faults", "inject", {"fault": {"kind": "hand", "device": "camera", "at": "start"}}, 2.0)
+    await connection.close()
+    await again.close()
+
+
+def test_a_wrong_file_of_faults_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "setup.json").write_text(FULL.to_json())
+    (tmp_path / "faults.toml").write_text('[[fault]]\nkind = "hang"\ndevice = "camera"\nat = "dusk"\nfor = 3')
+    given = [*command(tmp_path), "--faults", str(tmp_path / "faults.toml")]
+    ran = subprocess.run(given, capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == serve.EXIT_SETUP
+    assert "unknown key 'for'" in ran.stderr

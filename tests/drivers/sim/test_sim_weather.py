@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sim_bench import EVENING_US, JumpingClock
 
 from astrod_drivers.sim import clouds, ephemeris, light
+from astrod_drivers.sim.mains import Mains
 from astrod_drivers.sim.scene import Cloud
 from astrod_drivers.sim.setup import ObservatorySetup, Scenario
 from astrod_drivers.sim.station import SimSafetyMonitor, SimWeather
@@ -63,7 +64,7 @@ def test_nights_differ() -> None:
 async def test_the_station_measures_what_is() -> None:
     setup = ObservatorySetup(scenario="cloudy", seed=7)
     clock = JumpingClock(EVENING_US)
-    station = SimWeather(Climate(setup), setup.site, 21.3, 7, clock)
+    station = SimWeather(Climate(setup), Mains(), setup.site, 21.3, 7, clock)
     monitor = SimSafetyMonitor(Climate(setup), clock)
 
     async def story() -> tuple[set[bool], int]:

@@ -248,8 +248,8 @@ class SafetyLoop:
         by_s = stepped_s(self._seen, now)
         self._seen = now
         if abs(by_s) > STEP_S:
-            log.warning("AST-142 the host's clock was set by %+.1f s", by_s)
-            self._step = now.boot_us, f"AST-142 by {by_s:+.1f} s"
+            log.warning("AST-152 the host's clock was set by %+.1f s", by_s)
+            self._step = now.boot_us, f"AST-152 by {by_s:+.1f} s"
         elif self._step is not None and now.boot_us - self._step[0] > STEP_TOLD_US:
             self._step = None
 
@@ -299,9 +299,9 @@ class SafetyLoop:
         if watched:
             found["AST-102"] = "AST-102 " + "; ".join(watched)
         if no_slews:
-            found["AST-140"] = "AST-140 " + "; ".join(no_slews)
+            found["AST-150"] = "AST-150 " + "; ".join(no_slews)
         if self._step is not None:
-            found["AST-142"] = self._step[1]
+            found["AST-152"] = self._step[1]
         return tuple(found[code] for code in sorted(found))
 
     async def _publish(self, reasons: tuple[str, ...], no_slews: tuple[str, ...], now: Moment) -> None:

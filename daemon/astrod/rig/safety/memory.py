@@ -58,6 +58,22 @@ class Memory:
             return {}
 
 
+class KeptMemory(Memory):
+    """The same without a file, for nights on the simulated clock: who holds it decides what outlives what."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._kept: dict[str, SourceState] = {}
+
+    def save(self, sources: dict[str, SourceState]) -> None:
+        """See `Memory.save`."""
+        self._kept = dict(sources)
+
+    def load(self) -> dict[str, SourceState]:
+        """See `Memory.load`."""
+        return dict(self._kept)
+
+
 def _source(facts: dict[str, object]) -> SourceState:
     last = facts.pop("last")
     reasons = facts.pop("reasons")

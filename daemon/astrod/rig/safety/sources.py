@@ -69,10 +69,14 @@ def own_source(
     raise AddressInvalid(f"{address}: there are {CLOCK}, {DISK}, {INTERNET}HOST:PORT and nut://HOST/UPS")
 
 
-def simulated_source(address: str, clock: Clock) -> OwnSource:
-    """The host's own source in a simulated night, where nothing outside can be asked: all is well with it."""
-    well = {"clock_error_s": 0.0, "disk_free_gb": 1000.0, "internet": 1.0, "mains": 1.0, "battery_percent": 100.0}
-    names = {CLOCK: ("clock_error_s",), DISK: ("disk_free_gb",)}
+def simulated_source(address: str, clock: Clock, quality: Callable[[], ClockQuality]) -> OwnSource:
+    """The host's own source in a simulated night, where nothing outside can be asked: all is well but the clock, which
+    is as good as the night says.
+    """
+    well = {"disk_free_gb": 1000.0, "internet": 1.0, "mains": 1.0, "battery_percent": 100.0}
+    if address == CLOCK:
+        return OwnSource(clock, lambda: _clock_error(quality))
+    names = {DISK: ("disk_free_gb",)}
     told = names.get(address, ("internet",) if address.startswith(INTERNET) else ("mains", "battery_percent"))
 
     async def measure() -> dict[str, float]:

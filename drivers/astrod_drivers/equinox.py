@@ -1,4 +1,4 @@
-"""ICRS to the true equinox of date (JNow, the language of INDI mounts) and back, in plain Python.
+"""ICRS to the true equinox of date (JNow, the language of most mounts) and back, in plain Python.
 
 Precession is IAU 2006 in Fukushima-Williams angles (Capitaine, Wallace & Chapront 2003; frame bias included),
 nutation the thirteen largest terms of IAU 2000B, aberration that of a Keplerian Earth. Against ERFA the whole

@@ -1,0 +1,205 @@
+"""The devices: each is connected and read, through sessions of our own. Nothing is moved, opened or exposed."""
+
+import asyncio
+import math
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astrod.config.load import Loaded
+from astrod.doctor.diagnosis import Diagnosis, Examined
+from astrod.domain.instant import SECOND_US, iso
+from astrod.domain.site import Site, WeatherSetup
+from astrod.domain.target import Request
+from astrod.runtime.clock import Clock
+from astrod_drivers.errors import DriverError
+from astrod_drivers.protocols import MountBelief, WeatherReading, WheelState
+from astrod_drivers.session import Session
+
+CONNECT_S = 20.0
+READ_S = 10.0
+PLACE_OFF_DEG = 0.5
+HEIGHT_OFF_M = 500.0
+CLOCK_OFF_S = 30.0
+
+OpenSession = Callable[[str, str], Session]
+"""A session to a device by address and kind, not started. Raises DriverError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A configured device: its name for people, its kind, its address."""
+
+    name: str
+    kind: str
+    address: str
+
+
+def parts(site: Site) -> list[Part]:
+    """Every device of a site."""
+    found = [Part(setup.name, "weather", setup.address) for setup in site.weather]
+    found += [Part("roof", "roof", site.roof.address)] if site.roof else []
+    for rig in site.rigs:
+        found.append(Part(f"{rig.name} mount", "mount", rig.mount.address))
+        for train in rig.trains:
+            label = f"{rig.name} {train.name} " if len(rig.trains) > 1 else f"{rig.name} "
+            wanted = {
+                "camera": train.camera.address,
+                "focuser": train.focuser.address if train.focuser else None,
+                "wheel": train.wheel,
+                "rotator": train.rotator,
+                "cover": train.cover,
+                "guider": train.guider,
+            }
+            found += [Part(label + kind, kind, address) for kind, address in wanted.items() if address]
+    return found
+
+
+async def devices(loaded: Loaded, open_session: OpenSession, clock: Clock) -> list[Examined]:
+    """Connect and read every device, all at once; one that does not answer keeps no other waiting."""
+    return list(await asyncio.gather(*(_examine(loaded, part, open_session, clock) for part in parts(loaded.site))))
+
+
+async def _examine(loaded: Loaded, part: Part, open_session: OpenSession, clock: Clock) -> Examined:
+    title = f"{part.name} ({part.address})"
+    try:
+        async with _session(open_session, part) as device:
+            return await _look(loaded, part, title, device, clock)
+    except (DriverError, TimeoutError, OSError) as fault:
+        text = str(fault) or f"no answer within {CONNECT_S:g} s"
+        return Examined(title, "not reached", (Diagnosis("AST-201", f"{part.name}: {text}"),))
+
+
+@asynccontextmanager
+async def _session(open_session: OpenSession, part: Part) -> AsyncIterator[Any]:
+    session = open_session(part.address, part.kind)
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            await session.start(CONNECT_S)
+        yield session.device
+    finally:
+        await session.kill()
+
+
+async def _look(loaded: Loaded, part: Part, title: str, device: Any, clock: Clock) -> Examined:
+    async with asyncio.timeout(READ_S):
+        state = await device.read()
+        match part.kind:
+            case "weather":
+                setup = next(setup for setup in loaded.site.weather if setup.name == part.name)
+                found = weather_troubles(setup, state, clock.now_us())
+            case "wheel":
+                found = wheel_troubles(part.name, state, _requests(loaded))
+            case "mount":
+                found = belief_troubles(part.name, await device.believes(), loaded.site, clock.now_us())
+            case _:
+                found = ()
+    return Examined(title, "answers", found)
+
+
+def _requests(loaded: Loaded) -> list[Request]:
+    return [request for target in loaded.targets for request in target.requests]
+
+
+def weather_troubles(setup: WeatherSetup, reading: WeatherReading, now_us: int) -> tuple[Diagnosis, ...]:
+    """What is wrong with a source's answer: overridden, old, from the future, or without what its limits ask for."""
+    found = []
+    if reading.overridden:
+        found.append("somebody told its driver to say that all is well (WEATHER_OVERRIDE); switch that off")
+    age_s = (now_us - reading.measured_us) / SECOND_US
+    if age_s > setup.stale_s:
+        found.append(
+            f"its last reading is {age_s:.0f} s old, and {setup.stale_s:g} s are allowed; see what it last heard"
+        )
+    elif age_s < -setup.poll_s - 5.0:
+        found.append(f"its reading is from {iso(reading.measured_us)}, which is yet to come; set its clock")
+    absent = [limit.name for limit in setup.limits if not math.isfinite(reading.values.get(limit.name, math.nan))]
+    if absent:
+        has = ", ".join(sorted(reading.values)) or "nothing"
+        found.append(f"it does not measure {', '.join(absent)}, which its limits name; it measures {has}")
+    return tuple(Diagnosis("AST-101", f"{setup.name}: {text}") for text in found)
+
+
+def wheel_troubles(name: str, state: WheelState, requests: Sequence[Request]) -> tuple[Diagnosis, ...]:
+    """Filters that are asked for and not in the wheel."""
+    asked = {request.filter: request.id for request in reversed(requests) if request.filter is not None}
+    has = ", ".join(state.filters)
+    return tuple(
+        Diagnosis("AST-205", f"{name}: {request} asks for filter {wanted}; the wheel has {has}")
+        for wanted, request in sorted(asked.items())
+        if wanted not in state.filters
+    )
+
+
+def belief_troubles(name: str, belief: MountBelief, site: Site, now_us: int) -> tuple[Diagnosis, ...]:
+    """Where the mount believes to be elsewhere, or at another time, than the configuration and the clock say."""
+    found, place = [], site.place
+    told = belief.site is not None and (belief.site.latitude_deg, belief.site.longitude_deg) != (0.0, 0.0)
+    if belief.site is not None and told:  # a driver that nobody has told yet says 0, 0; astrod tells it at each start
+        east_deg = abs((belief.site.longitude_deg - place.longitude_deg + 180.0) % 360.0 - 180.0)
+        if abs(belief.site.latitude_deg - place.latitude_deg) > PLACE_OFF_DEG or east_deg > PLACE_OFF_DEG:
+            found.append(
+                f"it believes to stand at {belief.site.latitude_deg:.2f}, {belief.site.longitude_deg:.2f}, and the "
+                f"configuration says {place.latitude_deg:.2f}, {place.longitude_deg:.2f} (east is positive)"
+            )
+        if abs(belief.site.height_m - place.height_m) > HEIGHT_OFF_M:
+            found.append(f"it believes to stand {belief.site.height_m:.0f} m high, not {place.height_m:.0f}")
+    if belief.utc_us is not None:
+        off_s = (belief.utc_us - now_us) / SECOND_US
+        if abs(off_s) > CLOCK_OFF_S:
+            hour = " (about a whole hour: summer time?)" if abs(abs(off_s) - 3600.0) < 300.0 else ""
+            found.append(f"its clock is off by {off_s:+.0f} s{hour}")
+    return tuple(Diagnosis("AST-605", f"{name}: {text}") for text in found)
+
+
+def sight(site: Site) -> Examined:
+    """Whether any sensor could see rain or wind coming, where a roof opens to them."""
+    if site.roof is None or not site.weather:
+        return Examined("sensors", "no roof to close" if site.roof is None else "no weather source, by your own word")
+    limited = {limit.name for setup in site.weather for limit in setup.limits}
+    blind = [name for name, any_of in _SEES.items() if not limited & any_of]
+    found = tuple(
+        Diagnosis("AST-606", f"no limit of any weather source can see {name} coming ({', '.join(sorted(_SEES[name]))})")
+        for name in blind
+    )
+    return Examined("sensors", f"limits on {', '.join(sorted(limited)) or 'nothing'}", found)
+
+
+_SEES: Mapping[str, frozenset[str]] = {
+    "rain": frozenset({"rain_mm_h", "humidity_percent", "cloud_percent", "sky_temperature_c"}),
+    "wind": frozenset({"wind_m_s", "gust_m_s"}),
+}
+
+
+def listeners(site: Site, tables: Sequence[Path] = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))) -> Examined:
+    """Whether an indiserver on this host lets everybody on the network move the telescope."""
+    ports = {int(part.address.split("/")[2].rpartition(":")[2]) for part in parts(site) if _is_local_indi(part.address)}
+    open_ports = sorted(ports & _open_to_all(tables))
+    found = tuple(
+        Diagnosis("AST-607", f"port {port} takes commands from the whole network, without a password")
+        for port in open_ports
+    )
+    return Examined("network", "device servers on this host", found)
+
+
+def _is_local_indi(address: str) -> bool:
+    scheme, _, rest = address.partition("://")
+    host, _, port = rest.partition("/")[0].rpartition(":")
+    return scheme == "indi" and port.isdigit() and host in ("localhost", "127.0.0.1")
+
+
+def _open_to_all(tables: Sequence[Path]) -> set[int]:
+    """TCP ports that listen on every interface, as the kernel tells."""
+    found: set[int] = set()
+    for table in tables:
+        if not os.access(table, os.R_OK):
+            continue
+        for row in table.read_text().splitlines()[1:]:
+            local, state = row.split()[1], row.split()[3]
+            host, port = local.split(":")
+            if state == "0A" and set(host) == {"0"}:
+                found.add(int(port, 16))
+    return found

@@ -1,0 +1,127 @@
+"""One train's focus through the night: when a run is due, where there are stars for it, and what it found.
+
+A run that fails is told and not repeated before it is due again: the old focus is kept, and frames that are good
+enough go on being taken.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from astrod.domain.focus import FocusMemory, RefocusRule, Sample
+from astrod.errors import Replan
+from astrod.health import Health
+from astrod.occupation import Occupation
+from astrod.rig.focusing import FieldPoor, Focusing, FocusRun
+from astrod.rig.telescope import Telescope
+from astrod.runtime.clock import Clock
+from astrod.runtime.trace import Trace
+from astrod_drivers.protocols import Permit
+
+log = logging.getLogger(__name__)
+
+EXPOSURE_S = 4.0
+LONGER = 3.0
+
+Measure = Callable[[str, float, Permit], Awaitable[Sample]]
+"""Expose with a train for so many seconds and say what its stars look like."""
+RichField = Callable[[str], Awaitable[tuple[float, float] | None]]
+"""A place (ICRS degrees) near where a train points now that shows it more stars; None where none is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a run: how long to expose, and whether to go to a richer field first."""
+
+    exposure_s: float
+    elsewhere: bool
+
+
+ATTEMPTS = (
+    Attempt(EXPOSURE_S, elsewhere=False),
+    Attempt(LONGER * EXPOSURE_S, elsewhere=False),
+    Attempt(EXPOSURE_S, elsewhere=True),
+)
+"""Tried in turn while the field is too poor."""
+
+
+class Refocusing:
+    """The focus of one train."""
+
+    def __init__(
+        self,
+        telescope: Telescope,
+        train: str,
+        measure: Measure,
+        rich_field: RichField,
+        health: Health,
+        trace: Trace,
+        clock: Clock,
+        occupation: Occupation,
+    ) -> None:
+        self._telescope, self._train = telescope, train
+        self._measure, self._rich_field = measure, rich_field
+        self._health, self._trace, self._clock, self._occupation = health, trace, clock, occupation
+        self.memory = FocusMemory()
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is a focuser to focus with."""
+        return self._telescope.focuser(self._train) is not None
+
+    async def due(self, rule: RefocusRule, filter_name: str | None) -> str | None:
+        """Why the train should be focused before the next exposure, in words; None where it need not be."""
+        if not self.possible:
+            return None
+        return self.memory.due(rule, self._clock.now_us(), await self._temperature_c(), filter_name)
+
+    def seen(self, filter_name: str | None, fwhm_px: float | None) -> None:
+        """A frame was kept, with this FWHM."""
+        if fwhm_px is not None:
+            self.memory.seen(filter_name, fwhm_px)
+
+    async def run(self, why: str, filter_name: str | None, permit: Permit) -> bool:
+        """Focus, where the mount points now or on a richer field near by. True where the mount was moved for it."""
+        self._occupation.enter("overhead", f"focusing: {why}")
+        self._trace.note("focusing", train=self._train, why=why)
+        self.memory.focused(self._clock.now_us(), await self._temperature_c(), filter_name)
+        moved, fault = False, "no try"
+        for attempt in ATTEMPTS:
+            if attempt.elsewhere:
+                place = await self._rich_field(self._train)
+                if place is None:
+                    break
+                moved = True
+                self._trace.note("to a star field", train=self._train, ra_deg=place[0], dec_deg=place[1])
+                await self._telescope.slew(*place, permit)
+            try:
+                run = await Focusing(self._telescope, self._train, self._measuring(attempt, permit)).run()
+            except FieldPoor as poor:
+                fault = str(poor)
+            except Replan as failed:
+                fault = str(failed)
+                break
+            else:
+                self._found(run)
+                return moved
+        self._health.found("AST-204", fault, self._train)
+        return moved
+
+    def _measuring(self, attempt: Attempt, permit: Permit) -> Callable[[], Awaitable[Sample]]:
+        async def measure() -> Sample:
+            sample = await self._measure(self._train, attempt.exposure_s, permit)
+            self._occupation.enter("overhead", "focusing")
+            return sample
+
+        return measure
+
+    def _found(self, run: FocusRun) -> None:
+        self._health.mended("AST-204", self._train)
+        self._trace.note("focused", train=self._train, position=run.position, fwhm_px=run.fwhm_px)
+
+    async def _temperature_c(self) -> float | None:
+        """The focuser's thermometer; None where it has none. Raises RecoverDevice when it is lost."""
+        focuser = self._telescope.focuser(self._train)
+        if focuser is None:
+            return None
+        return (await focuser.call("read the focuser", lambda device: device.read())).temperature_c

@@ -1,0 +1,55 @@
+"""What a fault of the simulated observatory excuses: what nobody could do better while it lasts."""
+
+from dataclasses import dataclass
+
+from astrod.domain.instant import SECOND_US
+from astrod_drivers.sim.injector import Running
+
+RECOVERY_S = 420.0
+"""What the daemon may take to get over a fault: to notice that a device is lost, to mend it, to go on."""
+
+BLINDING = frozenset({"hang", "drop", "crash", "vanish", "stale", "frozen", "wrong"})
+DECEIVING = frozenset({"park_lies", "roof_lies", "pier_lies", "flip_fails", "wrong", "drifts", "tracking_stops"})
+_DAEMON_MENDS = frozenset({"reconnect", "restart"})
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """A fault that fired. `ended_us` None: it lasts. `curable`: the daemon can end it, by connecting anew or by
+    starting the driver again, so that it excuses nothing for longer than that takes. A fault of the sky has no
+    device and excuses nothing: the sky is what the daemon is there to mind.
+    """
+
+    kind: str
+    device: str
+    since_us: int
+    ended_us: int | None
+    curable: bool
+
+    def is_active(self, at_us: int) -> bool:
+        """Whether it is there at that instant."""
+        return self.since_us <= at_us and (self.ended_us is None or at_us < self.ended_us)
+
+    def excuses(self, at_us: int) -> bool:
+        """Whether it is there, or was until just now."""
+        if at_us < self.since_us or not self.device:
+            return False
+        if self.curable:
+            return at_us < self.since_us + RECOVERY_S * SECOND_US
+        return self.ended_us is None or at_us < self.ended_us + RECOVERY_S * SECOND_US
+
+    @property
+    def blinds(self) -> bool:
+        """Whether a weather source with it tells nothing new."""
+        return self.kind in BLINDING
+
+    @property
+    def deceives(self) -> bool:
+        """Whether a device with it says what is not so."""
+        return self.kind in DECEIVING
+
+
+def harm_of(running: Running) -> Harm:
+    """A fault that fired, as an excuse."""
+    fault = running.fault
+    return Harm(fault.kind, fault.device, running.since_us, running.ended_us, fault.ends in _DAEMON_MENDS)

@@ -1,0 +1,96 @@
+"""A weather station (Alpaca: observingconditions) and a safety monitor.
+
+Each sensor says how long ago it measured, and a reading is as old as its oldest sensor: one that died an hour ago must
+not look young because the others live. A station that does not say is believed to have measured when a value last
+changed. What a sensor does not answer was not measured.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from alpaca.observingconditions import ObservingConditions
+from alpaca.safetymonitor import SafetyMonitor as AlpycaSafetyMonitor
+
+from astrod_drivers.alpaca.device import AlpacaDevice
+from astrod_drivers.alpaca.values import flag, number, optional
+from astrod_drivers.errors import BadAnswer, Unreachable
+from astrod_drivers.protocols import SafetyMonitor, SafetyReading, Weather, WeatherReading
+
+SENSORS: dict[str, tuple[str, float, float]] = {
+    "Temperature": ("temperature_c", -100.0, 80.0),
+    "Humidity": ("humidity_percent", 0.0, 100.0),
+    "DewPoint": ("dew_point_c", -120.0, 80.0),
+    "Pressure": ("pressure_hpa", 300.0, 1200.0),
+    "WindSpeed": ("wind_m_s", 0.0, 150.0),
+    "WindGust": ("gust_m_s", 0.0, 150.0),
+    "RainRate": ("rain_mm_h", 0.0, 2000.0),
+    "CloudCover": ("cloud_percent", 0.0, 100.0),
+    "SkyTemperature": ("sky_temperature_c", -200.0, 80.0),
+    "SkyQuality": ("sky_brightness_mag", 0.0, 30.0),
+}
+"""Alpaca's name, ours, and the bounds of what can be. Alpaca's units are ours: m/s, mm/h, hPa, mag/arcsec²."""
+LONGEST_S = 86_400.0 * 365
+JITTER_US = 500_000  # ages are told by the second or so, and take their time to arrive
+log = logging.getLogger(__name__)
+
+
+class AlpacaWeather(AlpacaDevice, Weather):
+    """See `protocols.Weather`."""
+
+    kind = "weather station"
+    model = ObservingConditions
+    _values: "dict[str, float] | None" = None
+    _changed_us = 0
+    _measured_us = 0
+
+    async def read(self) -> WeatherReading:
+        return await self._read(self._reading)
+
+    def _reading(self, device: Any) -> WeatherReading:
+        asked_us = self.clock.now_us()
+        values: dict[str, float] = {}
+        ages_s: list[float] = []
+        faults: list[Exception] = []
+        for sensor, (name, low, high) in SENSORS.items():
+            try:
+                found = optional(_asker(device, sensor, low, high))
+                if found is not None:
+                    ages_s += _age_s(device, sensor)
+                    values[name] = found
+            except (BadAnswer, Unreachable) as fault:
+                faults.append(fault)
+        if not values:
+            raise faults[0] if faults else Unreachable(f"{self.address} measures nothing; check its sensors")
+        for reason in faults:
+            log.warning("not measured: %s", reason)
+        if values != self._values:
+            self._values, self._changed_us = values, asked_us
+        measured_us = asked_us - round(max(ages_s) * 1e6) if ages_s else self._changed_us
+        if abs(measured_us - self._measured_us) > JITTER_US:  # else it is the same measurement
+            self._measured_us = measured_us
+        return WeatherReading(self._measured_us, values)
+
+
+def _asker(device: Any, sensor: str, low: float, high: float) -> Callable[[], float]:
+    return lambda: number(getattr(device, sensor), sensor, low, high)
+
+
+def _age_s(device: Any, sensor: str) -> list[float]:
+    """How long ago that sensor measured; nothing when it does not say."""
+    age_s = optional(lambda: number(device.TimeSinceLastUpdate(sensor), "TimeSinceLastUpdate", -LONGEST_S, LONGEST_S))
+    if age_s is None:
+        return []
+    if age_s < 0.0:
+        raise BadAnswer(f"{sensor} was never measured")
+    return [age_s]
+
+
+class AlpacaSafetyMonitor(AlpacaDevice, SafetyMonitor):
+    """See `protocols.SafetyMonitor`. The interface has no time of measurement: it is the time of the answer."""
+
+    kind = "safety monitor"
+    model = AlpycaSafetyMonitor
+
+    async def read(self) -> SafetyReading:
+        return await self._read(lambda device: SafetyReading(self.clock.now_us(), flag(device.IsSafe, "IsSafe")))
