@@ -236,6 +236,19 @@ class CalibrationsAnswer(TypedDict):
     sets: list[CalibrationRow]
 
 
+class ClockAnswer(TypedDict):
+    """`astrod clock --json`. `error_s` is how wrong the clock is at most, None where nobody knows; beyond
+    `error_max_s` (None: no bound) nothing slews. `slews_forbidden_by` is what forbids it now.
+    """
+
+    schema: int
+    time: str
+    source: str
+    error_s: float | None
+    error_max_s: float | None
+    slews_forbidden_by: list[str]
+
+
 class Ack(TypedDict):
     """The answer to pause, resume and close: what is now in force."""
 
