@@ -244,7 +244,7 @@ class Ack(TypedDict):
 
 
 class AttendedAnswer(TypedDict):
-    """An attended job: `what`, its `state` (running, done, failed, stopped; none where there was none) and its lines."""
+    """An attended job; `state` is running, done, failed, stopped, or none where there was none yet."""
 
     schema: int
     what: str

@@ -118,7 +118,7 @@ def header(path: tuple[str, ...], many: bool) -> str:
 
 
 def _in_force(path: tuple[str, ...]) -> bool:
-    """Targets live in files of their own; what replaces a table of ours, is one of two kinds, or needs a server, waits."""
+    """Targets have files of their own; what replaces a table of ours, is one of two kinds, or needs a server, waits."""
     return path[0] not in ("target", "ladder", "indi") and path[-1] != "guider"
 
 
