@@ -18,10 +18,13 @@ from astrod_drivers.sim.scene import Optics, Sensor
 from astrod_drivers.sim.setup import (
     CameraSetup,
     CoolerSetup,
+    CoverSetup,
     FocuserSetup,
     MountSetup,
     ObservatorySetup,
+    Outlet,
     RoofSetup,
+    SwitchSetup,
     TrainSetup,
     WheelSetup,
 )
@@ -46,6 +49,8 @@ def simulated_addresses(site: Site) -> list[str]:
         addresses.append(rig.mount.address)
         for train in rig.trains:
             addresses += [train.camera.address, train.focuser.address if train.focuser else None, train.wheel]
+            addresses.append(train.cover)
+        addresses += [heater.switch for heater in rig.heaters]
     return [address for address in addresses if _simulated(address) and address]
 
 
@@ -61,8 +66,12 @@ def _train(train: Train, settings: SimulatorSettings, start_error: int) -> Train
     return TrainSetup(
         optics=Optics(train.focal_length_mm, train.aperture_mm),
         camera=CameraSetup(
-            name=camera, sensor=sensor, cooler=CoolerSetup() if train.camera.cool_to_c is not None else None
+            name=camera,
+            sensor=sensor,
+            shutter=train.camera.shutter,
+            cooler=CoolerSetup() if train.camera.cool_to_c is not None else None,
         ),
+        cover=CoverSetup(name=cover) if (cover := _simulated(train.cover)) else None,
         focuser=FocuserSetup(name=focuser, start_error=start_error) if focuser else None,
         wheel=WheelSetup(wheel, settings.filters, focus_shift_um=(shifts * 3)[: len(settings.filters)])
         if wheel
@@ -83,6 +92,15 @@ def _mount(rig: Rig, settings: SimulatorSettings, start_error: int) -> MountSetu
     )
 
 
+def _switch(site: Site) -> SwitchSetup | None:
+    """The simulated power switch with the site's dew heaters on it; there is one at most."""
+    heaters = [heater for rig in site.rigs for heater in rig.heaters if _simulated(heater.switch)]
+    if not heaters:
+        return None
+    outlets = tuple(Outlet(heater.outlet, dims=True) for heater in heaters)
+    return SwitchSetup(_simulated(heaters[0].switch) or "switch", outlets)
+
+
 def setup_of(
     loaded: Loaded, seeing_arcsec: float = 2.0, start_error: int = 60, faults: tuple[Fault, ...] = ()
 ) -> ObservatorySetup:
@@ -101,7 +119,8 @@ def setup_of(
         height_m=site.place.height_m,
         scenario=settings.weather,
         seeing_arcsec=seeing_arcsec,
-        roof=RoofSetup(roof) if roof else None,
+        roof=RoofSetup(roof, kind="dome" if site.roof and site.roof.slit_within_deg else "roll_off") if roof else None,
+        switch=_switch(site),
         weather=sources[0] if sources else None,
         safety_monitor=None,
         mounts=tuple(mount for mount in mounts if mount),
