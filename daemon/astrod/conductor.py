@@ -366,6 +366,10 @@ class Conductor:
             else:
                 self._observing[name] = self._spawn(f"observe with {name}", _after(running, observer, permit))
 
+    def rests(self, name: str) -> bool:
+        """Whether that rig does not observe now: what a pause leads to once its exposure has ended."""
+        return not self._observes(name)
+
     def _observes(self, name: str) -> bool:
         task = self._observing.get(name)
         return task is not None and not task.done()

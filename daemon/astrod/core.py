@@ -25,14 +25,15 @@ from astrod.config.settings import CalibrationSettings, NightSettings, StorageSe
 from astrod.domain.calibration import Recipe
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.exposure import CALIBRATION, FrameKind, Intent, Taken
+from astrod.domain.guiding import GuideStar
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
 from astrod.domain.safety import SafetyReport
-from astrod.domain.site import Outlet, Rig, Site, Train
+from astrod.domain.site import GuiderSetup, Outlet, Rig, Site, Train
 from astrod.domain.sphere import sun_altitude_deg
-from astrod.errors import AstrodError
+from astrod.errors import AstrodError, InputInvalid
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
@@ -41,20 +42,23 @@ from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
 from astrod.rig.aperture import ApertureHistory, Witness
+from astrod.rig.autoguider import AutoGuider, SeeStars
 from astrod.rig.darks import Surroundings
 from astrod.rig.dew import Dew
 from astrod.rig.doming import Doming
-from astrod.rig.port import Port, Session
+from astrod.rig.guidebook import GuideBook
+from astrod.rig.guiding import Guiding
+from astrod.rig.port import DirectSession, Port, Session
 from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
 from astrod.rig.telescope import Intend, Telescope, TrainPorts
 from astrod.runtime.clock import Clock
-from astrod.runtime.offload import Offload
+from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
-from astrod_drivers.protocols import Mount, Roof, SiteFix, Switch
+from astrod_drivers.protocols import Guider, Mount, Roof, SiteFix, Switch
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +67,9 @@ NEXT_NIGHT_US = 30 * MINUTE_US
 DISK_S = 300.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
+
+GUIDE_LANE = "guide"
+GUIDE_COST = Cost(modelled_s=0.05, deadline_s=10.0)
 
 OpenSession = Callable[[str, str], Session[Any]]
 """Opens a session to a device by its address and kind; it is started by its port."""
@@ -314,6 +321,8 @@ def manners_of(night: NightSettings) -> Manners:
         refocus_fwhm_percent=night.refocus_fwhm_percent,
         refocus_each_filter=night.refocus_each_filter,
         cool_deadline_s=night.cool_deadline_s,
+        dither_px=night.dither_px,
+        dither_every=night.dither_every,
     )
 
 
@@ -414,6 +423,70 @@ def telescope_of(
     return telescope
 
 
+def add_guider(
+    telescope: Telescope,
+    site: Site,
+    clock: Clock,
+    open_session: OpenSession,
+    see: SeeStars,
+    remedies: Remedies,
+    root: Path,
+) -> None:
+    """Give the rig its guider, where it has one: PHD2 (or a simulated one) behind its port, or our own.
+
+    `root` is the data root, where what guiding learns is kept.
+    """
+    rig = telescope.setup
+    setup = rig.guider
+    if setup is None:
+        return
+
+    def port(part: str, kind: str, address: str) -> Any:
+        what = remedies.of(address, None)
+        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock, site.ladder(kind), what)
+
+    if setup.address is not None:
+        telescope.guide_with(Guiding(port("guider", "guider", _with_settling(setup)), setup, clock))
+    elif setup.camera is not None:
+        camera = port("guide camera", "camera", setup.camera)
+        optic = f"{setup.camera} {setup.focal_length_mm:g} mm {setup.binning}"
+        book = GuideBook(root / f"guiding-{rig.name}.json", optic)
+        own = AutoGuider(f"{rig.name} guider", setup, camera, telescope.mount, see, book, clock)
+        session: Session[Guider] = DirectSession(own)
+        guider = Port(f"{rig.name} guider", "guider", f"astrod with {setup.camera}", session, clock)
+        telescope.guide_with(Guiding(guider, setup, clock, own), camera)
+
+
+def _with_settling(setup: GuiderSetup) -> str:
+    """PHD2's address, with when the guiding counts as settled."""
+    address = setup.address or ""
+    if not address.startswith("phd2://"):
+        return address
+    values = f"settle_px={setup.settle_px:g}&settle_s={setup.settle_s:g}&settle_within_s={setup.settle_within_s:g}"
+    return f"{address}?{values}"
+
+
+def _seeing(rig: Rig, offload: Offload) -> SeeStars:
+    """The stars of a rig's guide frames, found in a worker of their own: judging must not keep them waiting."""
+    saturation_adu = rig.guider.saturation_adu if rig.guider else 65535
+
+    async def see(path: Path) -> tuple[GuideStar, ...]:
+        try:
+            return await offload.run(GUIDE_LANE, GUIDE_COST, guide_stars_in, path, saturation_adu)
+        except (InputInvalid, WorkerLost) as fault:
+            log.warning("a guide frame brought no stars: %s", fault)
+            return ()
+
+    return see
+
+
+def guide_stars_in(path: Path, saturation_adu: float) -> tuple[GuideStar, ...]:
+    """In the worker: the stars of a guide frame. Imported there, so that this process stays small."""
+    from astrod.appraise import guide_stars_of
+
+    return guide_stars_of(path, saturation_adu)
+
+
 def assemble(
     loaded: Loaded,
     clock: Clock,
@@ -450,6 +523,9 @@ def assemble(
     telescopes = {
         rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend) for rig in site.rigs
     }
+    for rig in site.rigs:
+        root = settings.storage.data_dir
+        add_guider(telescopes[rig.name], site, clock, open_session, _seeing(rig, offload), remedies, root)
     observers: dict[str, Observing] = {}
     core: Core
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
+from astrod.domain.guiding import DecMode
 from astrod.domain.recovery import Step
 from astrod_drivers.address import parse
 from astrod_drivers.errors import AddressInvalid
@@ -43,6 +44,8 @@ DeviceKind = Literal[
 Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 
+_GUIDER = ("phd2", "sim")
+
 
 def _address(text: str) -> str:
     try:
@@ -67,6 +70,15 @@ Outlet = Annotated[str, AfterValidator(_outlet)]
 POWER = (
     "The outlet that powers it, as the switch's address, # and the outlet's name; recovery may switch it off and on."
 )
+
+
+def _guider_address(text: str) -> str:
+    if parse(_address(text)).scheme not in _GUIDER:
+        raise ValueError("is no guider's address; write phd2://HOST:PORT, or give a guide camera instead")
+    return text
+
+
+GuiderAddress = Annotated[str, AfterValidator(_guider_address)]
 
 
 def key(default: Any, doc: str, *, when: When, example: Any = None, shown: bool = False, **bounds: Any) -> Any:
@@ -320,6 +332,37 @@ class FocuserSection(Section):
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
+class GuiderSection(Section):
+    """What guides the mount, for all its trains: PHD2 by `address`, or a `camera` with which astrod guides itself."""
+
+    address: GuiderAddress | None = key(
+        None, "PHD2's event server; its own settings guide.", when="restart", example="phd2://localhost:4400"
+    )
+    camera: Address | None = key(
+        None, "The guide camera.", when="restart", example="indi://localhost:7624/Guide Simulator"
+    )
+    focal_length_mm: float | None = key(
+        None, "Focal length of the guide camera's optic.", when="restart", example=200.0, gt=0, le=100000
+    )
+    aperture_mm: float | None = key(None, "Its clear aperture.", when="restart", example=50.0, gt=0, le=40000)
+    exposure_s: float = key(2.0, "Length of a guide exposure.", when="restart", ge=0.1, le=30)
+    binning: int = key(1, "Pixels joined along each side.", when="restart", ge=1, le=4)
+    gain: float | None = key(None, "Gain, in the guide camera's own unit.", when="restart", example=200.0)
+    saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
+    aggression: float = key(0.7, "Share of an error that one correction takes back.", when="restart", gt=0, le=1.2)
+    hysteresis: float = key(0.1, "Weight of the last correction in right ascension.", when="restart", ge=0, lt=1)
+    min_move_px: float = key(0.15, "Smaller errors are seeing, and left alone.", when="restart", ge=0, le=5)
+    pulse_max_s: float = key(2.0, "The longest guide pulse.", when="restart", gt=0, le=5)
+    dec_mode: DecMode = key(
+        "both", "Directions in which declination is corrected; one of them avoids backlash.", when="restart"
+    )
+    settle_px: float = key(1.5, "Settled is within so many pixels of the guide camera ...", when="restart", gt=0, le=50)
+    settle_s: float = key(8.0, "... for this long.", when="restart", ge=0, le=120)
+    settle_within_s: float = key(90.0, "Settling takes no longer than this.", when="restart", gt=0, le=600)
+    lost_s: float = key(180.0, "A lost guide star is waited for this long.", when="restart", ge=0, le=3600)
+    required: bool = key(False, "No exposure without guiding; else they go on unguided.", when="restart")
+
+
 class TrainSection(Section):
     """What hangs on a mount behind one optic; several may share a mount. Name only the devices there are."""
 
@@ -333,14 +376,12 @@ class TrainSection(Section):
     rotator: Address | None = key(
         None, "The rotator's device.", when="restart", example="indi://localhost:7624/Rotator Simulator"
     )
-    guider: Address | None = key(
-        None, "The guider's device.", when="restart", example="indi://localhost:7624/Guide Simulator"
-    )
     cover: Address | None = key(
         None, "The cover's device.", when="restart", example="indi://localhost:7624/Dust Cover Simulator"
     )
     camera: CameraSection = Field(..., description="The train's camera.", json_schema_extra={"shown": True})
     focuser: FocuserSection | None = section("The train's focuser.", shown=True)
+    guider: GuiderSection | None = section("What guides the mount; at most one train of a rig names it.")
 
 
 class HeaterSection(Section):
@@ -437,6 +478,10 @@ class NightSection(Section):
         gt=0,
         le=60,
     )
+    dither_px: float = key(
+        0.0, "Move the field by up to so many pixels between exposures; 0 is never.", when="live", ge=0, le=500
+    )
+    dither_every: int = key(1, "Dither after so many exposures.", when="live", ge=1, le=1000)
     frames_in_flight_max: int = key(
         3, "So many frames may wait for their verdict; then the camera waits.", when="live", ge=1, le=10
     )

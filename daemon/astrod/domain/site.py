@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from astrod.domain.guiding import DecMode
 from astrod.domain.identity import SITE_NAME
 from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
 
@@ -95,6 +96,40 @@ class FocuserSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class GuiderSetup:
+    """What keeps the mount on its star: PHD2 (or another guider) at `address`, or a guide camera of our own.
+
+    `settle_px` is in pixels of the guide camera; guiding has settled when the star has stayed within it for `settle_s`.
+    A star lost for `lost_s` is no longer waited for. `required`: no exposure without guiding.
+    """
+
+    address: str | None = None
+    camera: str | None = None
+    focal_length_mm: float = 0.0
+    aperture_mm: float = 0.0
+    exposure_s: float = 2.0
+    binning: int = 1
+    gain: float | None = None
+    saturation_adu: int = 65535
+    aggression: float = 0.7
+    hysteresis: float = 0.1
+    min_move_px: float = 0.15
+    pulse_max_s: float = 2.0
+    dec_mode: DecMode = "both"
+    settle_px: float = 1.5
+    settle_s: float = 8.0
+    settle_within_s: float = 90.0
+    lost_s: float = 180.0
+    required: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.address is None) == (self.camera is None):
+            raise ValueError("a guider has an address or a guide camera, one of the two")
+        if self.camera is not None and self.focal_length_mm <= 0.0:
+            raise ValueError("a guide camera needs the focal length of its optic")
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """What hangs on a mount behind one optic."""
 
@@ -105,7 +140,7 @@ class Train:
     focuser: FocuserSetup | None = None
     wheel: str | None = None
     rotator: str | None = None
-    guider: str | None = None
+    guider: GuiderSetup | None = None
     cover: str | None = None
     wheel_power: Outlet | None = None
 
@@ -171,6 +206,13 @@ class Rig:
         names = [train.name for train in self.trains]
         if len(set(names)) != len(names):
             raise ValueError(f"rig {self.name!r}: two trains share a name")
+        if sum(train.guider is not None for train in self.trains) > 1:
+            raise ValueError(f"rig {self.name!r}: a mount has one guider; two trains name one")
+
+    @property
+    def guider(self) -> GuiderSetup | None:
+        """What guides the mount, whichever train it hangs at."""
+        return next((train.guider for train in self.trains if train.guider is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from astrod.domain.sphere import separation_deg
 from astrod.errors import OutcomeUnknown, RecoverDevice, Replan
 from astrod.rig.cooling import Cooling
 from astrod.rig.doming import Doming
+from astrod.rig.guiding import Guiding
 from astrod.rig.leases import Leases
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
@@ -25,6 +26,7 @@ from astrod_drivers.protocols import (
     Cover,
     FilterWheel,
     Focuser,
+    Guider,
     Mount,
     MountState,
     Permit,
@@ -44,6 +46,7 @@ AnyPort = (
     | Port[Rotator]
     | Port[Switch]
     | Port[Roof]
+    | Port[Guider]
 )
 
 FILTER_S = 60.0
@@ -100,6 +103,8 @@ class Telescope:
         self.mount = mount
         self.trains = trains
         self.leases = Leases()
+        self.guiding: Guiding | None = None
+        self.guide_camera: Port[Camera] | None = None
         self._clock = clock
         self.doming: Doming | None = None
         self.switches: dict[str, Port[Switch]] = {}
@@ -124,10 +129,17 @@ class Telescope:
         found: list[AnyPort] = [self.mount]
         for train in self.trains.values():
             found += [port for port in _own(train) if port is not None]
+        found += [self.guide_camera] if self.guide_camera else []
+        found += [self.guiding.port] if self.guiding else []
         named: dict[str, AnyPort] = {port.name: port for port in found}
         if self.doming is not None:
             named[self.doming.dome.name] = self.doming.dome
         return named | {port.name: port for port in self.switches.values()}
+
+    def guide_with(self, guiding: Guiding, camera: Port[Camera] | None = None) -> None:
+        """Give the mount its guiding, and the guide camera where that is ours."""
+        self.guiding, self.guide_camera = guiding, camera
+        self.before_slew.append(guiding.stop)  # no guide pulse in mid slew
 
     async def read_mount(self) -> MountState:
         """Where the mount points now, ICRS."""
@@ -189,6 +201,8 @@ class Telescope:
 
     async def stand_still(self) -> None:
         """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
+        if self.guiding is not None:
+            await self.guiding.stop()
         if (await self.read_mount()).tracking:
             await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
 
