@@ -7,6 +7,7 @@ from astrod import __version__
 from astrod.api.schema import (
     SCHEMA,
     Ack,
+    AttendedAnswer,
     CalibrationRow,
     CalibrationsAnswer,
     ClockAnswer,
@@ -28,6 +29,7 @@ from astrod.api.schema import (
 )
 from astrod.api.until import until_us
 from astrod.archive.rows import FrameRow as Row
+from astrod.attended import Attended
 from astrod.core import Core
 from astrod.domain.calibration import Need
 from astrod.domain.identity import Night
@@ -46,8 +48,8 @@ SLOTS = 8
 class Answers:
     """The verbs of one daemon."""
 
-    def __init__(self, core: Core, holds: Holds, time: Timekeeper) -> None:
-        self._core, self._holds, self._time = core, holds, time
+    def __init__(self, core: Core, holds: Holds, attended: Attended, time: Timekeeper) -> None:
+        self._core, self._holds, self._attended, self._time = core, holds, attended, time
 
     def handlers(self) -> dict[str, Handler]:
         """By verb, for `api.server`."""
@@ -60,6 +62,9 @@ class Answers:
             "pause": self.pause,
             "resume": self.resume,
             "close": self.close,
+            "attend": self.attend,
+            "attended": self.attended,
+            "attended_stop": self.attended_stop,
             "clock": self.clock,
             "state_time": self.state_time,
         }
@@ -274,6 +279,25 @@ class Answers:
         """Park and close now, and stay so."""
         await self._holds.close(str(args.get("who", "")))
         return Ack(schema=SCHEMA, text="parking and closing; it stays closed until `astrod resume`")
+
+    # -- the operator, hands on ------------------------------------------------------------------------------
+
+    async def attend(self, args: dict[str, Any]) -> AttendedAnswer:
+        """Begin an attended job; `attended` tells how it goes."""
+        await self._attended.begin(str(args.get("what", "")), args)
+        return await self.attended(args)
+
+    async def attended(self, args: dict[str, Any]) -> AttendedAnswer:
+        """How the latest attended job goes."""
+        job = self._attended.job
+        if job is None:
+            return AttendedAnswer(schema=SCHEMA, what="", who="", state="none", lines=[])
+        return AttendedAnswer(schema=SCHEMA, what=job.what, who=job.who, state=job.state, lines=list(job.lines))
+
+    async def attended_stop(self, args: dict[str, Any]) -> AttendedAnswer:
+        """End the attended job under way."""
+        await self._attended.stop()
+        return await self.attended(args)
 
     # -- the clock -------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The calibration ledger at work: says what is missing, and takes it when the sky is of no use.
 
-Darks, biases and flat-darks are taken under a closed roof, in bad weather and after dawn, before the cameras warm up.
-Lights are never taken here: every shot has its shutter closed.
+Darks, biases and flat-darks are taken under a closed roof, in bad weather and after dawn, before the cameras warm up;
+flats in the evening's twilight, once the roof is open. Lights are never taken here.
 """
 
 import asyncio
@@ -14,13 +14,15 @@ from astrod.config.settings import CalibrationSettings
 from astrod.domain.calibration import DARK_KINDS, CalibrationKind, Need, Recipe, Rules, ledger
 from astrod.domain.exposure import Intent
 from astrod.domain.instant import DAY_US
-from astrod.domain.site import Train
-from astrod.errors import AstrodError
+from astrod.domain.site import Place, Train
+from astrod.errors import AstrodError, GoSafe
 from astrod.health import Health
 from astrod.journey import Journey
 from astrod.recording import Recording
 from astrod.rig.darks import Darks, Surroundings
 from astrod.rig.exposing import Exposed, Exposing
+from astrod.rig.flats import Aim, TwilightFlats
+from astrod.rig.panel import PanelFlats
 from astrod.rig.telescope import Telescope
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
@@ -35,7 +37,7 @@ NO_PERMIT = Permit(-1)
 class CalibrationIntents(Protocol):
     """Where a calibration exposure is recorded before it begins, and how it ended without a frame."""
 
-    async def begin_calibration(self, recipe: Recipe) -> Intent: ...
+    async def begin_calibration(self, recipe: Recipe, exposure_s: float) -> Intent: ...
 
     async def failed(self, intent: Intent, reason: str) -> None: ...
 
@@ -74,13 +76,14 @@ class Calibrating:
         journey: Journey,
         intents: CalibrationIntents,
         around: Callable[[], Surroundings],
+        place: Place,
         health: Health,
         trace: Trace,
         clock: Clock,
     ) -> None:
         self.settings = settings
         self._telescopes, self._recording, self._journey = telescopes, recording, journey
-        self._intents, self._around = intents, around
+        self._intents, self._around, self._place = intents, around, place
         self._health, self._trace, self._clock = health, trace, clock
         self._walks: set[asyncio.Task[None]] = set()
 
@@ -118,6 +121,77 @@ class Calibrating:
         await self.settle()
         await self.review()
 
+    async def flatten(self, permit: Permit) -> None:
+        """Take the flats that are missing in the evening's twilight: by the panel where there is one, else of the sky.
+
+        Cancelling it ends the exposure under way.
+        """
+        if not self.settings.scheduled:
+            return
+        lacking = [need for need in await self.review() if need.missing and need.recipe.kind == "flat"]
+        async with asyncio.TaskGroup() as group:
+            for telescope in self._telescopes.values():
+                group.create_task(self._flatten_rig(telescope, lacking, permit))
+        await self.settle()
+
+    async def _flatten_rig(self, telescope: Telescope, lacking: list[Need], permit: Permit) -> None:
+        for name, train in telescope.trains.items():
+            mine = [
+                need
+                for need in lacking
+                if (need.recipe.rig, need.recipe.train) == (telescope.setup.name, name)
+                and (need.recipe.gain, need.recipe.offset) == (train.setup.camera.gain, train.setup.camera.offset)
+            ]
+            if not mine:
+                continue
+            try:
+                kept = await self._flats_of(telescope, name, mine, permit)
+            except GoSafe as fault:  # the conductor hears of it from safety itself
+                log.info("flats of %s given up: %s", name, fault)
+                return
+            except AstrodError as fault:
+                self._health.found("AST-202", f"flats of {name}: {fault}", name)
+                continue
+            self._trace.note("flats over", rig=telescope.setup.name, train=name, kept=sum(kept.values()))
+
+    async def _flats_of(
+        self, telescope: Telescope, name: str, needs: list[Need], permit: Permit
+    ) -> dict[str | None, int]:
+        """One train's flats; several binnings of one filter are taken on different evenings."""
+        recipes = {need.recipe.filter: need.recipe for need in needs}
+        wanted = {need.recipe.filter: need.missing for need in needs}
+        train = telescope.trains[name]
+        saturation_adu = float(train.setup.camera.saturation_adu)
+        aim = Aim(
+            self.settings.flat_level_percent / 100.0 * saturation_adu,
+            saturation_adu,
+            self.settings.flat_shortest_s,
+            self.settings.flat_longest_s,
+        )
+        exposing = Exposing(telescope, self._clock)
+
+        async def take(filter_name: str | None, exposure_s: float, keep: bool) -> float | None:
+            return await self._take_flat(exposing, recipes[filter_name], exposure_s, permit, keep)
+
+        self._trace.note("flats", rig=telescope.setup.name, train=name, wanted=sum(wanted.values()))
+        if (
+            train.cover is not None
+            and (await train.cover.call("read the cover", lambda c: c.read())).brightness is not None
+        ):
+            return await PanelFlats(telescope, name, aim, take, self._clock).run(wanted)
+        flats = TwilightFlats(telescope, name, self._place, aim, take, self._clock, evening=True)
+        return await flats.run(wanted, permit)
+
+    async def _take_flat(
+        self, exposing: Exposing, recipe: Recipe, exposure_s: float, permit: Permit, keep: bool
+    ) -> float | None:
+        """One flat; its level is waited for, since the next exposure depends on it."""
+        exposed = await self._expose(exposing, recipe, exposure_s, permit)
+        if not keep:
+            return (await self._journey.look(exposed)).measured.background
+        outcome = await self._journey.walk(exposed)
+        return outcome.measured.background if outcome.measured is not None else None
+
     async def settle(self) -> None:
         """Wait until all frames taken so far are recorded."""
         while self._walks:
@@ -149,20 +223,23 @@ class Calibrating:
 
     async def _take(self, exposing: Exposing, recipe: Recipe) -> bool:
         """One frame, recorded before and after; its way to the archive is not waited for."""
-        intent = await self._intents.begin_calibration(recipe)
+        exposed = await self._expose(exposing, recipe, recipe.exposure_s, NO_PERMIT)
+        self._walk(self._follow(exposed))
+        while len(self._walks) > 2:
+            await asyncio.wait(set(self._walks), return_when=asyncio.FIRST_COMPLETED)
+        return True
+
+    async def _expose(self, exposing: Exposing, recipe: Recipe, exposure_s: float, permit: Permit) -> Exposed:
+        intent = await self._intents.begin_calibration(recipe, exposure_s)
         self._trace.note("expose", id=str(intent.id), kind=intent.kind, target=None, exposure_s=intent.exposure_s)
         try:
-            exposed = await exposing.expose(intent, NO_PERMIT)
+            return await exposing.expose(intent, permit)
         except asyncio.CancelledError:
             self._walk(self._intents.failed(intent, "aborted"))
             raise
         except AstrodError as fault:
             self._walk(self._intents.failed(intent, str(fault)))
             raise
-        self._walk(self._follow(exposed))
-        while len(self._walks) > 2:
-            await asyncio.wait(set(self._walks), return_when=asyncio.FIRST_COMPLETED)
-        return True
 
     async def _follow(self, exposed: Exposed) -> None:
         await self._journey.walk(exposed)

@@ -104,13 +104,14 @@ class Conductor:
         on_finish: Callable[[Night], Awaitable[None]],
         on_account: Callable[[], Awaitable[None]],
         on_closed: Callable[[], Awaitable[None]] | None = None,
+        on_twilight: Callable[[Permit], Awaitable[None]] | None = None,
     ) -> None:
         self._site, self._clock, self._guard = site, clock, guard
         self._telescopes, self._observers = telescopes, observers
         self._health, self._trace, self._beat = health, trace, beat
         self._on_night, self._on_finish, self._on_account = on_night, on_finish, on_account
-        self._on_closed = on_closed
-        self._under_roof: asyncio.Task[None] | None = None
+        self._on_closed, self._on_twilight = on_closed, on_twilight
+        self._aside: asyncio.Task[None] | None = None
         self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
         self._observing: dict[str, asyncio.Task[None]] = {}
         self._work: asyncio.Task[None] | None = None
@@ -188,6 +189,8 @@ class Conductor:
             self._leave_off()
             if self.state.phase == "closed":
                 self._work_under_roof()
+            elif self.state.phase == "open" and self.state.light == "twilight":
+                self._use_twilight()
         self._account()
         if self.state.stopping and self.state.phase == "asleep" and "finish" not in effects:
             self._done.set()
@@ -353,7 +356,7 @@ class Conductor:
 
     async def _set_coolers(self, telescope: Telescope, warm: bool) -> None:
         try:
-            await telescope.cool(warm)
+            await telescope.cool(warm, at_once=self.state.stopping)
         except AstrodError as fault:
             self._health.found("AST-203", f"rig {telescope.setup.name}: {fault}", telescope.setup.name)
         else:
@@ -372,6 +375,10 @@ class Conductor:
                 observer.carry_on()  # the exposure that a pause lets end is still under way
             else:
                 self._observing[name] = self._spawn(f"observe with {name}", _after(running, observer, permit))
+
+    def rests(self, name: str) -> bool:
+        """Whether that rig does not observe now: what a pause leads to once its exposure has ended."""
+        return not self._observes(name)
 
     def _observes(self, name: str) -> bool:
         task = self._observing.get(name)
@@ -409,8 +416,8 @@ class Conductor:
         await self._guard.close_site("the night is over" if not self.state.stopping else "the daemon stops")
         self._health.mended("AST-110")
         self._work_under_roof()
-        if self._under_roof is not None:
-            await asyncio.wait({self._under_roof})
+        if self._aside is not None:
+            await asyncio.wait({self._aside})
         for telescope in self._telescopes.values():
             await telescope.cover_up()
             await self._set_coolers(telescope, warm=True)
@@ -418,11 +425,17 @@ class Conductor:
     def _work_under_roof(self) -> None:
         """Have what needs no sky done (darks) while the site is closed; never against the operator's hold."""
         if self._on_closed is not None and not (self.state.held or self.state.paused or self.state.stopping):
-            self._under_roof = self._spawn("work under the roof", self._on_closed())
+            self._aside = self._spawn("work under the roof", self._on_closed())
+
+    def _use_twilight(self) -> None:
+        """The roof is open and it is not dark yet: flats. They are left off as soon as the phase changes."""
+        if self._on_twilight is not None and not (self.state.held or self.state.paused or self.state.stopping):
+            permit = Permit(self.safety.epoch)
+            self._aside = self._spawn("use the twilight", self._on_twilight(permit))
 
     def _leave_off(self) -> None:
-        if self._under_roof is not None:
-            self._under_roof.cancel()
+        if self._aside is not None:
+            self._aside.cancel()
 
     async def _finish(self) -> None:
         for name, observer in self._observers.items():

@@ -25,14 +25,15 @@ from astrod.config.settings import CalibrationSettings, NightSettings, StorageSe
 from astrod.domain.calibration import Recipe
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.exposure import CALIBRATION, FrameKind, Intent, Taken
+from astrod.domain.guiding import GuideStar
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
 from astrod.domain.safety import ClockQuality, SafetyReport
-from astrod.domain.site import Outlet, Rig, Site, Train
+from astrod.domain.site import GuiderSetup, Outlet, Rig, Site, Train
 from astrod.domain.sphere import sun_altitude_deg
-from astrod.errors import AstrodError
+from astrod.errors import AstrodError, InputInvalid
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
@@ -41,18 +42,23 @@ from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
 from astrod.rig.aperture import ApertureHistory, Witness
+from astrod.rig.autoguider import AutoGuider, SeeStars
 from astrod.rig.darks import Surroundings
-from astrod.rig.port import Port, Session
+from astrod.rig.dew import Dew
+from astrod.rig.doming import Doming
+from astrod.rig.guidebook import GuideBook
+from astrod.rig.guiding import Guiding
+from astrod.rig.port import DirectSession, Port, Session
 from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
 from astrod.rig.standing import Standing
 from astrod.rig.telescope import Intend, Telescope, TrainPorts
 from astrod.runtime.clock import Clock
-from astrod.runtime.offload import Offload
+from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
-from astrod_drivers.protocols import Mount, Switch
+from astrod_drivers.protocols import Guider, Mount, Roof, Switch
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +67,9 @@ NEXT_NIGHT_US = 30 * MINUTE_US
 DISK_S = 300.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
+
+GUIDE_LANE = "guide"
+GUIDE_COST = Cost(modelled_s=0.05, deadline_s=10.0)
 
 OpenSession = Callable[[str, str], Session[Any]]
 """Opens a session to a device by its address and kind; it is started by its port."""
@@ -89,6 +98,16 @@ class Core:
         """Every device of every rig, those of safety excepted."""
         rigs: list[Port[Any]] = [port for scope in self.telescopes.values() for port in scope.ports().values()]
         return [*rigs, *self.switches]
+
+    async def tend(self) -> None:
+        """Keep heaters and domes where they should be, for ever. Run as a service."""
+        heated = [dew_of(telescope, self.conductor, self.clock) for telescope in self.telescopes.values()]
+        async with asyncio.TaskGroup() as group:
+            for dew in heated:
+                group.create_task(dew.run())
+            for telescope in self.telescopes.values():
+                if telescope.doming is not None:
+                    group.create_task(telescope.doming.follow(telescope.mount))
 
     def reload(self, fresh: Loaded) -> None:
         """Take up the live keys of a new configuration: targets and [night]. The next exposure knows them."""
@@ -268,9 +287,10 @@ class ArchiveIntents:
         if not task.cancelled() and task.exception() is not None:
             log.warning("an exposure that was never begun stays unfinished until the next start: %s", task.exception())
 
-    async def begin_calibration(self, recipe: Recipe) -> Intent:
+    async def begin_calibration(self, recipe: Recipe, exposure_s: float) -> Intent:
         """See `calibrating.CalibrationIntents`."""
         facts = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        facts["exposure_s"] = exposure_s
         at_us, night = self._clock.now_us(), self._night()
         return await self._recording(
             lambda archive: archive.begin_exposure(self._site.name, night, at_us=at_us, **facts)
@@ -301,6 +321,31 @@ def manners_of(night: NightSettings) -> Manners:
         refocus_fwhm_percent=night.refocus_fwhm_percent,
         refocus_each_filter=night.refocus_each_filter,
         cool_deadline_s=night.cool_deadline_s,
+        dither_px=night.dither_px,
+        dither_every=night.dither_every,
+    )
+
+
+def dew_of(telescope: Telescope, conductor: Conductor, clock: Clock) -> Dew:
+    """A rig's dew heaters: on from the evening's preparation to the end of the night."""
+    return Dew(
+        {heater: telescope.switches[heater.switch] for heater in telescope.setup.heaters},
+        lambda: conductor.safety.weather,
+        lambda: conductor.state.phase != "asleep",
+        clock,
+    )
+
+
+def _add_dome(
+    telescope: Telescope, site: Site, clock: Clock, open_session: OpenSession, conductor: Callable[[], Conductor]
+) -> None:
+    """A dome with a slit follows the first rig under it; the second session to it turns and never opens."""
+    roof = site.roof
+    if roof is None or roof.slit_within_deg is None or telescope.setup != site.rigs[0]:
+        return
+    dome: Port[Roof] = Port("dome slit", "roof", roof.address, open_session(roof.address, "roof"), clock)
+    telescope.doming = Doming(
+        dome, site.place, roof.slit_within_deg, lambda: conductor().state.phase == "observing", clock
     )
 
 
@@ -373,7 +418,74 @@ def telescope_of(
     standing = Standing(site, clock, lambda found: _tell_standing(health, rig.name, found))
     mount.on_connect(standing.settle)
     trains = {train.name: train_ports(train) for train in rig.trains}
-    return Telescope(rig, mount, trains, clock, intend, lambda: standing.wrong)
+    telescope = Telescope(rig, mount, trains, clock, intend, lambda: standing.wrong)
+    for number, address in enumerate(dict.fromkeys(heater.switch for heater in rig.heaters), start=1):
+        telescope.switches[address] = port(f"heater switch {number}", "switch", address, None)
+    return telescope
+
+
+def add_guider(
+    telescope: Telescope,
+    site: Site,
+    clock: Clock,
+    open_session: OpenSession,
+    see: SeeStars,
+    remedies: Remedies,
+    root: Path,
+) -> None:
+    """Give the rig its guider, where it has one: PHD2 (or a simulated one) behind its port, or our own.
+
+    `root` is the data root, where what guiding learns is kept.
+    """
+    rig = telescope.setup
+    setup = rig.guider
+    if setup is None:
+        return
+
+    def port(part: str, kind: str, address: str) -> Any:
+        what = remedies.of(address, None)
+        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock, site.ladder(kind), what)
+
+    if setup.address is not None:
+        telescope.guide_with(Guiding(port("guider", "guider", _with_settling(setup)), setup, clock))
+    elif setup.camera is not None:
+        camera = port("guide camera", "camera", setup.camera)
+        optic = f"{setup.camera} {setup.focal_length_mm:g} mm {setup.binning}"
+        book = GuideBook(root / f"guiding-{rig.name}.json", optic)
+        own = AutoGuider(f"{rig.name} guider", setup, camera, telescope.mount, see, book, clock)
+        session: Session[Guider] = DirectSession(own)
+        guider = Port(f"{rig.name} guider", "guider", f"astrod with {setup.camera}", session, clock)
+        telescope.guide_with(Guiding(guider, setup, clock, own), camera)
+
+
+def _with_settling(setup: GuiderSetup) -> str:
+    """PHD2's address, with when the guiding counts as settled."""
+    address = setup.address or ""
+    if not address.startswith("phd2://"):
+        return address
+    values = f"settle_px={setup.settle_px:g}&settle_s={setup.settle_s:g}&settle_within_s={setup.settle_within_s:g}"
+    return f"{address}?{values}"
+
+
+def _seeing(rig: Rig, offload: Offload) -> SeeStars:
+    """The stars of a rig's guide frames, found in a worker of their own: judging must not keep them waiting."""
+    saturation_adu = rig.guider.saturation_adu if rig.guider else 65535
+
+    async def see(path: Path) -> tuple[GuideStar, ...]:
+        try:
+            return await offload.run(GUIDE_LANE, GUIDE_COST, guide_stars_in, path, saturation_adu)
+        except (InputInvalid, WorkerLost) as fault:
+            log.warning("a guide frame brought no stars: %s", fault)
+            return ()
+
+    return see
+
+
+def guide_stars_in(path: Path, saturation_adu: float) -> tuple[GuideStar, ...]:
+    """In the worker: the stars of a guide frame. Imported there, so that this process stays small."""
+    from astrod.appraise import guide_stars_of
+
+    return guide_stars_of(path, saturation_adu)
 
 
 def _tell_standing(health: Health, rig: str, found: tuple[str, ...]) -> None:
@@ -420,6 +532,9 @@ def assemble(
         rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend, health)
         for rig in site.rigs
     }
+    for rig in site.rigs:
+        root = settings.storage.data_dir
+        add_guider(telescopes[rig.name], site, clock, open_session, _seeing(rig, offload), remedies, root)
     observers: dict[str, Observing] = {}
     core: Core
 
@@ -449,7 +564,10 @@ def assemble(
         finish_night,
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
+        lambda permit: core.calibrating.flatten(permit),
     )
+    for telescope in telescopes.values():
+        _add_dome(telescope, site, clock, open_session, lambda: conductor)
     solving = Solving(site, settings.solve, stars, offload, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
@@ -488,6 +606,7 @@ def assemble(
         journey,
         intents,
         lambda: surroundings_of(site, conductor.safety, clock.now_us()),
+        site.place,
         health,
         trace,
         clock,

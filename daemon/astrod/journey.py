@@ -170,7 +170,7 @@ class Journey:
 
     async def look(self, exposed: Exposed) -> Seen:
         """Judge a test or focus frame and let it go; it is recorded as taken, not kept on disk."""
-        seen = await self._appraise(exposed.raw.path)
+        seen = await self._appraise(exposed.raw.path, exposed.intent.kind)
         await self.let_go(exposed)
         return seen
 

@@ -21,6 +21,7 @@ from astrod.domain.exposure import Intent, Taken
 from astrod.errors import AstrodError
 from astrod.frames.landing import Landed, vouched
 from astrod.frames.store import FrameStore
+from astrod.recording import insist
 from astrod.rig.telescope import Telescope
 
 log = logging.getLogger(__name__)
@@ -97,8 +98,12 @@ def _found(store: FrameStore, intent: Intent, _: Archive) -> Taken | None:
 
 async def _interrupted(core: Core, intent: Intent) -> None:
     now_us = core.clock.now_us()
-    await core.recording(
-        lambda archive: archive.end_exposure(intent.id, "interrupted", "the daemon ended in mid exposure", now_us)
+    why = "the daemon ended in mid exposure"
+    await insist(
+        core.clock,
+        core.health,
+        "AST-303",
+        lambda: core.recording(lambda archive: archive.end_exposure(intent.id, "interrupted", why, now_us)),
     )
 
 

@@ -6,6 +6,7 @@ indi://localhost/Mount?port=/dev/serial/by-id/usb-x   that device, on this port 
 alpaca://192.168.1.20:11111/telescope/0       a device of an ASCOM Alpaca server
 phd2://localhost:4400                         PHD2's event server; its one device is the guider
 sim://camera                                  a device of the simulated observatory
+file:///var/cloud.txt?format=boltwood         weather in a file; mqtt://, http+json://: see `feeds`
 
 Packages of others may add schemes (`plugins`).
 """
@@ -17,8 +18,9 @@ from astrod_drivers import plugins
 from astrod_drivers.alpaca import TYPES
 from astrod_drivers.errors import AddressInvalid
 
-SCHEMES = ("indi", "alpaca", "phd2", "sim")
 INDI_PORT = 7624
+FEEDS = {"file": 0, "mqtt": 1883, "http+json": 80, "https+json": 443}
+"""The schemes of `feeds`, each with its usual port."""
 ALPACA_PORT = 11111
 PHD2_PORT = 4400
 FORMS = "indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER, phd2://HOST:PORT or sim://DEVICE"
@@ -41,8 +43,8 @@ class Address:
         return dict(self.options).get(name)
 
     def __str__(self) -> str:
-        if self.scheme == "sim":
-            return f"sim://{self.device}"
+        if self.scheme in ("sim", "file"):
+            return f"{self.scheme}://{self.device}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}" + ("" if self.scheme == "phd2" else f"/{self.device}")
 
@@ -64,6 +66,8 @@ def parse(text: str) -> Address:
         return _alpaca(text, parts)
     if parts.scheme == "phd2":
         return _phd2(text, parts)
+    if parts.scheme in FEEDS:
+        return _feed(text, parts)
     if parts.scheme and parts.scheme in plugins.schemes():
         device, options = unquote(parts.path.lstrip("/")), _options(text, parts.query)
         return Address(parts.scheme, parts.hostname or "", _port(text, parts, 0), device, options)
@@ -76,6 +80,17 @@ def _on_server(text: str, parts: SplitResult, usual_port: int, form: str) -> Add
     if not parts.hostname or not device:
         raise AddressInvalid(f"{text!r} lacks a {'device' if parts.hostname else 'host'}; write {form}")
     return Address(parts.scheme, parts.hostname, port, device, _options(text, parts.query))
+
+
+def _feed(text: str, parts: SplitResult) -> Address:
+    """A feed of weather: what is a device's name elsewhere is the file's path, the topic, the document."""
+    place = unquote(parts.path)
+    device = place if parts.scheme == "file" else place.lstrip("/")
+    if not device or (parts.scheme != "file" and not parts.hostname):
+        form = "file:///PATH?format=boltwood, mqtt://HOST/TOPIC?… or http+json://HOST/PATH?…"
+        raise AddressInvalid(f"{text!r} is no feed; write {form}")
+    port = _port(text, parts, FEEDS[parts.scheme])
+    return Address(parts.scheme, parts.hostname or "", port, device, _options(text, parts.query))
 
 
 def _options(text: str, query: str) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ import socket
 import sys
 from pathlib import Path
 
-from astrod_drivers.address import parse
+from astrod_drivers.address import FEEDS, parse
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.protocols import KINDS, Device
 from astrod_drivers.wallclock import WallClock
@@ -36,6 +36,10 @@ def open_device(kind: str, address_text: str, spool: Path, gate: Path, offset_us
     """The driver for that address, not yet connected. Raises AddressInvalid."""
     address, clock, page = parse(address_text), WallClock(offset_us), EpochPage(gate)
     # code of libraries and of others is loaded here, in the child, and nowhere else
+    if address.scheme in FEEDS:
+        from astrod_drivers.feeds.devices import open_feed
+
+        return open_feed(kind, address, clock=clock)
     if address.scheme == "indi":
         from astrod_drivers.indi.devices import open_indi
 

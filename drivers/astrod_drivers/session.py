@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from astrod_drivers.address import Address, parse
+from astrod_drivers.address import FEEDS, Address, parse
 from astrod_drivers.alpaca import SERVED as ALPACA_SERVED
 from astrod_drivers.alpaca import TYPES
 from astrod_drivers.errors import AddressInvalid, Unreachable
+from astrod_drivers.feeds import SERVED as FED
 from astrod_drivers.indi import SERVED as INDI_SERVED
 from astrod_drivers.phd2 import SERVED as PHD2_SERVED
 from astrod_drivers.protocols import KINDS, Device
@@ -208,6 +209,10 @@ def open_session(
         raise AddressInvalid(f"{address}: there is no kind of device {kind!r}; there are {', '.join(KINDS)}")
     if parsed.scheme in _LIBRARIES:
         _check_library(address, parsed.scheme, kind)
+    if parsed.scheme in FEEDS and kind not in FED:
+        raise AddressInvalid(f"{address}: a feed is {', '.join(FED)} and can be no {kind}")
+    if parsed.scheme == "mqtt" and importlib.util.find_spec("paho") is None:
+        raise AddressInvalid(f"{address} needs paho-mqtt; install astrod[mqtt]")
     if parsed.scheme == "sim" and sim_socket is None:
         raise AddressInvalid(f"{address} needs the simulated observatory; start it, or write an indi:// address")
     arguments = ["--kind", kind, "--address", address, "--spool", str(spool), "--gate", str(gate_path)]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from astrod.config.load import load
 from astrod.errors import ConfigInvalid, InputInvalid
+from astrod_drivers.address import FORMS
 from tests.config.observatory import GOOD, TARGETS, lay
 
 
@@ -66,7 +67,7 @@ def changed(old: str, new: str) -> str:
         (
             'address = "sim://camera"',
             'address = "usb:camera"',
-            'astrod.toml:31: [rig.train.camera] address: "usb:camera" is no device address; write indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER or sim://DEVICE',
+            f'astrod.toml:31: [rig.train.camera] address: "usb:camera" is no device address; write {FORMS}',
         ),
         (
             'address = "sim://camera"',

@@ -1,5 +1,7 @@
 """Darks and biases on simulated nights: after dawn and in bad weather, on disk, in the archive and in the ledger."""
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,11 @@ from astropy.io import fits
 
 from astrod.archive.archive import Archive
 from astrod.archive.rows import FrameRow
+from astrod.domain.darkness import dark_time
 from astrod.domain.exposure import SHUT
+from astrod.domain.identity import Night
+from astrod.domain.site import Darkness
+from astrod.rehearsal.sites import known
 from tests.nights.observatories import Sketch, assert_in_order
 
 pytestmark = [pytest.mark.timeout(200)]
@@ -48,3 +54,23 @@ def test_after_dawn_the_darks_of_the_night_are_taken(tmp_path: Path) -> None:
         header = fits.getheader(path)
         assert header["IMAGETYP"] in ("Dark Frame", "Bias Frame")
         assert header["CCD-TEMP"] == pytest.approx(-10.0, abs=1.0)
+
+
+@pytest.mark.xdist_group("nights 2")
+def test_under_a_closed_sky_the_darks_of_earlier_nights_are_taken(tmp_path: Path) -> None:
+    """The lights are of a clear night; the next one is too windy for its limits, and stays closed."""
+    clear = Sketch(tmp_path).replace("readout_s = 1.0", "readout_s = 1.0\nshutter = true").dark_for(10.0, WINTER)
+    assert_in_order(clear.play(WINTER))
+    shutil.rmtree(tmp_path / "data" / "frames")  # the referee judges one night's disk
+    config = tmp_path / "astrod.toml"
+    text = config.read_text().replace("high = 15.0, margin = 2.0", "high = 0.01").replace("2026-12-14T", "2026-12-15T")
+    config.write_text(re.sub(r"not_before = .*\n", "", text) + LEDGER)
+    told = clear.play("2026-12-15")
+    assert_in_order(told)
+    archive = Archive.open(tmp_path / "data" / "archive.db")
+    rows = [row for row in archive.frames() if row.intent.kind in SHUT and row.taken is not None]
+    archive.close()
+    dark = dark_time(known("pujalt").place, Darkness(), Night.parse("2026-12-15"))
+    assert len(rows) == 5
+    assert all(row.begun_us < dark.dusk_us + 3_600_000_000 for row in rows)  # hours before dawn
+    assert told["calibrations"]["missing"] == []

@@ -377,3 +377,48 @@ def test_dawn_ends_the_night_closed_and_its_minutes_are_closed_too() -> None:
         assert stage.finished == [stage.conductor.night]
 
     on_stage(story)
+
+
+def test_work_under_the_roof_is_left_off_when_the_sky_clears_and_never_done_against_a_hold() -> None:
+    async def story(stage: Stage) -> None:
+        log: list[str] = []
+
+        async def darks() -> None:
+            log.append("begun")
+            try:
+                await stage.clock.sleep(3600.0)
+            except asyncio.CancelledError:
+                log.append("left off")
+                raise
+
+        stage.conductor._on_closed = darks
+        await stage.observing()
+        assert log == []
+        await stage.guard.say(safe=False)
+        await stage.clock.sleep(60.0)
+        assert log == ["begun"]
+        await stage.guard.say(safe=True)
+        await stage.observing()
+        assert log == ["begun", "left off"]
+        stage.conductor.hold_closed(True)
+        await stage.clock.sleep(60.0)
+        assert stage.conductor.state.phase == "closed"
+        assert log == ["begun", "left off"]
+
+    on_stage(story)
+
+
+def test_stopping_waits_for_no_dark() -> None:
+    async def story(stage: Stage) -> None:
+        async def darks() -> None:
+            await stage.clock.sleep(36_000.0)
+
+        stage.conductor._on_closed = darks
+        await stage.observing()
+        await stage.guard.say(safe=False)
+        await stage.clock.sleep(60.0)
+        began_s = stage.clock.monotonic_s()
+        await stage.conductor.stop()
+        assert stage.clock.monotonic_s() - began_s < 120.0
+
+    on_stage(story)

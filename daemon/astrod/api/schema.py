@@ -256,6 +256,16 @@ class Ack(TypedDict):
     text: str
 
 
+class AttendedAnswer(TypedDict):
+    """An attended job: `what`, its `state` (running, done, failed, stopped; none without one) and its lines."""
+
+    schema: int
+    what: str
+    who: str
+    state: str
+    lines: list[str]
+
+
 class Error(TypedDict):
     """Why a request was not answered."""
 

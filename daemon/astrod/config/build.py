@@ -16,6 +16,7 @@ from astrod.config.schema import (
     Document,
     ExposureSection,
     FocuserSection,
+    GuiderSection,
     LadderSection,
     LimitSection,
     MountSection,
@@ -44,6 +45,8 @@ from astrod.domain.site import (
     CameraSetup,
     Darkness,
     FocuserSetup,
+    GuiderSetup,
+    Heater,
     IndiSetup,
     Limit,
     MountSetup,
@@ -90,6 +93,7 @@ class Builder:
         self._check_names()
         self._check_addresses()
         self._check_horizon()
+        self._check_guiders()
         self._check_meridian()
         darkness = self._darkness()
         weather = tuple(self._weather(("weather", i), section) for i, section in enumerate(self.document.weather))
@@ -194,6 +198,22 @@ class Builder:
                 self.fault(path, f"azimuth {azimuth_deg} is outside 0..360 (360 is 0)")
             if not -10.0 <= altitude_deg < 90.0:
                 self.fault(path, f"altitude {altitude_deg} is outside -10..90")
+
+    def _check_guiders(self) -> None:
+        for i, rig in enumerate(self.document.rig):
+            guided = [(j, train.guider) for j, train in enumerate(rig.train) if train.guider]
+            for j, _ in guided[1:]:
+                self.fault(("rig", i, "train", j, "guider"), "is the rig's second; a mount has one guider")
+            for j, guider in guided:
+                self._check_guider(("rig", i, "train", j, "guider"), guider)
+                if guider.camera is not None and rig.mount.kind == "altaz":
+                    self.notes.append(f'rig "{rig.name}" is alt-azimuth: its field turns, guide short exposures only')
+
+    def _check_guider(self, path: KeyPath, guider: GuiderSection) -> None:
+        if (guider.address is None) == (guider.camera is None):
+            self.fault(path, "needs an address (PHD2's) or a camera (to guide by ourselves), one of the two")
+        if guider.camera is not None and guider.focal_length_mm is None:
+            self.fault((*path, "focal_length_mm"), "is missing; a guide camera needs its optic's focal length")
 
     def _check_meridian(self) -> None:
         for i, rig in enumerate(self.document.rig):
@@ -452,7 +472,11 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
     yield (*path, "camera", "address"), train.camera.address
     if train.focuser:
         yield (*path, "focuser", "address"), train.focuser.address
-    for name in ("wheel", "rotator", "guider", "cover"):
+    for name in ("address", "camera"):
+        part: str | None = getattr(train.guider, name, None)
+        if part is not None:
+            yield (*path, "guider", name), part
+    for name in ("wheel", "rotator", "cover"):
         address: str | None = getattr(train, name)
         if address is not None:
             yield (*path, name), address
@@ -468,7 +492,8 @@ def _rig(section: RigSection) -> Rig:
     mount = _powered(section.mount)
     place = section.mount.park_place
     trains = tuple(_train(train) for train in section.train)
-    return Rig(section.name, MountSetup(**mount | {"park_place": tuple(place) if place else None}), trains)
+    heaters = tuple(Heater(**heater.model_dump()) for heater in section.heater)
+    return Rig(section.name, MountSetup(**mount | {"park_place": tuple(place) if place else None}), trains, heaters)
 
 
 def _powered(section: RoofSection | MountSection | CameraSection | FocuserSection) -> dict[str, Any]:
@@ -494,10 +519,20 @@ def _train(section: TrainSection) -> Train:
         focuser=FocuserSetup(**_powered(section.focuser)) if section.focuser else None,
         wheel=section.wheel,
         rotator=section.rotator,
-        guider=section.guider,
+        guider=_guider(section),
         cover=section.cover,
         wheel_power=_outlet(section.wheel_power),
     )
+
+
+def _guider(train: TrainSection) -> GuiderSetup | None:
+    section = train.guider
+    if section is None:
+        return None
+    focal_length_mm = section.focal_length_mm or 0.0
+    aperture_mm = section.aperture_mm or focal_length_mm / 4.0
+    optic = {"focal_length_mm": focal_length_mm, "aperture_mm": aperture_mm}
+    return GuiderSetup(**{**section.model_dump(), **optic})
 
 
 def _horizon(section: SiteSection) -> tuple[tuple[float, float], ...]:

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from astrod.config.settings import LogLevel, Scenario
+from astrod.domain.guiding import DecMode
 from astrod.domain.recovery import Step
 from astrod_drivers.address import parse
 from astrod_drivers.errors import AddressInvalid
@@ -50,6 +51,8 @@ DeviceKind = Literal[
 
 Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
+
+_GUIDER = ("phd2", "sim")
 
 
 _OWN = re.compile(r"^(astrod://(clock|disk)|astrod://internet/[^/:\s]+:\d{1,5}|nut://[^/:\s]+(:\d{1,5})?/\S+)$")
@@ -96,6 +99,15 @@ Named = Annotated[str, AfterValidator(_perhaps_named)]
 POWER = (
     "The outlet that powers it, as the switch's address, # and the outlet's name; recovery may switch it off and on."
 )
+
+
+def _guider_address(text: str) -> str:
+    if parse(_address(text)).scheme not in _GUIDER:
+        raise ValueError("is no guider's address; write phd2://HOST:PORT, or give a guide camera instead")
+    return text
+
+
+GuiderAddress = Annotated[str, AfterValidator(_guider_address)]
 
 
 def key(default: Any, doc: str, *, when: When, example: Any = None, shown: bool = False, **bounds: Any) -> Any:
@@ -213,6 +225,14 @@ class RoofSection(Section):
     )
     open_s: float = key(120.0, "Opening takes no longer than this.", when="restart", gt=0, le=1800)
     close_s: float = key(120.0, "Closing takes no longer than this.", when="restart", gt=0, le=1800)
+    slit_within_deg: float | None = key(
+        None,
+        "For a dome: its slit follows the telescope and is never farther from it than this.",
+        when="restart",
+        example=5.0,
+        gt=0,
+        le=60,
+    )
     power: Outlet | None = key(
         None,
         "The outlet that powers it; safety cycles it when the roof does not close, and never while the roof moves.",
@@ -403,6 +423,17 @@ class CameraSection(Section):
     )
     saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
     readout_s: float = key(5.0, "Reading out takes about this long; plans use it.", when="restart", ge=0, le=600)
+    ramp_c_min: float = key(
+        0.0,
+        "Cool and warm no faster than this; 0 leaves the pace to the camera.",
+        when="restart",
+        example=3.0,
+        ge=0,
+        le=60,
+    )
+    cooler_power_max_percent: float = key(
+        90.0, "A ramp stops where the cooler needs more power than this.", when="restart", gt=0, le=100
+    )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 3")
     shutter: bool = key(False, "It has a shutter of its own, which keeps the light out for darks.", when="restart")
 
@@ -429,6 +460,37 @@ class FocuserSection(Section):
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
+class GuiderSection(Section):
+    """What guides the mount, for all its trains: PHD2 by `address`, or a `camera` with which astrod guides itself."""
+
+    address: GuiderAddress | None = key(
+        None, "PHD2's event server; its own settings guide.", when="restart", example="phd2://localhost:4400"
+    )
+    camera: Address | None = key(
+        None, "The guide camera.", when="restart", example="indi://localhost:7624/Guide Simulator"
+    )
+    focal_length_mm: float | None = key(
+        None, "Focal length of the guide camera's optic.", when="restart", example=200.0, gt=0, le=100000
+    )
+    aperture_mm: float | None = key(None, "Its clear aperture.", when="restart", example=50.0, gt=0, le=40000)
+    exposure_s: float = key(2.0, "Length of a guide exposure.", when="restart", ge=0.1, le=30)
+    binning: int = key(1, "Pixels joined along each side.", when="restart", ge=1, le=4)
+    gain: float | None = key(None, "Gain, in the guide camera's own unit.", when="restart", example=200.0)
+    saturation_adu: int = key(65535, "From here on a pixel tells nothing.", when="restart", ge=255, le=4294967295)
+    aggression: float = key(0.7, "Share of an error that one correction takes back.", when="restart", gt=0, le=1.2)
+    hysteresis: float = key(0.1, "Weight of the last correction in right ascension.", when="restart", ge=0, lt=1)
+    min_move_px: float = key(0.15, "Smaller errors are seeing, and left alone.", when="restart", ge=0, le=5)
+    pulse_max_s: float = key(2.0, "The longest guide pulse.", when="restart", gt=0, le=5)
+    dec_mode: DecMode = key(
+        "both", "Directions in which declination is corrected; one of them avoids backlash.", when="restart"
+    )
+    settle_px: float = key(1.5, "Settled is within so many pixels of the guide camera ...", when="restart", gt=0, le=50)
+    settle_s: float = key(8.0, "... for this long.", when="restart", ge=0, le=120)
+    settle_within_s: float = key(90.0, "Settling takes no longer than this.", when="restart", gt=0, le=600)
+    lost_s: float = key(180.0, "A lost guide star is waited for this long.", when="restart", ge=0, le=3600)
+    required: bool = key(False, "No exposure without guiding; else they go on unguided.", when="restart")
+
+
 class TrainSection(Section):
     """What hangs on a mount behind one optic; several may share a mount. Name only the devices there are."""
 
@@ -442,14 +504,22 @@ class TrainSection(Section):
     rotator: Address | None = key(
         None, "The rotator's device.", when="restart", example="indi://localhost:7624/Rotator Simulator"
     )
-    guider: Address | None = key(
-        None, "The guider's device.", when="restart", example="indi://localhost:7624/Guide Simulator"
-    )
     cover: Address | None = key(
         None, "The cover's device.", when="restart", example="indi://localhost:7624/Dust Cover Simulator"
     )
     camera: CameraSection = Field(..., description="The train's camera.", json_schema_extra={"shown": True})
     focuser: FocuserSection | None = section("The train's focuser.", shown=True)
+    guider: GuiderSection | None = section("What guides the mount; at most one train of a rig names it.")
+
+
+class HeaterSection(Section):
+    """A dew heater: it keeps the glass above the dew point that a weather source measures."""
+
+    switch: Address = key(..., "The switch it hangs on.", when="restart", example="indi://localhost:7624/Pegasus UPB")
+    outlet: str = key(..., "Which of its outlets.", when="restart", example="Dew A", min_length=1)
+    margin_c: float = key(
+        3.0, "So far above the dew point the air is to be; below it heats.", when="restart", gt=0, le=20
+    )
 
 
 class RigSection(Section):
@@ -458,6 +528,7 @@ class RigSection(Section):
     name: str = key(..., "What to call it.", when="restart", example="main", pattern=NAME)
     mount: MountSection = Field(..., description="The rig's mount.", json_schema_extra={"shown": True})
     train: list[TrainSection] = sections("The rig's trains.", shown=True, least=1)
+    heater: list[HeaterSection] = sections("The rig's dew heaters.")
 
 
 class RungSection(Section):
@@ -535,6 +606,10 @@ class NightSection(Section):
         gt=0,
         le=60,
     )
+    dither_px: float = key(
+        0.0, "Move the field by up to so many pixels between exposures; 0 is never.", when="live", ge=0, le=500
+    )
+    dither_every: int = key(1, "Dither after so many exposures.", when="live", ge=1, le=1000)
     frames_in_flight_max: int = key(
         3, "So many frames may wait for their verdict; then the camera waits.", when="live", ge=1, le=10
     )
@@ -549,6 +624,13 @@ class CalibrationSection(Section):
     flat_darks: int = key(10, "Darks of a flat's length that make a set.", when="restart", ge=0, le=200)
     dark_days: float = key(180.0, "Darks and biases serve so many days.", when="restart", gt=0, le=3650)
     flat_days: float = key(14.0, "Flats serve so many days.", when="restart", gt=0, le=3650)
+    flat_level_percent: float = key(
+        40.0, "The level that flats are to have, of saturation_adu.", when="restart", gt=5, lt=90
+    )
+    flat_shortest_s: float = key(
+        0.5, "No flat is shorter: a shutter's own travel would show.", when="restart", gt=0, le=60
+    )
+    flat_longest_s: float = key(20.0, "No flat is longer: stars would show.", when="restart", gt=0, le=600)
     frame_days: float = key(30.0, "Frames of so many days back are provided for.", when="restart", gt=0, le=3650)
     after_dawn_min: float = key(
         90.0,

@@ -26,6 +26,8 @@ class NightSettings:
     cool_deadline_s: float
     plan_work_s: float
     frames_in_flight_max: int
+    dither_px: float = 0.0
+    dither_every: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class CalibrationSettings:
     dark_days: float = 180.0
     flat_days: float = 14.0
     frame_days: float = 30.0
+    flat_level_percent: float = 40.0
+    flat_shortest_s: float = 0.5
+    flat_longest_s: float = 20.0
     after_dawn_min: float = 90.0
 
 

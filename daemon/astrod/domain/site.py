@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from astrod.domain.guiding import DecMode
 from astrod.domain.identity import SITE_NAME
 from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
 
@@ -70,7 +71,7 @@ class CameraSetup:
 
     `bayer` overrides what the driver says (a pattern, or "mono"). `cool_to_c` None leaves the cooler alone.
     `egain_e_per_adu` is the owner's figure where the driver has none. `power` is the outlet that feeds it. `shutter`
-    True: it keeps the light out by itself.
+    True: it keeps the light out by itself. `ramp_c_min` 0: the camera ramps by itself.
     """
 
     address: str
@@ -84,6 +85,8 @@ class CameraSetup:
     readout_s: float = 5.0
     power: Outlet | None = None
     shutter: bool = False
+    ramp_c_min: float = 0.0
+    cooler_power_max_percent: float = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,40 @@ class FocuserSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class GuiderSetup:
+    """What keeps the mount on its star: PHD2 (or another guider) at `address`, or a guide camera of our own.
+
+    `settle_px` is in pixels of the guide camera; guiding has settled when the star has stayed within it for `settle_s`.
+    A star lost for `lost_s` is no longer waited for. `required`: no exposure without guiding.
+    """
+
+    address: str | None = None
+    camera: str | None = None
+    focal_length_mm: float = 0.0
+    aperture_mm: float = 0.0
+    exposure_s: float = 2.0
+    binning: int = 1
+    gain: float | None = None
+    saturation_adu: int = 65535
+    aggression: float = 0.7
+    hysteresis: float = 0.1
+    min_move_px: float = 0.15
+    pulse_max_s: float = 2.0
+    dec_mode: DecMode = "both"
+    settle_px: float = 1.5
+    settle_s: float = 8.0
+    settle_within_s: float = 90.0
+    lost_s: float = 180.0
+    required: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.address is None) == (self.camera is None):
+            raise ValueError("a guider has an address or a guide camera, one of the two")
+        if self.camera is not None and self.focal_length_mm <= 0.0:
+            raise ValueError("a guide camera needs the focal length of its optic")
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """What hangs on a mount behind one optic."""
 
@@ -112,7 +149,7 @@ class Train:
     focuser: FocuserSetup | None = None
     wheel: str | None = None
     rotator: str | None = None
-    guider: str | None = None
+    guider: GuiderSetup | None = None
     cover: str | None = None
     wheel_power: Outlet | None = None
 
@@ -157,12 +194,26 @@ class MountSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class Heater:
+    """A dew heater: an outlet of a switch, and how far above the dew point it keeps the glass."""
+
+    switch: str
+    outlet: str
+    margin_c: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.margin_c <= 0.0:
+            raise ValueError(f"heater {self.outlet!r}: margin_c {self.margin_c} must be over 0")
+
+
+@dataclass(frozen=True, slots=True)
 class Rig:
     """One mount and its trains."""
 
     name: str
     mount: MountSetup
     trains: tuple[Train, ...]
+    heaters: tuple[Heater, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.trains:
@@ -170,6 +221,13 @@ class Rig:
         names = [train.name for train in self.trains]
         if len(set(names)) != len(names):
             raise ValueError(f"rig {self.name!r}: two trains share a name")
+        if sum(train.guider is not None for train in self.trains) > 1:
+            raise ValueError(f"rig {self.name!r}: a mount has one guider; two trains name one")
+
+    @property
+    def guider(self) -> GuiderSetup | None:
+        """What guides the mount, whichever train it hangs at."""
+        return next((train.guider for train in self.trains if train.guider is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +238,8 @@ class RoofSetup:
     clears it), the mount's own park flag, its park sensor, or a plate solve. `on_stuck_mount` is what to do under
     an unsafe sky when a mount that the roof could hit does not park. `second_path` is another way to close the
     same roof, taken when the first hangs or fails: the address of another driver, or `ADDRESS#OUTLET`, an outlet
-    which closes the roof when it is switched on.
+    which closes the roof when it is switched on. `slit_within_deg` is how far a dome's slit may be from where the
+    telescope looks; None: it has no slit.
     """
 
     address: str
@@ -188,6 +247,7 @@ class RoofSetup:
     on_stuck_mount: StuckMount = "stay_open"
     open_s: float = 120.0
     close_s: float = 120.0
+    slit_within_deg: float | None = None
     second_path: str | None = None
     power: Outlet | None = None
 

@@ -47,6 +47,20 @@ def altitude_azimuth_deg(
     return math.degrees(altitude), math.degrees(azimuth) % 360.0
 
 
+def equatorial_deg(
+    altitude_deg: float, azimuth_deg: float, instant_us: int, latitude_deg: float, longitude_deg: float
+) -> tuple[float, float]:
+    """Right ascension and declination of date of an altitude and azimuth; `altitude_azimuth_deg` turned round."""
+    alt, azimuth, lat = _rad(altitude_deg), _rad(azimuth_deg), _rad(latitude_deg)
+    sin_dec = math.sin(alt) * math.sin(lat) + math.cos(alt) * math.cos(lat) * math.cos(azimuth)
+    hour_angle = math.atan2(
+        -math.cos(alt) * math.sin(azimuth),
+        math.sin(alt) * math.cos(lat) - math.cos(alt) * math.sin(lat) * math.cos(azimuth),
+    )
+    ra_deg = sidereal_deg(instant_us, longitude_deg) - math.degrees(hour_angle)
+    return ra_deg % 360.0, math.degrees(math.asin(max(-1.0, min(1.0, sin_dec))))
+
+
 def sun_radec_deg(instant_us: int) -> tuple[float, float]:
     """The Sun's apparent place of date (Astronomical Almanac, low precision: 0.01 degree, 1950-2050)."""
     days = jd_utc(instant_us) - _J2000

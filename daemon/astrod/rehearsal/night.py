@@ -196,7 +196,7 @@ class PlayedNight:
         """One life of the daemon: to the night's end, or to its own."""
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
-        watching = (self.core.watch_devices(), self.core.watch_disk())
+        watching = (self.core.watch_devices(), self.core.watch_disk(), self.core.tend())
         catching_up = reconcile(self.core, self.loaded.settings.storage)
         services = (self.safety.run(ready), self.core.conductor.run(ready), catching_up, *watching, *keeping)
         async with _running(*services):

@@ -16,7 +16,6 @@ from typing import Literal
 from astrod.domain.calibration import Recipe
 from astrod.errors import AstrodError, Replan
 from astrod.rig.telescope import Telescope
-from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -26,7 +25,6 @@ Darkener = Literal["shutter", "cover", "roof"]
 
 NIGHT_BELOW_DEG = -6.0
 LOOK_S = 30.0
-COVER_S = 60.0
 FAILURES_MAX = 3
 
 TakeDark = Callable[[Recipe], Awaitable[bool]]
@@ -133,15 +131,7 @@ class Darks:
         if cover is None or self._covered:
             return
         async with self._telescope.leases.hold("darks", cover.name):
-            await cover.call("close the cover", lambda device: device.close())
-            await until(
-                self._clock,
-                cover.name,
-                "close the cover",
-                lambda: cover.call("read the cover", lambda device: device.read()),
-                lambda state: state.aperture == "closed",
-                COVER_S,
-            )
+            await self._telescope.shut(cover)
             state = await cover.call("read the cover", lambda device: device.read())
             if state.brightness:
                 await cover.call("switch the light off", lambda device: device.light(0))

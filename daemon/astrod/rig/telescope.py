@@ -13,6 +13,9 @@ from functools import partial
 from astrod.domain.site import Rig, Train
 from astrod.domain.sphere import separation_deg
 from astrod.errors import OutcomeUnknown, RecoverDevice, Replan
+from astrod.rig.cooling import Cooling
+from astrod.rig.doming import Doming
+from astrod.rig.guiding import Guiding
 from astrod.rig.leases import Leases
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
@@ -23,15 +26,28 @@ from astrod_drivers.protocols import (
     Cover,
     FilterWheel,
     Focuser,
+    Guider,
     Mount,
     MountState,
     Permit,
+    Roof,
     Rotator,
+    Switch,
 )
 
 log = logging.getLogger(__name__)
 
-AnyPort = Port[Mount] | Port[Camera] | Port[Focuser] | Port[FilterWheel] | Port[Cover] | Port[Rotator]
+AnyPort = (
+    Port[Mount]
+    | Port[Camera]
+    | Port[Focuser]
+    | Port[FilterWheel]
+    | Port[Cover]
+    | Port[Rotator]
+    | Port[Switch]
+    | Port[Roof]
+    | Port[Guider]
+)
 
 FILTER_S = 60.0
 FOCUS_MOVE_S = 120.0
@@ -89,7 +105,12 @@ class Telescope:
         self.mount = mount
         self.trains = trains
         self.leases = Leases()
+        self.guiding: Guiding | None = None
+        self.guide_camera: Port[Camera] | None = None
         self._clock = clock
+        self.doming: Doming | None = None
+        self.switches: dict[str, Port[Switch]] = {}
+        self.coolers = {name: Cooling(train.camera, train.setup.camera, clock) for name, train in trains.items()}
         self._warm: bool | None = None
         self._beside = (0.0, 0.0)
         self.before_slew: list[Callable[[], Awaitable[None]]] = []
@@ -110,7 +131,17 @@ class Telescope:
         found: list[AnyPort] = [self.mount]
         for train in self.trains.values():
             found += [port for port in _own(train) if port is not None]
-        return {port.name: port for port in found}
+        found += [self.guide_camera] if self.guide_camera else []
+        found += [self.guiding.port] if self.guiding else []
+        named: dict[str, AnyPort] = {port.name: port for port in found}
+        if self.doming is not None:
+            named[self.doming.dome.name] = self.doming.dome
+        return named | {port.name: port for port in self.switches.values()}
+
+    def guide_with(self, guiding: Guiding, camera: Port[Camera] | None = None) -> None:
+        """Give the mount its guiding, and the guide camera where that is ours."""
+        self.guiding, self.guide_camera = guiding, camera
+        self.before_slew.append(guiding.stop)  # no guide pulse in mid slew
 
     async def read_mount(self) -> MountState:
         """Where the mount points now, ICRS."""
@@ -170,10 +201,14 @@ class Telescope:
         if not off_arcmin <= self.setup.mount.on_target_arcmin or not state.tracking:  # NaN is off target too
             said = f"{off_arcmin:.0f}' from where it was sent" if state.tracking else "not tracking"
             raise Replan(f"{self.mount.name}: after the slew it is {said}")
+        if self.doming is not None:
+            await self.doming.face(ra_deg, dec_deg)
         return state
 
     async def stand_still(self) -> None:
         """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
+        if self.guiding is not None:
+            await self.guiding.stop()
         if (await self.read_mount()).tracking:
             await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
 
@@ -271,17 +306,19 @@ class Telescope:
             FOCUS_MOVE_S,
         )
 
-    async def cool(self, warm: bool) -> None:
-        """Set each camera's cooler to its configured temperature, or off at the end of the night (`warm`).
+    async def cool(self, warm: bool, at_once: bool = False) -> None:
+        """Bring each camera to its configured temperature, or warm it up at the end of the night (`warm`).
 
-        A camera that is not there now is told when it connects, and so is one that comes back.
+        Returns when they are there. `at_once` does not ramp. A camera that is not there now is told when it connects,
+        and so is one that comes back.
         """
         self._warm = warm
         for train in self.trains.values():
             target_c = train.setup.camera.cool_to_c
-            if target_c is not None and train.camera.up:
-                wanted = None if warm else target_c
-                await train.camera.call("cool", lambda camera, wanted=wanted: camera.cool(wanted))  # type: ignore[misc]
+            if target_c is None or not train.camera.up:
+                continue
+            cooler = self.coolers[train.setup.name]
+            await (cooler.warm(at_once) if warm else cooler.cool(target_c))
 
     async def _restore_cooler(self, train: TrainPorts, camera: Camera) -> None:
         """Put the cooler back to what it was told last, and see that it took it: a camera that was reconnected
@@ -291,7 +328,8 @@ class Telescope:
         if target_c is None or self._warm is None:
             return
         knows = train.camera.name in self._cools
-        await camera.cool(None if self._warm else target_c)
+        ramped_c = self.coolers[train.setup.name].wanted_c
+        await camera.cool(None if self._warm else target_c if ramped_c is None else ramped_c)
         deadline_s = self._clock.monotonic_s() + COOLS_S
         while knows and (await camera.read()).cooler_on is self._warm:
             if self._clock.monotonic_s() > deadline_s:
@@ -335,10 +373,14 @@ class Telescope:
         """Close every cover, at the end of the night; one that does not close is told and left to the morning."""
         for cover in [train.cover for train in self.trains.values() if train.cover is not None]:
             try:
-                await cover.call("close the cover", lambda device: device.close())
-                await self._await_cover(cover, "closed")
+                await self.shut(cover)
             except (RecoverDevice, OutcomeUnknown, Replan) as fault:
                 log.warning("%s: not closed: %s", cover.name, fault)
+
+    async def shut(self, cover: Port[Cover]) -> None:
+        """Close a cover and wait until it is closed. Raises OutcomeUnknown when it does not get there."""
+        await cover.call("close the cover", lambda device: device.close())
+        await self._await_cover(cover, "closed")
 
     async def _await_cover(self, cover: Port[Cover], aperture: str) -> None:
         await until(

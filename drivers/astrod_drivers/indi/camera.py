@@ -220,9 +220,10 @@ class IndiCamera(IndiDevice, Camera):
         unwanted = exposure is None or exposure.frame.done() or exposure.too_early(blob.arrived_s)
         if unwanted or exposure is None or blob.vector != CHIP:
             blob.path.unlink(missing_ok=True)
-        elif blob.format != ".fits":
+        elif blob.fault is not None or blob.format != ".fits":
             blob.path.unlink(missing_ok=True)
-            text = f"{self.address} sent {blob.format!r}, not FITS; set CCD_TRANSFER_FORMAT to FITS"
+            wrong = blob.fault or f"sent {blob.format!r}, not FITS; set CCD_TRANSFER_FORMAT to FITS"
+            text = f"{self.address} {wrong}"
             exposure.frame.set_exception(BadAnswer(text))
             exposure.frame.exception()
         else:

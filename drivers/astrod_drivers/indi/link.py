@@ -72,12 +72,16 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A BLOB, written to `path` as it was received. `format` is INDI's, for instance `.fits`."""
+    """A BLOB, written to `path` as it was received. `format` is INDI's, for instance `.fits`.
+
+    With a `fault` it is not what its sender said, and the file is empty.
+    """
 
     vector: str
     path: Path
     format: str
     arrived_s: float
+    fault: str | None = None
 
 
 class _Client(PyIndi.BaseClient):  # type: ignore[misc]  # PyIndi has no types
@@ -126,8 +130,10 @@ class _Client(PyIndi.BaseClient):  # type: ignore[misc]  # PyIndi has no types
         """Write each element to a file here, off the loop; a 50 MB frame takes its time."""
         for widget in prop:
             if widget.getBlobLen() > 0:
-                path = self._link.write_blob(widget.getblobdata())
-                blob = Blob(prop.getName(), path, widget.getFormat(), self._link.clock.monotonic_s())
+                # the library copies as many bytes as the sender promised, whether or not they came
+                fault = _short(int(widget.getSize()), int(widget.getBlobLen()))
+                path = self._link.write_blob(b"" if fault else widget.getblobdata())
+                blob = Blob(prop.getName(), path, widget.getFormat(), self._link.clock.monotonic_s(), fault)
                 self._link.post(self._link.take_blob, device, blob)
 
 
@@ -137,6 +143,11 @@ _CASTS = {
     PyIndi.INDI_TEXT: PyIndi.PropertyText,
     PyIndi.INDI_LIGHT: PyIndi.PropertyLight,
 }
+
+
+def _short(promised: int, came: int) -> str | None:
+    """What is wrong with a BLOB of that size; None where it is whole."""
+    return None if promised == came else f"sent {came} bytes and promised {promised}; restart its driver"
 
 
 def _vector(prop: PyIndi.Property) -> Vector:
