@@ -129,20 +129,21 @@ def faults(setup: WeatherSetup, state: SourceState, now: Moment) -> tuple[str, .
     return tuple(found)
 
 
+def _aged(state: SourceState, reading: Observation | None) -> Observation | None:
+    """A reading that was read before keeps the age that it had then, whatever the clock has been set to since."""
+    if reading is None or state.last is None or reading.measured_us != state.last.measured_us:
+        return reading
+    return replace(reading, boot_us=state.last.boot_us)
+
+
 def _ahead_s(reading: Observation | None, now: Moment) -> float:
     return 0.0 if reading is None else (reading.boot_us - now.boot_us) / SECOND_US
 
 
 def _seen(state: SourceState, reading: Observation | None) -> SourceState:
-    """The state with a reading taken in, unless it is older than the last one. One that was read before keeps the
-    age that it had then, whatever the clock has been set to since.
-    """
+    """The state with a reading taken in, unless it is older than the last one."""
     last = state.last
-    if reading is None:
-        return state
-    if last is not None and reading.measured_us == last.measured_us:
-        reading = replace(reading, boot_us=last.boot_us)
-    elif last is not None and reading.boot_us < last.boot_us:
+    if reading is None or (last is not None and reading.boot_us < last.boot_us):
         return state
     moved = last is None or reading.values != last.values
     return replace(state, last=reading, changed_us=reading.boot_us if moved else state.changed_us)
@@ -150,6 +151,7 @@ def _seen(state: SourceState, reading: Observation | None) -> SourceState:
 
 def poll(setup: WeatherSetup, state: SourceState, reading: Observation | None, now: Moment) -> SourceState:
     """The source after a poll; `reading` None when the poll failed."""
+    reading = _aged(state, reading)
     ahead_s = _ahead_s(reading, now)
     if ahead_s > FUTURE_S:  # not taken in: it would look younger than every honest reading after it
         found: tuple[str, ...] = (f"reading is {ahead_s:.0f} s in the future: its clock or ours is wrong",)
