@@ -20,7 +20,7 @@ PACKAGES := indi-bin gcc python3-dev python3-venv pkg-config libdbus-1-dev libgl
 # What only tests ask for: they skip without it.
 TEST_PACKAGES := strace
 
-.PHONY: help run night test check bench soak kills models clean system test-system
+.PHONY: help run night test check bench soak mutants kills models clean system test-system
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ bench: $(VENV)/ready ## measure speed and memory; prints, asserts nothing
 
 soak: $(VENV)/ready ## play many nights of random sites, weather and faults (NIGHTS=, SEED=, JOBS=)
 	@$(BIN)/astrod soak --nights $(NIGHTS) --seed $(SEED) --jobs $(JOBS) --json
+
+mutants: $(VENV)/ready ## change safety and conductor line by line; do the tests notice? (JOBS=; hours)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[mutants]'
+	$(BIN)/python -m tests.mutants --jobs $(JOBS)
 
 kills: $(VENV)/ready ## kill daemon, server and drivers 200 times (SEED=)
 	$(BIN)/python -m tests.kills --seed $(SEED)

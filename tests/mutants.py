@@ -46,11 +46,10 @@ def lay_out(folder: Path, mutated: list[str]) -> None:
         shutil.copytree(ROOT / name, folder / name)
     ours = (ROOT / "pyproject.toml").read_text()
     settings = {
-        "paths_to_mutate": mutated,
-        "tests_dir": list(KILLERS),
+        "source_paths": list(PACKAGES),
+        "only_mutate": mutated,
+        "pytest_add_cli_args_test_selection": list(KILLERS),
         "also_copy": [*PACKAGES, "tests", "etc", "systemd"],
-        "do_not_mutate": [],
-        "max_stack_depth": -1,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     (folder / "pyproject.toml").write_text("\n".join([ours, "[tool.mutmut]", *lines, ""]))
@@ -58,7 +57,7 @@ def lay_out(folder: Path, mutated: list[str]) -> None:
 
 def run(folder: Path, jobs: int) -> None:
     """Run mutmut there; what it says goes where ours goes."""
-    environment = {**os.environ, "PYTHONPATH": os.environ.get("MUTANTS_PATH", ""), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run(
         [sys.executable, "-m", "mutmut", "run", "--max-children", str(jobs)], cwd=folder, env=environment, check=True
     )

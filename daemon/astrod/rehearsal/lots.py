@@ -144,8 +144,17 @@ _PHASE_NEEDS: dict[Phase, str] = {
     "focusing": "focuser",
     "cooling": "cooler",
 }
-_LONGEST_S: dict[Phase, float] = {"exposing": 25.0, "idle": 25.0, "cooling": 25.0, "opening": 15.0, "reading_out": 0.0}
-"""How far into a phase a fault may come, so that the phase is not over by then."""
+_INTO_S: dict[Phase, tuple[float, float]] = {
+    "exposing": (0.0, 25.0),
+    "idle": (0.0, 25.0),
+    "cooling": (35.0, 90.0),  # the roof opens meanwhile, and that is another phase
+    "opening": (0.0, 15.0),
+    "closing": (0.0, 15.0),
+    "slewing": (0.0, 3.0),
+    "flipping": (0.0, 3.0),
+    "parking": (0.0, 3.0),
+}
+"""How far into a phase a fault comes, from and to, so that the phase is not over by then; else at its beginning."""
 _MADE: tuple[str, ...] = ("mount", "camera", "focuser", "wheel", "roof", "weather")
 """The kinds of device that a soak's observatories have."""
 
@@ -211,7 +220,7 @@ def _fault(dice: random.Random, cell: Cell, shape: Shape) -> Fault:
         device=dice.choice(there) if there else "",
         when=phase,
         nth=dice.randrange(1, 9) if phase in ("exposing", "reading_out", "slewing") else 1,
-        after_s=round(dice.uniform(0.0, _LONGEST_S.get(phase, 2.0)), 1),
+        after_s=round(dice.uniform(*_INTO_S.get(phase, (0.0, 0.0))), 1),
         lasts_s=lasts_s,
         until=until,
         mode=dice.choice(entry.modes) if entry.modes else "",
