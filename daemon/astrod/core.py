@@ -33,7 +33,7 @@ from astrod.domain.plan import Choice
 from astrod.domain.safety import ClockQuality, SafetyReport
 from astrod.domain.site import GuiderSetup, Outlet, Rig, Site, Train
 from astrod.domain.sphere import sun_altitude_deg
-from astrod.errors import AstrodError, InputInvalid
+from astrod.errors import AstrodError, InputInvalid, Retry, TellOperator
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
@@ -123,8 +123,15 @@ class Core:
         over = [night for night in open_nights if self.dark_of(night).dawn_us <= now_us and not self._runs(night)]
         for night in over:
             summary = self.summaries[str(night)] = await self.summarise(night)
-            await self.recording(partial(Archive.close_night, night=night, summary=summary, at_us=now_us))
+            await self.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=now_us))
         return over
+
+    async def record_if_possible(self, action: Callable[[Archive], object]) -> None:
+        """Record what the night can do without: a disk that refuses is told and costs the record, not the night."""
+        try:
+            await self.recording(action)
+        except (Retry, TellOperator) as fault:
+            self.health.found("AST-303", str(fault))
 
     def _runs(self, night: Night) -> bool:
         """Whether the conductor is still to end that night itself."""
@@ -228,6 +235,13 @@ class Core:
         for name, observer in self.observers.items():
             ends_us = [interval.end_us for interval in recorded if interval.rig == name]
             observer.occupation.away_since(max([dark.dusk_us, *ends_us]))
+
+
+def _close_night(archive: Archive, night: Night, summary: dict[str, Any], at_us: int) -> None:
+    """Close a night's record, also of one that could not be opened when it began."""
+    with archive.together():
+        archive.open_night(night, at_us)
+        archive.close_night(night, summary, at_us)
 
 
 def _record_intervals(archive: Archive, night: Night, intervals: Sequence[Interval]) -> None:
@@ -540,7 +554,7 @@ def assemble(
 
     async def begin_night(night: Night, dark: DarkTime) -> None:
         if dark.dawn_us > clock.now_us():  # after dawn nothing is opened anew: the record may be closed already
-            await recording(lambda archive: archive.open_night(night, clock.now_us()))
+            await core.record_if_possible(lambda archive: archive.open_night(night, clock.now_us()))
         await core.note_absence(night, dark)
         await schedule.begin_night(dark)
         await core.check_disk()
@@ -548,7 +562,7 @@ def assemble(
     async def finish_night(night: Night) -> None:
         await core.calibrating.settle()
         summary = core.summaries[str(night)] = await core.summarise(night)
-        await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
+        await core.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=clock.now_us()))
 
     aperture = ApertureHistory()
     conductor = Conductor(

@@ -257,7 +257,7 @@ class Ack(TypedDict):
 
 
 class AttendedAnswer(TypedDict):
-    """An attended job: `what`, its `state` (running, done, failed, stopped; none without one) and its lines."""
+    """An attended job; `state` is running, done, failed, stopped, or none where there was none yet."""
 
     schema: int
     what: str
