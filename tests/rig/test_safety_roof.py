@@ -296,6 +296,11 @@ def test_a_plate_solve_decides_and_silence_of_the_sky_clears_nothing() -> None:
             with pytest.raises(RecoverDevice):
                 await hut.loop.open_roof(permit)
         hut.seen = (1.0, 41.0)
+        hut.mount.shove()
+        with pytest.raises(RecoverDevice):  # it stands there, and may move on
+            await hut.loop.open_roof(permit)
+        await hut.mount.park()
+        await hut.until(lambda _: hut.mount.parked, 30.0)
         await hut.loop.open_roof(permit)
 
     play(story, site(interlock="solve", mount={"park_place": (0.0, 41.7)}))
