@@ -12,6 +12,7 @@ SITE ?= pujalt
 DATE ?= 2026-12-14
 SEED ?= 7
 NIGHTS ?= 20
+JOBS ?= 2
 
 # What Debian and Raspberry Pi OS must have: INDI's server and simulators, and what two libraries compile against.
 PACKAGES := indi-bin gcc python3-dev python3-venv pkg-config libdbus-1-dev libglib2.0-dev libsystemd-dev
@@ -19,7 +20,7 @@ PACKAGES := indi-bin gcc python3-dev python3-venv pkg-config libdbus-1-dev libgl
 # What only tests ask for: they skip without it.
 TEST_PACKAGES := strace
 
-.PHONY: help run night test check bench soak models clean system test-system
+.PHONY: help run night test check bench soak mutants kills models clean system test-system
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +43,15 @@ check: $(VENV)/ready ## style, types, floors
 bench: $(VENV)/ready ## measure speed and memory; prints, asserts nothing
 	$(BIN)/python -m tests.bench
 
-soak: $(VENV)/ready ## play many nights of random weather and sites (NIGHTS=, SEED=)
-	$(BIN)/python -m tests.soak --nights $(NIGHTS) --seed $(SEED)
+soak: $(VENV)/ready ## play many nights of random sites, weather and faults (NIGHTS=, SEED=, JOBS=)
+	@$(BIN)/astrod soak --nights $(NIGHTS) --seed $(SEED) --jobs $(JOBS) --json
+
+mutants: $(VENV)/ready ## change safety and conductor line by line; do the tests notice? (JOBS=; hours)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[mutants]'
+	$(BIN)/python -m tests.mutants --jobs $(JOBS)
+
+kills: $(VENV)/ready ## kill daemon, server and drivers 200 times (SEED=)
+	$(BIN)/python -m tests.kills --seed $(SEED)
 
 models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'

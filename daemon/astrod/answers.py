@@ -7,8 +7,10 @@ from astrod import __version__
 from astrod.api.schema import (
     SCHEMA,
     Ack,
+    AttendedAnswer,
     CalibrationRow,
     CalibrationsAnswer,
+    ClockAnswer,
     Device,
     Exposing,
     Finding,
@@ -27,14 +29,16 @@ from astrod.api.schema import (
 )
 from astrod.api.until import until_us
 from astrod.archive.rows import FrameRow as Row
+from astrod.attended import Attended
 from astrod.core import Core
 from astrod.domain.calibration import Need
 from astrod.domain.identity import Night
-from astrod.domain.instant import iso
+from astrod.domain.instant import SECOND_US, iso, parse_iso
 from astrod.domain.plan import progress
-from astrod.errors import InputInvalid
+from astrod.errors import InputInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.rig.port import Port
+from astrod.runtime.timekeeping import Timekeeper
 
 Handler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
 VERDICTS = 5
@@ -44,8 +48,8 @@ SLOTS = 8
 class Answers:
     """The verbs of one daemon."""
 
-    def __init__(self, core: Core, holds: Holds) -> None:
-        self._core, self._holds = core, holds
+    def __init__(self, core: Core, holds: Holds, attended: Attended, time: Timekeeper) -> None:
+        self._core, self._holds, self._attended, self._time = core, holds, attended, time
 
     def handlers(self) -> dict[str, Handler]:
         """By verb, for `api.server`."""
@@ -58,6 +62,11 @@ class Answers:
             "pause": self.pause,
             "resume": self.resume,
             "close": self.close,
+            "attend": self.attend,
+            "attended": self.attended,
+            "attended_stop": self.attended_stop,
+            "clock": self.clock,
+            "state_time": self.state_time,
         }
 
     # -- status ----------------------------------------------------------------------------------------------
@@ -270,6 +279,50 @@ class Answers:
         """Park and close now, and stay so."""
         await self._holds.close(str(args.get("who", "")))
         return Ack(schema=SCHEMA, text="parking and closing; it stays closed until `astrod resume`")
+
+    # -- the operator, hands on ------------------------------------------------------------------------------
+
+    async def attend(self, args: dict[str, Any]) -> AttendedAnswer:
+        """Begin an attended job; `attended` tells how it goes."""
+        await self._attended.begin(str(args.get("what", "")), args)
+        return await self.attended(args)
+
+    async def attended(self, args: dict[str, Any]) -> AttendedAnswer:
+        """How the latest attended job goes."""
+        job = self._attended.job
+        if job is None:
+            return AttendedAnswer(schema=SCHEMA, what="", who="", state="none", lines=[])
+        return AttendedAnswer(schema=SCHEMA, what=job.what, who=job.who, state=job.state, lines=list(job.lines))
+
+    async def attended_stop(self, args: dict[str, Any]) -> AttendedAnswer:
+        """End the attended job under way."""
+        await self._attended.stop()
+        return await self.attended(args)
+
+    # -- the clock -------------------------------------------------------------------------------------------
+
+    async def clock(self, args: dict[str, Any]) -> ClockAnswer:
+        """How good the host's clock is, and what that forbids."""
+        quality, setup = self._time.quality(), self._core.site.time
+        return ClockAnswer(
+            schema=SCHEMA,
+            time=iso(self._core.clock.now_us()),
+            source=quality.source,
+            error_s=None if quality.error_us is None else quality.error_us / SECOND_US,
+            error_max_s=setup.error_max_s or None,
+            slews_forbidden_by=list(self._core.conductor.safety.no_slews),
+        )
+
+    async def state_time(self, args: dict[str, Any]) -> ClockAnswer:
+        """Somebody says what time it is now, and how well they know it; it counts until the host starts anew."""
+        try:
+            utc_us, error_us = parse_iso(str(args.get("utc"))), round(float(args.get("error_s", 0.0)) * SECOND_US)
+            self._time.statements.state(str(args.get("who") or "somebody"), utc_us, error_us)
+        except (ValueError, OverflowError) as fault:
+            raise InputInvalid(f"no time can be had from that: {fault}; write 2026-12-14T22:01:05Z") from fault
+        except OSError as fault:
+            raise TellOperator(f"the statement cannot be kept: {fault}") from fault
+        return await self.clock({})
 
 
 def _device(port: Port[Any]) -> Device:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from astrod.domain.exposure import Judgement, Measured
+from astrod.domain.guiding import GuideStar
 from astrod.errors import InputInvalid
 from astrod.frames.image import read_image
 from astrod.judge import judge
 from astrod.measure import measure
+from astrod.measure.guidestars import guide_stars
 from astrod.measure.level import level
 
 
@@ -38,6 +40,11 @@ def appraise(path: Path, weights: Path | None = None, enabled: bool = True) -> A
     except InputInvalid as fault:
         raise InputInvalid(f"{path}: {fault}") from fault
     return Appraisal(measured, judge(evidence, weights, enabled), dict(evidence.values))
+
+
+def guide_stars_of(path: Path, saturation_adu: float) -> tuple[GuideStar, ...]:
+    """The stars of a guide frame, brightest first. Raises InputInvalid for what is no frame."""
+    return guide_stars(read_image(path).pixels, saturation_adu)
 
 
 def appraise_calibration(path: Path, dark: bool) -> tuple[Measured, str | None]:

@@ -25,14 +25,15 @@ from astrod.config.settings import CalibrationSettings, NightSettings, StorageSe
 from astrod.domain.calibration import Recipe
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.exposure import CALIBRATION, FrameKind, Intent, Taken
+from astrod.domain.guiding import GuideStar
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
-from astrod.domain.safety import SafetyReport
-from astrod.domain.site import Outlet, Rig, Site, Train
+from astrod.domain.safety import ClockQuality, SafetyReport
+from astrod.domain.site import GuiderSetup, Outlet, Rig, Site, Train
 from astrod.domain.sphere import sun_altitude_deg
-from astrod.errors import AstrodError
+from astrod.errors import AstrodError, InputInvalid, Retry, TellOperator
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
@@ -41,20 +42,23 @@ from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
 from astrod.recording import Recording
 from astrod.rig.aperture import ApertureHistory, Witness
+from astrod.rig.autoguider import AutoGuider, SeeStars
 from astrod.rig.darks import Surroundings
 from astrod.rig.dew import Dew
 from astrod.rig.doming import Doming
-from astrod.rig.port import Port, Session
+from astrod.rig.guidebook import GuideBook
+from astrod.rig.guiding import Guiding
+from astrod.rig.port import DirectSession, Port, Session
 from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
+from astrod.rig.standing import Standing
 from astrod.rig.telescope import Intend, Telescope, TrainPorts
 from astrod.runtime.clock import Clock
-from astrod.runtime.offload import Offload
-from astrod.runtime.timekeeping import ClockQuality
+from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
-from astrod_drivers.protocols import Mount, Roof, SiteFix, Switch
+from astrod_drivers.protocols import Guider, Mount, Roof, Switch
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +67,9 @@ NEXT_NIGHT_US = 30 * MINUTE_US
 DISK_S = 300.0
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
+
+GUIDE_LANE = "guide"
+GUIDE_COST = Cost(modelled_s=0.05, deadline_s=10.0)
 
 OpenSession = Callable[[str, str], Session[Any]]
 """Opens a session to a device by its address and kind; it is started by its port."""
@@ -116,8 +123,15 @@ class Core:
         over = [night for night in open_nights if self.dark_of(night).dawn_us <= now_us and not self._runs(night)]
         for night in over:
             summary = self.summaries[str(night)] = await self.summarise(night)
-            await self.recording(partial(Archive.close_night, night=night, summary=summary, at_us=now_us))
+            await self.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=now_us))
         return over
+
+    async def record_if_possible(self, action: Callable[[Archive], object]) -> None:
+        """Record what the night can do without: a disk that refuses is told and costs the record, not the night."""
+        try:
+            await self.recording(action)
+        except (Retry, TellOperator) as fault:
+            self.health.found("AST-303", str(fault))
 
     def _runs(self, night: Night) -> bool:
         """Whether the conductor is still to end that night itself."""
@@ -223,6 +237,13 @@ class Core:
             observer.occupation.away_since(max([dark.dusk_us, *ends_us]))
 
 
+def _close_night(archive: Archive, night: Night, summary: dict[str, Any], at_us: int) -> None:
+    """Close a night's record, also of one that could not be opened when it began."""
+    with archive.together():
+        archive.open_night(night, at_us)
+        archive.close_night(night, summary, at_us)
+
+
 def _record_intervals(archive: Archive, night: Night, intervals: Sequence[Interval]) -> None:
     with archive.together():
         for interval in intervals:
@@ -314,6 +335,8 @@ def manners_of(night: NightSettings) -> Manners:
         refocus_fwhm_percent=night.refocus_fwhm_percent,
         refocus_each_filter=night.refocus_each_filter,
         cool_deadline_s=night.cool_deadline_s,
+        dither_px=night.dither_px,
+        dither_every=night.dither_every,
     )
 
 
@@ -377,8 +400,9 @@ def telescope_of(
     board: PowerBoard,
     remedies: Remedies,
     intend: Intend,
+    health: Health,
 ) -> Telescope:
-    """A rig's ports, with what recovers them. The mount is told its site and the time at each connection."""
+    """A rig's ports, with what recovers them. The mount's place and time are seen to at each connection."""
 
     def port(part: str, kind: str, address: str | None, power: Outlet | None) -> Any:
         if address is None:
@@ -405,13 +429,84 @@ def telescope_of(
     mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
     if rig.mount.power is not None:
         board.powers(rig.mount.power, mount)
-    place = site.place
-    fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
-    mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
-    telescope = Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock, intend)
+    standing = Standing(site, clock, lambda found: _tell_standing(health, rig.name, found))
+    mount.on_connect(standing.settle)
+    trains = {train.name: train_ports(train) for train in rig.trains}
+    telescope = Telescope(rig, mount, trains, clock, intend, lambda: standing.wrong)
     for number, address in enumerate(dict.fromkeys(heater.switch for heater in rig.heaters), start=1):
         telescope.switches[address] = port(f"heater switch {number}", "switch", address, None)
     return telescope
+
+
+def add_guider(
+    telescope: Telescope,
+    site: Site,
+    clock: Clock,
+    open_session: OpenSession,
+    see: SeeStars,
+    remedies: Remedies,
+    root: Path,
+) -> None:
+    """Give the rig its guider, where it has one: PHD2 (or a simulated one) behind its port, or our own.
+
+    `root` is the data root, where what guiding learns is kept.
+    """
+    rig = telescope.setup
+    setup = rig.guider
+    if setup is None:
+        return
+
+    def port(part: str, kind: str, address: str) -> Any:
+        what = remedies.of(address, None)
+        return Port(f"{rig.name} {part}", kind, address, open_session(address, kind), clock, site.ladder(kind), what)
+
+    if setup.address is not None:
+        telescope.guide_with(Guiding(port("guider", "guider", _with_settling(setup)), setup, clock))
+    elif setup.camera is not None:
+        camera = port("guide camera", "camera", setup.camera)
+        optic = f"{setup.camera} {setup.focal_length_mm:g} mm {setup.binning}"
+        book = GuideBook(root / f"guiding-{rig.name}.json", optic)
+        own = AutoGuider(f"{rig.name} guider", setup, camera, telescope.mount, see, book, clock)
+        session: Session[Guider] = DirectSession(own)
+        guider = Port(f"{rig.name} guider", "guider", f"astrod with {setup.camera}", session, clock)
+        telescope.guide_with(Guiding(guider, setup, clock, own), camera)
+
+
+def _with_settling(setup: GuiderSetup) -> str:
+    """PHD2's address, with when the guiding counts as settled."""
+    address = setup.address or ""
+    if not address.startswith("phd2://"):
+        return address
+    values = f"settle_px={setup.settle_px:g}&settle_s={setup.settle_s:g}&settle_within_s={setup.settle_within_s:g}"
+    return f"{address}?{values}"
+
+
+def _seeing(rig: Rig, offload: Offload) -> SeeStars:
+    """The stars of a rig's guide frames, found in a worker of their own: judging must not keep them waiting."""
+    saturation_adu = rig.guider.saturation_adu if rig.guider else 65535
+
+    async def see(path: Path) -> tuple[GuideStar, ...]:
+        try:
+            return await offload.run(GUIDE_LANE, GUIDE_COST, guide_stars_in, path, saturation_adu)
+        except (InputInvalid, WorkerLost) as fault:
+            log.warning("a guide frame brought no stars: %s", fault)
+            return ()
+
+    return see
+
+
+def guide_stars_in(path: Path, saturation_adu: float) -> tuple[GuideStar, ...]:
+    """In the worker: the stars of a guide frame. Imported there, so that this process stays small."""
+    from astrod.appraise import guide_stars_of
+
+    return guide_stars_of(path, saturation_adu)
+
+
+def _tell_standing(health: Health, rig: str, found: tuple[str, ...]) -> None:
+    if found:
+        health.found("AST-151", f"{rig} mount: {'; '.join(found)}", rig)
+    else:
+        health.mended("AST-151", rig)
 
 
 def assemble(
@@ -448,14 +543,18 @@ def assemble(
     remedies = Remedies(clock, site.indi, board)
     commands = Commands(recording, clock)
     telescopes = {
-        rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend) for rig in site.rigs
+        rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend, health)
+        for rig in site.rigs
     }
+    for rig in site.rigs:
+        root = settings.storage.data_dir
+        add_guider(telescopes[rig.name], site, clock, open_session, _seeing(rig, offload), remedies, root)
     observers: dict[str, Observing] = {}
     core: Core
 
     async def begin_night(night: Night, dark: DarkTime) -> None:
         if dark.dawn_us > clock.now_us():  # after dawn nothing is opened anew: the record may be closed already
-            await recording(lambda archive: archive.open_night(night, clock.now_us()))
+            await core.record_if_possible(lambda archive: archive.open_night(night, clock.now_us()))
         await core.note_absence(night, dark)
         await schedule.begin_night(dark)
         await core.check_disk()
@@ -463,7 +562,7 @@ def assemble(
     async def finish_night(night: Night) -> None:
         await core.calibrating.settle()
         summary = core.summaries[str(night)] = await core.summarise(night)
-        await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
+        await core.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=clock.now_us()))
 
     aperture = ApertureHistory()
     conductor = Conductor(

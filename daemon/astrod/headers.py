@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 from astrod.domain.instant import SECOND_US
-from astrod.domain.safety import SafetyReport
+from astrod.domain.safety import ClockQuality, SafetyReport
 from astrod.domain.site import Rig, Site, Train
 from astrod.domain.sphere import separation_deg
 from astrod.frames.admission import Circumstances
 from astrod.frames.header import FrameFacts
 from astrod.rig.exposing import Exposed
-from astrod.runtime.timekeeping import ClockQuality
 
 
 def _setup(site: Site, exposed: Exposed) -> tuple[Rig, Train]:
@@ -58,6 +57,8 @@ def facts_of(
         dec_deg=exposed.mount.dec_deg,
         focus_position=focuser.position if focuser else None,
         focus_temperature_c=focuser.temperature_c if focuser else None,
+        guide_rms_ra_arcsec=exposed.guided.rms_ra_arcsec if exposed.guided else None,
+        guide_rms_dec_arcsec=exposed.guided.rms_dec_arcsec if exposed.guided else None,
         weather=dict(safety().weather or {}),
     )
 

@@ -17,8 +17,9 @@ from astrod.domain.focus import RefocusRule, Sample
 from astrod.domain.plan import Choice
 from astrod.domain.site import Site
 from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
+from astrod.guidance import Guidance
 from astrod.health import Health
-from astrod.journey import Journey, Outcome
+from astrod.journey import Journey, Outcome, Seen
 from astrod.occupation import Occupation
 from astrod.pointing import NO_FLIP_S, Pointing
 from astrod.refocusing import Refocusing
@@ -63,6 +64,8 @@ class Manners:
     refocus_fwhm_percent: float = 25.0
     refocus_each_filter: bool = False
     cool_deadline_s: float = 600.0
+    dither_px: float = 0.0
+    dither_every: int = 1
 
 
 class Observing:
@@ -87,6 +90,7 @@ class Observing:
         self._health, self._trace, self._clock = health, trace, clock
         self.occupation = occupation
         self.exposing = Exposing(telescope, clock)
+        self._guidance = Guidance(telescope, health, trace, clock, occupation)
         self._train = telescope.setup.trains[0].name
         self._flights: set[asyncio.Task[None]] = set()
         self._to_attend: deque[Outcome] = deque()
@@ -102,6 +106,12 @@ class Observing:
 
     async def observe(self, permit: Permit) -> None:
         """See `conductor.Observer`."""
+        try:
+            await self._observe(permit)
+        finally:
+            await self._guidance.stop()
+
+    async def _observe(self, permit: Permit) -> None:
         self._winding_up = False
         self.pointing.let_go()
         self._to_attend.clear()
@@ -125,6 +135,14 @@ class Observing:
                 self.occupation.enter("fault", str(fault))
                 self._health.found("AST-303", str(fault))
                 await self._clock.sleep(AFTER_FAULT_S)
+        await self._rest_after_all()
+
+    async def _rest_after_all(self) -> None:
+        """Wound up for who knows how long: a mount that tracked on would end at its pier or in the ground."""
+        try:
+            await self._rest_mount()
+        except AstrodError as fault:
+            log.warning("%s tracks on: %s", self._telescope.mount.name, fault)
 
     def wind_up(self) -> None:
         """See `conductor.Observer`."""
@@ -143,6 +161,16 @@ class Observing:
     def in_flight(self) -> int:
         """Frames taken and not yet judged."""
         return len(self._flights)
+
+    # -- what an operator asks while the rig rests ------------------------------------------------------------
+
+    async def try_exposure(self, exposure_s: float, permit: Permit) -> Seen:
+        """An exposure where the telescope points, judged and let go."""
+        return await self._journey.look(await self._expose("test", None, exposure_s, permit))
+
+    async def try_focus(self, permit: Permit) -> None:
+        """A focus run where the telescope points; AST-204 tells when it fails."""
+        await self._focus("the operator asks for it", self._filter, permit)
 
     # -- getting ready ---------------------------------------------------------------------------------------
 
@@ -197,9 +225,20 @@ class Observing:
         except Replan as fault:
             self._refuse(choice, fault)
             raise
+        await self._guide(choice, permit)
         self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
         exposed = await self._expose("light", choice, choice.exposure_s, permit)
-        await self._hand_on(exposed)
+        await self._hand_on(await self._guidance.after(exposed))
+
+    async def _guide(self, choice: Choice, permit: Permit) -> None:
+        """Guiding settled and the dither done, as far as the rig guides and dithers."""
+        dither = (self.manners.dither_px, self.manners.dither_every)
+        place = (choice.ra_deg, choice.dec_deg)
+        try:
+            await self._guidance.before(choice.target, place, self._train_of(choice), dither, permit)
+        except Replan as fault:
+            self._schedule.refuse(choice.target, str(fault))
+            raise
 
     async def _turn_wheel(self, choice: Choice) -> None:
         try:

@@ -141,7 +141,7 @@ class Pointing:
         before = (await self._telescope.read_mount()).pier_side
 
         async def rotation() -> float | None:
-            sighting = await self._sight(train, self._mount.centre_exposure_s, False, permit)
+            sighting = await self.sight(train, self._mount.centre_exposure_s, False, permit)
             return sighting.solution.rotation_deg if sighting.solution else None
 
         flipping = Flipping(self._telescope, rotation, self._west_of_pier_deg.get(train))
@@ -165,7 +165,7 @@ class Pointing:
         if self._mount.kind != "equatorial":
             return
         if not past:
-            if self._hour_angle_deg(choice) < -EAST_DEG and (await self._telescope.read_mount()).pier_side != "east":
+            if self._hour_angle_deg(choice) < -EAST_DEG:
                 self._west_of_pier_deg[train] = seen.rotation_deg
             return
         before_deg = self._west_of_pier_deg.get(train)
@@ -186,7 +186,8 @@ class Pointing:
             return False
         return self._mount.centre == "always" or flipped or not away_deg <= self._mount.centre_after_slew_over_deg
 
-    async def _sight(self, train: str, exposure_s: float, thorough: bool, permit: Permit) -> Sighting:
+    async def sight(self, train: str, exposure_s: float, thorough: bool, permit: Permit) -> Sighting:
+        """Expose where the telescope points and solve the frame; `thorough`: search the whole sky if need be."""
         if self._solving is None:
             return Sighting(None, 0)
         exposed, let_go = await self._look(train, exposure_s, permit)
@@ -208,7 +209,7 @@ class Pointing:
         self._within_arcsec = within
 
         async def sight(exposure_s: float, thorough: bool) -> Sighting:
-            return await self._sight(train, exposure_s, thorough, permit)
+            return await self.sight(train, exposure_s, thorough, permit)
 
         centred = await Centring(self._telescope, sight, within).run(choice.ra_deg, choice.dec_deg, permit)
         self._tell(choice, centred)

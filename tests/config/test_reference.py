@@ -73,10 +73,12 @@ def test_every_number_has_its_unit_or_is_a_count() -> None:
         "_days",
         "_gb",
         "_arcmin",
+        "_arcsec",
         "_adu",
         "_per_adu",
+        "_percent",
     )
-    plain = {"low", "high", "margin", "gain", "offset", "binning", "priority", "max_airmass"}
+    plain = {"low", "high", "margin", "within", "gain", "offset", "binning", "priority", "max_airmass"}
     plain |= {
         "start_position",
         "step",
@@ -86,6 +88,9 @@ def test_every_number_has_its_unit_or_is_a_count() -> None:
         "unsafe_after",
         "retakes_max",
         "frames_in_flight_max",
+        "dither_every",
+        "aggression",
+        "hysteresis",
     }
     for path, table, _ in tables((), Document):
         for name, info in values_of(table):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 
 from astrod.domain.focus import Sample, minimum
 from astrod.errors import Replan
-from astrod.rig.focusing import Focusing, FocusRun
+from astrod.rig.focusing import FieldPoor, Focusing, FocusRun, MeasuringBacklash
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod_drivers.permit import EpochCell
+from astrod_drivers.protocols import WheelState
 from tests.rig.devices import MIDNIGHT_US, SITE, FakeFocuser, FakeMount
 
 STEP = 50
@@ -112,3 +114,149 @@ def test_the_parabola_is_exact_without_noise(best: float, seeing: float, slope: 
 
 def test_too_few_points_have_no_minimum() -> None:
     assert minimum([(0, 2.0), (1, 1.0), (2, 2.0)]) is None
+
+
+# -- what may go wrong, and backlash --------------------------------------------------------------------------
+
+
+class LooseFocuser(FakeFocuser):
+    """Its drawtube has play: it follows the motor upwards `play` steps late."""
+
+    play = 40
+    tube = 1000.0
+
+    async def move(self, position: int) -> None:
+        await super().move(position)
+        self.tube = min(max(self.tube, position - self.play), position)
+
+
+async def at_focuser(
+    clock: SimClock,
+    focuser: FakeFocuser,
+    story: Callable[[Telescope], Awaitable[None]],
+    offsets: dict[str, int] | None = None,
+) -> None:
+    """Play a story at a telescope with this focuser and a wheel."""
+    rig = SITE.rigs[0]
+    train = rig.trains[0]
+    assert train.focuser is not None
+    setup = replace(rig, trains=(replace(train, focuser=replace(train.focuser, filter_offsets=offsets)),))
+    names: list[tuple[str, Any]] = [
+        ("mount", FakeMount(clock, [], EpochCell())),
+        ("focuser", focuser),
+        ("wheel", FakeWheel()),
+    ]
+    ports = {name: Port(name, name, f"sim://{name}", DirectSession(device), clock) for name, device in names}
+    telescope = Telescope(
+        setup,
+        ports["mount"],
+        {"main": TrainPorts(setup.trains[0], camera=ports["mount"], focuser=ports["focuser"], wheel=ports["wheel"])},
+        clock,
+    )
+    keeping = [asyncio.create_task(port.keep()) for port in ports.values()]
+    for port in ports.values():
+        assert await port.found(5.0)
+    try:
+        await story(telescope)
+    finally:
+        for task in keeping:
+            task.cancel()
+        await asyncio.wait(keeping)
+
+
+class FakeWheel:
+    """Turns at once."""
+
+    filter = "L"
+
+    async def connect(self) -> None:
+        """Always there."""
+
+    async def disconnect(self) -> None:
+        """Nothing to let go of."""
+
+    async def read(self) -> WheelState:
+        return WheelState(self.filter, False, ("L", "R", "Ha"))
+
+    async def select(self, name: str) -> None:
+        self.filter = name
+
+
+def playing(
+    story: Callable[[Telescope, FakeFocuser], Awaitable[None]],
+    kind: type[FakeFocuser] = FakeFocuser,
+    offsets: dict[str, int] | None = None,
+) -> None:
+    async def play(loop: VirtualLoop) -> None:
+        clock = SimClock(loop, MIDNIGHT_US)
+        focuser = kind(clock, [])
+        await at_focuser(clock, focuser, lambda telescope: story(telescope, focuser), offsets)
+
+    run_virtual(play)
+
+
+def test_backlash_is_measured_by_focus_found_from_both_sides() -> None:
+    async def story(telescope: Telescope, focuser: FakeFocuser) -> None:
+        assert isinstance(focuser, LooseFocuser)
+
+        async def measure() -> Sample:
+            return Sample(fwhm_px(focuser.tube, 1000.0), 30)
+
+        found = await MeasuringBacklash(telescope, "main", measure).run()
+        assert found.steps == pytest.approx(LooseFocuser.play, abs=3)
+        assert focuser.position == 1000
+
+    playing(story, LooseFocuser)
+
+
+def test_a_loose_focuser_ends_in_focus_though_nobody_told_its_backlash() -> None:
+    async def story(telescope: Telescope, focuser: FakeFocuser) -> None:
+        assert isinstance(focuser, LooseFocuser)
+
+        async def measure() -> Sample:
+            return Sample(fwhm_px(focuser.tube, 980.0), 30)
+
+        await Focusing(telescope, "main", measure).run()
+        assert focuser.tube == pytest.approx(980.0, abs=5)
+
+    playing(story, LooseFocuser)
+
+
+def test_a_run_that_is_broken_off_sends_the_focuser_back() -> None:
+    async def story(telescope: Telescope, focuser: FakeFocuser) -> None:
+        async def measure() -> Sample:
+            await asyncio.sleep(3600.0)
+            return Sample(None, 0)
+
+        run = asyncio.create_task(Focusing(telescope, "main", measure).run())
+        await asyncio.sleep(5.0)
+        assert focuser.position != 1000
+        run.cancel()
+        await asyncio.wait({run})
+        assert focuser.position == 1000
+        assert telescope.leases.holders == {}
+
+    playing(story)
+
+
+def test_a_field_without_stars_is_told_from_a_curve_without_minimum() -> None:
+    async def story(telescope: Telescope, focuser: FakeFocuser) -> None:
+        async def galaxy() -> Sample:
+            return Sample(0.5, 40)  # knots of a galaxy and noise: many, and narrower than any star
+
+        with pytest.raises(FieldPoor, match="too few stars"):
+            await Focusing(telescope, "main", galaxy).run()
+        assert focuser.position == 1000
+
+    playing(story)
+
+
+def test_filter_offsets_follow_the_wheel() -> None:
+    async def story(telescope: Telescope, focuser: FakeFocuser) -> None:
+        positions = []
+        for name in ("L", "R", "Ha", "L"):
+            await telescope.select_filter("main", name)
+            positions.append(focuser.position)
+        assert positions == [1000, 1012, 1012, 1000]  # Ha has no offset: the focuser stays
+
+    playing(story, offsets={"L": 0, "R": 12})

@@ -236,11 +236,34 @@ class CalibrationsAnswer(TypedDict):
     sets: list[CalibrationRow]
 
 
+class ClockAnswer(TypedDict):
+    """`astrod clock --json`. `error_s` is how wrong the clock is at most, None where nobody knows; beyond
+    `error_max_s` (None: no bound) nothing slews. `slews_forbidden_by` is what forbids it now.
+    """
+
+    schema: int
+    time: str
+    source: str
+    error_s: float | None
+    error_max_s: float | None
+    slews_forbidden_by: list[str]
+
+
 class Ack(TypedDict):
     """The answer to pause, resume and close: what is now in force."""
 
     schema: int
     text: str
+
+
+class AttendedAnswer(TypedDict):
+    """An attended job; `state` is running, done, failed, stopped, or none where there was none yet."""
+
+    schema: int
+    what: str
+    who: str
+    state: str
+    lines: list[str]
 
 
 class Error(TypedDict):

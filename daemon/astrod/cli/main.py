@@ -11,7 +11,7 @@ from typing import Any
 
 from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
-from astrod.cli import configuration, doctor, exits, holds, judge, lists, observing, status
+from astrod.cli import attended, clock, configuration, doctor, exits, holds, judge, lists, observing, status
 from astrod.cli.verb import Verb
 from astrod.errors import AstrodError, Bug, ConfigInvalid
 
@@ -21,6 +21,8 @@ VERBS: tuple[Verb, ...] = (
     *lists.VERBS,
     judge.VERB,
     *holds.VERBS,
+    *attended.VERBS,
+    clock.VERB,
     configuration.VERB,
     doctor.VERB,
 )

@@ -17,8 +17,10 @@ from astrod.domain.exposure import CONSEQUENCES
 from astrod.domain.night import TABLE, Finished, NightState, Phase, Want, Work, step
 from astrod.domain.trouble import TROUBLES
 from astrod.errors import InputInvalid
+from astrod.rehearsal import catalogue
 
 OPERATIONS = Path("daemon/docs/operations.md")
+FAULTS = Path("daemon/docs/faults.md")
 JOURNEY = Path("daemon/docs/journey.md")
 COMMAND = "python -m astrod.cli.pages"
 
@@ -78,6 +80,11 @@ def _cell(phase: Phase, want: Want) -> str:
 
 PARTS: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     OPERATIONS: {"troubles": troubles, "exit codes": exit_codes},
+    FAULTS: {
+        "faults of calls": catalogue.of_calls,
+        "faults of the truth": catalogue.of_truth,
+        "faults of the host": catalogue.of_host,
+    },
     JOURNEY: {"verdicts": verdicts, "night diagram": night_diagram, "night table": night_table},
 }
 """Which parts each page has, by name."""

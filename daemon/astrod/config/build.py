@@ -16,6 +16,7 @@ from astrod.config.schema import (
     Document,
     ExposureSection,
     FocuserSection,
+    GuiderSection,
     LadderSection,
     LimitSection,
     MountSection,
@@ -39,18 +40,23 @@ from astrod.config.settings import (
 from astrod.domain.instant import from_datetime
 from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import (
+    CLOCK_SOURCE,
+    Agreement,
     CameraSetup,
     Darkness,
     FocuserSetup,
+    GuiderSetup,
     Heater,
     IndiSetup,
     Limit,
     MountSetup,
     Outlet,
     Place,
+    PowerSetup,
     Rig,
     RoofSetup,
     Site,
+    TimeSetup,
     Train,
     WeatherSetup,
 )
@@ -82,9 +88,12 @@ class Builder:
     def site(self) -> Site | None:
         """The site; None when faults stand in the way, which are then in `faults`."""
         self._check_roof_and_weather()
+        self._check_interlock()
+        self._check_agreements()
         self._check_names()
         self._check_addresses()
         self._check_horizon()
+        self._check_guiders()
         self._check_meridian()
         darkness = self._darkness()
         weather = tuple(self._weather(("weather", i), section) for i, section in enumerate(self.document.weather))
@@ -96,8 +105,11 @@ class Builder:
             title=section.title or section.name,
             place=Place(section.latitude_deg, section.longitude_deg, section.height_m),
             rigs=tuple(_rig(rig) for rig in self.document.rig),
-            roof=RoofSetup(**_powered(roof)) if roof else None,
+            roof=_roof(roof) if roof else None,
             weather=weather,
+            agreements=tuple(Agreement(**section.model_dump()) for section in self.document.agreement),
+            time=self._time(),
+            power=PowerSetup(**self.document.power.model_dump()),
             darkness=darkness,
             horizon=_horizon(section),
             min_altitude_deg=section.min_altitude_deg,
@@ -118,6 +130,45 @@ class Builder:
             self.fault(("weather",), text)
         if roof is not None and not self.document.weather and site.weather == "none":
             self.notes.append("the roof opens with no weather source: a person must watch the sky")
+
+    def _check_interlock(self) -> None:
+        roof = self.document.roof
+        if roof is None:
+            return
+        if not roof.needs_parked and roof.interlock not in (None, "none"):
+            self.fault(
+                ("roof", "interlock"), f'says "{roof.interlock}", yet needs_parked is false; remove one of the two'
+            )
+        for i, rig in enumerate(self.document.rig):
+            if roof.interlock == "sensor" and rig.mount.park_sensor is None:
+                text = 'is missing: the roof\'s interlock is "sensor"; give the address of what tells that it is parked'
+                self.fault(("rig", i, "mount", "park_sensor"), text)
+            if roof.interlock == "solve" and rig.mount.park_place is None:
+                text = 'is missing: the roof\'s interlock is "solve"; say where the parked tube points'
+                self.fault(("rig", i, "mount", "park_place"), text)
+            if rig.mount.park_sensor is not None and roof.interlock != "sensor":
+                self.notes.append(
+                    f'rig "{rig.name}" has a park sensor that nobody asks: [roof] interlock is not "sensor"'
+                )
+            self._check_park_sensor(i, rig)
+
+    def _check_park_sensor(self, i: int, rig: RigSection) -> None:
+        sensor, kind = rig.mount.park_sensor, rig.mount.park_sensor_kind
+        if sensor is not None and (kind != "safety_monitor") != ("#" in sensor):
+            wanted = "has no #NAME; a safety monitor says one thing" if kind == "safety_monitor" else "needs #NAME"
+            self.fault(("rig", i, "mount", "park_sensor"), f'"{sensor}" is a {kind} and {wanted}')
+
+    def _check_agreements(self) -> None:
+        self._unique(("agreement",), [section.name for section in self.document.agreement])
+        if self.document.agreement and len(self.document.weather) < 2:
+            self.fault(("agreement", 0), "needs two sources under [[weather]] at least, to compare")
+
+    def _time(self) -> TimeSetup:
+        """What depends on the clock. Simulated mounts keep the host's own time, right or wrong."""
+        given = self.document.time.model_dump()
+        if all(rig.mount.address.startswith("sim://") for rig in self.document.rig):
+            given["error_max_s"] = 0.0
+        return TimeSetup(**given)
 
     def _check_names(self) -> None:
         self._unique(("rig",), [rig.name for rig in self.document.rig])
@@ -147,6 +198,22 @@ class Builder:
                 self.fault(path, f"azimuth {azimuth_deg} is outside 0..360 (360 is 0)")
             if not -10.0 <= altitude_deg < 90.0:
                 self.fault(path, f"altitude {altitude_deg} is outside -10..90")
+
+    def _check_guiders(self) -> None:
+        for i, rig in enumerate(self.document.rig):
+            guided = [(j, train.guider) for j, train in enumerate(rig.train) if train.guider]
+            for j, _ in guided[1:]:
+                self.fault(("rig", i, "train", j, "guider"), "is the rig's second; a mount has one guider")
+            for j, guider in guided:
+                self._check_guider(("rig", i, "train", j, "guider"), guider)
+                if guider.camera is not None and rig.mount.kind == "altaz":
+                    self.notes.append(f'rig "{rig.name}" is alt-azimuth: its field turns, guide short exposures only')
+
+    def _check_guider(self, path: KeyPath, guider: GuiderSection) -> None:
+        if (guider.address is None) == (guider.camera is None):
+            self.fault(path, "needs an address (PHD2's) or a camera (to guide by ourselves), one of the two")
+        if guider.camera is not None and guider.focal_length_mm is None:
+            self.fault((*path, "focal_length_mm"), "is missing; a guide camera needs its optic's focal length")
 
     def _check_meridian(self) -> None:
         for i, rig in enumerate(self.document.rig):
@@ -179,8 +246,12 @@ class Builder:
 
     def _weather(self, path: KeyPath, section: WeatherSection) -> WeatherSetup:
         limits = [self._limit((*path, "limits", i), limit) for i, limit in enumerate(section.limits)]
-        if not section.limits:
+        if not section.limits and section.kind == "weather":
             self.notes.append(f'weather source "{section.name}" has no limits: only its silence is unsafe')
+        if section.name == CLOCK_SOURCE:
+            self.fault((*path, "name"), f'"{CLOCK_SOURCE}" is the name of [time]\'s own source; choose another')
+        if section.kind == "safety_monitor" and (section.limits or section.frozen_s):
+            self.fault(path, "is a safety monitor, which measures nothing: no limits and no frozen_s")
         if section.stale_s <= section.poll_s:
             self.fault((*path, "stale_s"), f"{section.stale_s} s must be longer than poll_s ({section.poll_s} s)")
         return WeatherSetup(
@@ -192,6 +263,8 @@ class Builder:
             frozen_s=section.frozen_s,
             unsafe_after=section.unsafe_after,
             safe_after_s=section.safe_after_s,
+            kind=section.kind,
+            action=section.action,
         )
 
     def _limit(self, path: KeyPath, section: LimitSection) -> Limit | None:
@@ -381,11 +454,14 @@ def _no_such(what: str, name: str, known: list[str]) -> str:
 
 
 def _addresses(document: Document) -> Iterator[tuple[KeyPath, str]]:
-    """Each device's address with its path. A source of weather may be shared by name, so no two are equal."""
+    """Each device's address with its path. The host's own sources may be watched twice, with other limits."""
     if document.roof:
         yield ("roof", "address"), document.roof.address
+        if document.roof.second_path and "#" not in document.roof.second_path:
+            yield ("roof", "second_path"), document.roof.second_path
     for i, source in enumerate(document.weather):
-        yield ("weather", i, "address"), source.address
+        if not source.address.startswith(("astrod://", "nut://")):
+            yield ("weather", i, "address"), source.address
     for i, rig in enumerate(document.rig):
         yield ("rig", i, "mount", "address"), rig.mount.address
         for j, train in enumerate(rig.train):
@@ -396,19 +472,28 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
     yield (*path, "camera", "address"), train.camera.address
     if train.focuser:
         yield (*path, "focuser", "address"), train.focuser.address
-    for name in ("wheel", "rotator", "guider", "cover"):
+    for name in ("address", "camera"):
+        part: str | None = getattr(train.guider, name, None)
+        if part is not None:
+            yield (*path, "guider", name), part
+    for name in ("wheel", "rotator", "cover"):
         address: str | None = getattr(train, name)
         if address is not None:
             yield (*path, name), address
 
 
+def _roof(section: RoofSection) -> RoofSetup:
+    given = _powered(section)
+    needs_parked = given.pop("needs_parked")
+    return RoofSetup(**given | {"interlock": section.interlock or ("mount" if needs_parked else "none")})
+
+
 def _rig(section: RigSection) -> Rig:
-    return Rig(
-        section.name,
-        MountSetup(**_powered(section.mount)),
-        tuple(_train(train) for train in section.train),
-        tuple(Heater(**heater.model_dump()) for heater in section.heater),
-    )
+    mount = _powered(section.mount)
+    place = section.mount.park_place
+    trains = tuple(_train(train) for train in section.train)
+    heaters = tuple(Heater(**heater.model_dump()) for heater in section.heater)
+    return Rig(section.name, MountSetup(**mount | {"park_place": tuple(place) if place else None}), trains, heaters)
 
 
 def _powered(section: RoofSection | MountSection | CameraSection | FocuserSection) -> dict[str, Any]:
@@ -434,10 +519,20 @@ def _train(section: TrainSection) -> Train:
         focuser=FocuserSetup(**_powered(section.focuser)) if section.focuser else None,
         wheel=section.wheel,
         rotator=section.rotator,
-        guider=section.guider,
+        guider=_guider(section),
         cover=section.cover,
         wheel_power=_outlet(section.wheel_power),
     )
+
+
+def _guider(train: TrainSection) -> GuiderSetup | None:
+    section = train.guider
+    if section is None:
+        return None
+    focal_length_mm = section.focal_length_mm or 0.0
+    aperture_mm = section.aperture_mm or focal_length_mm / 4.0
+    optic = {"focal_length_mm": focal_length_mm, "aperture_mm": aperture_mm}
+    return GuiderSetup(**{**section.model_dump(), **optic})
 
 
 def _horizon(section: SiteSection) -> tuple[tuple[float, float], ...]:

@@ -26,6 +26,8 @@ class NightSettings:
     cool_deadline_s: float
     plan_work_s: float
     frames_in_flight_max: int
+    dither_px: float = 0.0
+    dither_every: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,10 @@ def parts(site: Site) -> list[Part]:
                 "wheel": train.wheel,
                 "rotator": train.rotator,
                 "cover": train.cover,
-                "guider": train.guider,
+                "guider": train.guider.address if train.guider else None,
+                "guide camera": train.guider.camera if train.guider else None,
             }
-            found += [Part(label + kind, kind, address) for kind, address in wanted.items() if address]
+            found += [Part(label + name, name.split()[-1], address) for name, address in wanted.items() if address]
     return found
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from statistics import median
 
 SMALLEST_FWHM_PX = 0.8
@@ -13,6 +14,7 @@ LEAST_POINTS = 4
 OUTLIER = 4.0
 SCATTER_FLOOR = 0.04
 SCATTER_MAX = 0.2
+WILD_MAX = 2
 RISE_MIN = 1.15
 SHRINK_MAX = 0.75
 
@@ -41,33 +43,42 @@ class Curve:
 
 
 def focus_curve(points: Sequence[tuple[int, float]]) -> Curve | None:
-    """The curve through (position, FWHM) points, those that do not fit left out; None when there is no trustworthy one.
+    """The curve through (position, FWHM) points, up to two wild ones left out; None when there is no trustworthy one.
 
-    A point that is off by four times the usual scatter is dropped and the rest fitted again, as long as three quarters
-    remain. The curve must have its minimum within the sweep, be steep enough to be no noise, and promise no stars much
-    narrower than any that were seen.
+    The fit whose median deviation over all points is least, with none, one or two of them left out (Rousseeuw 1984,
+    JASA 79, 871), says which points are wild: those off by four times the usual scatter. The curve through the others
+    must have its minimum within the sweep, be steep enough to be no noise, and promise no stars much narrower than any
+    that were seen.
     """
-    kept = sorted(points)
-    while True:
-        found = minimum(kept)
-        if found is None:
-            return None
-        coefficients = _fitted(kept)
-        if coefficients is None:
-            return None
-        away = [abs(fwhm / coefficients(x) - 1.0) for x, fwhm in kept]
-        usual = max(1.4826 * median(away), SCATTER_FLOOR)
-        worst = max(range(len(kept)), key=away.__getitem__)
-        enough = len(kept) - 1 >= max(LEAST_POINTS + 1, 0.75 * len(points))
-        if away[worst] <= OUTLIER * usual or not enough:
-            break
-        del kept[worst]
+    kept = _tame(sorted(points))
+    found, fitted = minimum(kept), _fitted(kept)
+    if found is None or fitted is None or len(kept) < 0.7 * len(points):
+        return None
     position, lowest = found
     narrowest, widest = min(fwhm for _, fwhm in kept), max(fwhm for _, fwhm in kept)
-    scatter = (sum(a * a for a in away) / len(away)) ** 0.5
+    scatter = (sum((fwhm / fitted(x) - 1.0) ** 2 for x, fwhm in kept) / len(kept)) ** 0.5
     if scatter > SCATTER_MAX or widest < RISE_MIN * lowest or lowest < max(SHRINK_MAX * narrowest, SMALLEST_FWHM_PX):
         return None
     return Curve(position, lowest, tuple(kept))
+
+
+def _tame(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """The points without the wild ones."""
+    best = _deviations(points, points)
+    spare = min(WILD_MAX, len(points) - LEAST_POINTS - 1)
+    for count in range(1, spare + 1):
+        for left_out in combinations(range(len(points)), count):
+            away = _deviations([point for i, point in enumerate(points) if i not in left_out], points)
+            if median(away) < 0.5 * max(median(best), SCATTER_FLOOR / OUTLIER):
+                best = away
+    usual = max(1.4826 * median(best), SCATTER_FLOOR)
+    return [point for point, away in zip(points, best, strict=True) if away <= OUTLIER * usual]
+
+
+def _deviations(fitted_to: list[tuple[int, float]], points: list[tuple[int, float]]) -> list[float]:
+    """How far each point is, as a share, from the curve through some of them; infinitely where there is none."""
+    fitted = _fitted(fitted_to) if len(fitted_to) >= LEAST_POINTS else None
+    return [math.inf if fitted is None else abs(fwhm / fitted(x) - 1.0) for x, fwhm in points] or [math.inf]
 
 
 def minimum(points: Sequence[tuple[int, float]]) -> tuple[float, float] | None:

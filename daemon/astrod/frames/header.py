@@ -90,6 +90,8 @@ class FrameFacts:
     focus_temperature_c: float | None = None
     rotator_deg: float | None = None
     observer: str | None = None
+    guide_rms_ra_arcsec: float | None = None
+    guide_rms_dec_arcsec: float | None = None
     weather: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -245,6 +247,7 @@ def header_of(facts: FrameFacts, shape: tuple[int, int]) -> list[Card]:
         _optics(facts),
         _site(facts, sky),
         _pointing(facts, sky),
+        _guiding(facts),
         _wcs(facts, shape),
         _surroundings(facts, sky),
     )
@@ -391,6 +394,13 @@ def _pointing(facts: FrameFacts, sky: SkyFacts) -> Iterator[_Maybe]:
     yield "OBJCTALT", sky.alt_deg, "[deg] altitude at mid-exposure, no refraction"
     yield "OBJCTAZ", sky.az_deg, "[deg] azimuth at mid-exposure, north 0, east 90"
     yield "AIRMASS", airmass(sky.alt_deg), "airmass at mid-exposure (Kasten & Young 1989)"
+
+
+def _guiding(facts: FrameFacts) -> Iterator[_Maybe]:
+    ra, dec = facts.guide_rms_ra_arcsec, facts.guide_rms_dec_arcsec
+    yield "GUIDERMS", None if ra is None or dec is None else math.hypot(ra, dec), "[arcsec] guiding error, RMS"
+    yield "GUIDERA", ra, "[arcsec] guiding error in right ascension, RMS"
+    yield "GUIDEDEC", dec, "[arcsec] guiding error in declination, RMS"
 
 
 def sexagesimal(value: float, decimals: int, *, signed: bool) -> str:

@@ -29,6 +29,8 @@ _FITTED = 150
 _CATALOGUE_PER_STAR = 3.0
 _MOST_PAIRED_STARS = 3000
 _MOST_GUESSES = 40_000
+_MOST_TRIED = 300_000
+"""A frame that is what it should be is proved within some ten thousand guesses; clouds and noise end here."""
 _CHANCE = 1e-5
 _LEAST_STARS = 5
 
@@ -139,13 +141,15 @@ class _Search:
         self._ends, self._lengths = ends[order], lengths[order]
 
     def run(self, pairs: list[tuple[int, int]]) -> _Guesses | None:
-        """The first guess that is proved; None when no pair leads to one."""
+        """The first guess that is proved; None when no pair leads to one within a bounded effort."""
         for first, second in pairs:
             for guesses in self._guesses(first, second):
                 self._tried += guesses.turn.size
                 proved = self._proved(guesses, first, second)
                 if proved is not None:
                     return proved
+                if self._tried >= _MOST_TRIED:
+                    return None
         return None
 
     def _guesses(self, first: int, second: int) -> Iterator[_Guesses]:

@@ -18,10 +18,14 @@ from astrod_drivers.sim.scene import Optics, Sensor
 from astrod_drivers.sim.setup import (
     CameraSetup,
     CoolerSetup,
+    CoverSetup,
     FocuserSetup,
     MountSetup,
     ObservatorySetup,
+    Outlet,
     RoofSetup,
+    RotatorSetup,
+    SwitchSetup,
     TrainSetup,
     WheelSetup,
 )
@@ -29,6 +33,8 @@ from astrod_drivers.sim.setup import (
 log = logging.getLogger(__name__)
 
 SERVE_S = 20.0
+GUIDE_SENSOR = Sensor(320, 240, 7.4, full_well_e=40_000.0, egain_e_per_adu=0.7, adc_bits=16)
+"""A small guide camera, so that a night of guide frames is affordable."""
 
 
 def _simulated(address: str | None) -> str | None:
@@ -46,6 +52,10 @@ def simulated_addresses(site: Site) -> list[str]:
         addresses.append(rig.mount.address)
         for train in rig.trains:
             addresses += [train.camera.address, train.focuser.address if train.focuser else None, train.wheel]
+            addresses.append(train.cover)
+        addresses += [heater.switch for heater in rig.heaters]
+        if rig.guider:
+            addresses += [rig.guider.address, rig.guider.camera]
     return [address for address in addresses if _simulated(address) and address]
 
 
@@ -54,19 +64,24 @@ def _train(train: Train, settings: SimulatorSettings, start_error: int) -> Train
     if camera is None:
         return None
     focuser = _simulated(train.focuser.address) if train.focuser else None
-    wheel = _simulated(train.wheel)
+    wheel, rotator, cover = (_simulated(address) for address in (train.wheel, train.rotator, train.cover))
     bayer = None if train.camera.bayer in (None, "mono") else train.camera.bayer
     sensor = Sensor(settings.width_px, settings.height_px, settings.pixel_um, bayer=bayer)
     shifts = WheelSetup().focus_shift_um
     return TrainSetup(
         optics=Optics(train.focal_length_mm, train.aperture_mm),
         camera=CameraSetup(
-            name=camera, sensor=sensor, cooler=CoolerSetup() if train.camera.cool_to_c is not None else None
+            name=camera,
+            sensor=sensor,
+            shutter=train.camera.shutter,
+            cooler=CoolerSetup() if train.camera.cool_to_c is not None else None,
         ),
         focuser=FocuserSetup(name=focuser, start_error=start_error) if focuser else None,
         wheel=WheelSetup(wheel, settings.filters, focus_shift_um=(shifts * 3)[: len(settings.filters)])
         if wheel
         else None,
+        rotator=RotatorSetup(rotator) if rotator else None,
+        cover=CoverSetup(cover) if cover else None,
     )
 
 
@@ -74,13 +89,56 @@ def _mount(rig: Rig, settings: SimulatorSettings, start_error: int) -> MountSetu
     name = _simulated(rig.mount.address)
     if name is None:
         return None
-    trains = [_train(train, settings, start_error) for train in rig.trains]
+    trains = [*(_train(train, settings, start_error) for train in rig.trains), _guide_train(rig)]
     return MountSetup(
         name=name,
         kind=rig.mount.kind,
         trains=tuple(train for train in trains if train),
         pointing_arcmin=settings.pointing_arcmin,
+        guider=_simulated(rig.guider.address) if rig.guider else None,
     )
+
+
+def _guide_train(rig: Rig) -> TrainSetup | None:
+    """The guide camera and its small telescope, where they are simulated."""
+    name = _simulated(rig.guider.camera) if rig.guider else None
+    if name is None or rig.guider is None:
+        return None
+    return TrainSetup(
+        optics=Optics(rig.guider.focal_length_mm, rig.guider.aperture_mm),
+        camera=CameraSetup(name=name, model="Simulated guide camera", sensor=GUIDE_SENSOR, readout_s=0.1, cooler=None),
+        focuser=None,
+        wheel=None,
+        rotation_deg=41.0,
+    )
+
+
+def _switch(site: Site) -> SwitchSetup | None:
+    """The switch behind the site's outlets: the first of them, where several are named. Each outlet feeds what the
+    configuration plugs into it.
+    """
+    plugged = [(site.roof.power, site.roof.address)] if site.roof else []
+    for rig in site.rigs:
+        plugged.append((rig.mount.power, rig.mount.address))
+        for train in rig.trains:
+            plugged.append((train.camera.power, train.camera.address))
+            plugged += [(train.focuser.power, train.focuser.address)] if train.focuser else []
+            plugged += [(train.wheel_power, train.wheel)] if train.wheel else []
+    fed: dict[str, dict[str, list[str]]] = {}
+    for outlet, address in plugged:
+        switch, device = _simulated(outlet.address if outlet else None), _simulated(address)
+        if outlet is not None and switch is not None and device is not None:
+            fed.setdefault(switch, {}).setdefault(outlet.name, []).append(device)
+    heaters = [heater for rig in site.rigs for heater in rig.heaters]
+    for heater in heaters:
+        switch = _simulated(heater.switch)
+        if switch is not None:
+            fed.setdefault(switch, {}).setdefault(heater.outlet, [])
+    warm = {heater.outlet for heater in heaters}
+    for switch, outlets in fed.items():
+        built = (Outlet(name, tuple(devices), dims=name in warm) for name, devices in outlets.items())
+        return SwitchSetup(switch, tuple(built))
+    return None
 
 
 def setup_of(
@@ -101,9 +159,10 @@ def setup_of(
         height_m=site.place.height_m,
         scenario=settings.weather,
         seeing_arcsec=seeing_arcsec,
-        roof=RoofSetup(roof) if roof else None,
+        roof=RoofSetup(roof, kind="dome" if site.roof and site.roof.slit_within_deg else "roll_off") if roof else None,
         weather=sources[0] if sources else None,
         safety_monitor=None,
+        switch=_switch(site),
         mounts=tuple(mount for mount in mounts if mount),
         faults=faults,
     )

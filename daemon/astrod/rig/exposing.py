@@ -14,7 +14,16 @@ from astrod.errors import AstrodError, OutcomeUnknown
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
-from astrod_drivers.protocols import CameraInfo, CameraState, FocuserState, MountState, Permit, RawFrame, Shot
+from astrod_drivers.protocols import (
+    CameraInfo,
+    CameraState,
+    FocuserState,
+    GuiderState,
+    MountState,
+    Permit,
+    RawFrame,
+    Shot,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +58,7 @@ class Exposed:
     """Pixels in the spool, with what the rig said while they were taken.
 
     `filter` is what the wheel read after the exposure, None where nobody can say; `began` the camera's word
-    before it.
+    before it; `guided` how well the mount was guided, None where it was not.
     """
 
     intent: Intent
@@ -63,6 +72,7 @@ class Exposed:
     pointing: Pointing = field(default_factory=Pointing)
     filter: str | None = None
     began: CameraState | None = None
+    guided: GuiderState | None = None
 
 
 class Exposing:

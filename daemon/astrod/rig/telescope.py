@@ -15,6 +15,7 @@ from astrod.domain.sphere import separation_deg
 from astrod.errors import OutcomeUnknown, RecoverDevice, Replan
 from astrod.rig.cooling import Cooling
 from astrod.rig.doming import Doming
+from astrod.rig.guiding import Guiding
 from astrod.rig.leases import Leases
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
@@ -25,6 +26,7 @@ from astrod_drivers.protocols import (
     Cover,
     FilterWheel,
     Focuser,
+    Guider,
     Mount,
     MountState,
     Permit,
@@ -44,6 +46,7 @@ AnyPort = (
     | Port[Rotator]
     | Port[Switch]
     | Port[Roof]
+    | Port[Guider]
 )
 
 FILTER_S = 60.0
@@ -84,7 +87,7 @@ class Telescope:
 
     Places are those of the sky: where a mount cannot be synced, the difference between its word and the sky is
     kept here (`align`) and taken into account both ways. `before_slew` are awaited before each slew, for those who
-    must let go of the mount first (a guider).
+    must let go of the mount first (a guider). `forbidden` says why the mount must not slew, None while it may.
     """
 
     def __init__(
@@ -94,12 +97,16 @@ class Telescope:
         trains: Mapping[str, TrainPorts],
         clock: Clock,
         intend: Intend = unrecorded,
+        forbidden: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._forbidden = forbidden
         self.setup = setup
         self._intend = intend
         self.mount = mount
         self.trains = trains
         self.leases = Leases()
+        self.guiding: Guiding | None = None
+        self.guide_camera: Port[Camera] | None = None
         self._clock = clock
         self.doming: Doming | None = None
         self.switches: dict[str, Port[Switch]] = {}
@@ -124,10 +131,17 @@ class Telescope:
         found: list[AnyPort] = [self.mount]
         for train in self.trains.values():
             found += [port for port in _own(train) if port is not None]
+        found += [self.guide_camera] if self.guide_camera else []
+        found += [self.guiding.port] if self.guiding else []
         named: dict[str, AnyPort] = {port.name: port for port in found}
         if self.doming is not None:
             named[self.doming.dome.name] = self.doming.dome
         return named | {port.name: port for port in self.switches.values()}
+
+    def guide_with(self, guiding: Guiding, camera: Port[Camera] | None = None) -> None:
+        """Give the mount its guiding, and the guide camera where that is ours."""
+        self.guiding, self.guide_camera = guiding, camera
+        self.before_slew.append(guiding.stop)  # no guide pulse in mid slew
 
     async def read_mount(self) -> MountState:
         """Where the mount points now, ICRS."""
@@ -164,8 +178,12 @@ class Telescope:
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> MountState:
         """Slew, wait, settle, and check by reading back that the mount tracks where it was sent.
 
-        Raises Replan when it reports another place or does not track: another target may do better.
+        Raises Replan when it reports another place or does not track: another target may do better; and when it must
+        not slew at all.
         """
+        why = self._forbidden()
+        if why is not None:
+            raise Replan(f"{self.mount.name} does not slew: {why}")
         for let_go in self.before_slew:
             await let_go()
         said_ra_deg = (ra_deg - self._beside[0]) % 360.0
@@ -189,6 +207,8 @@ class Telescope:
 
     async def stand_still(self) -> None:
         """Stop tracking, so that a mount with nothing to do does not follow the sky into the ground or its pier."""
+        if self.guiding is not None:
+            await self.guiding.stop()
         if (await self.read_mount()).tracking:
             await self.mount.call("stop tracking", lambda mount: mount.set_tracking(False))
 

@@ -125,6 +125,17 @@ class MountTruth:
     pier_side: PierSide | None
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A guider holds the tube to a star since `since_us`: what it erred by then, it goes on to err by, and the star is
+    kept so far from where it was, arcseconds east and north.
+    """
+
+    since_us: int
+    east_arcsec: float
+    north_arcsec: float
+
+
 def _draw_errors(setup: MountSetup, seed: int) -> Errors:
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((abs(seed), 0x3077))))
     index = random.normal(0.0, setup.pointing_arcmin / 60.0 / 1.7, 3)
@@ -159,6 +170,7 @@ class SimMount:
         self._knocks: list[tuple[int, float]] = []
         home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._motion: Timeline[Motion] = Timeline(clock.now_us(), Still(home, parked=True))
+        self._holds: Timeline[Hold | None] = Timeline(clock.now_us(), None)
         self._nudges: Timeline[Nudge] = Timeline(clock.now_us(), Nudge(), kept=_PULSES_KEPT)
 
     @property
@@ -291,6 +303,27 @@ class SimMount:
         home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._slew(self._axes(now_us), home, Still(home, parked=True), now_us)
 
+    # -- what the simulated guider asks for --
+
+    def hold(self, east_arcsec: float = 0.0, north_arcsec: float = 0.0) -> None:
+        """Hold the tube to where it points now, or to a place beside where it was first held, until it moves.
+
+        Raises CommandRefused while the mount does not track.
+        """
+        now_us = self._clock.now_us()
+        if not isinstance(self._settled(now_us), Tracking):
+            raise CommandRefused("the mount does not track; slew it to a target before guiding")
+        _, held = self._holds.at(now_us)
+        self._holds.add(now_us, Hold(held.since_us if held else now_us, east_arcsec, north_arcsec))
+
+    def let_go(self) -> None:
+        """Guide no longer."""
+        self._holds.add(self._clock.now_us(), None)
+
+    def is_held(self, instant_us: int) -> bool:
+        """Whether a guider held the tube then; it loses its star with any motion of the mount."""
+        return self._holds.at(instant_us)[1] is not None and isinstance(self._settled(instant_us), Tracking)
+
     # -- what the simulation asks for --
 
     def truth(self, instant_us: int) -> MountTruth:
@@ -299,7 +332,7 @@ class SimMount:
         axes = self._axes(instant_us)
         pier_side = self._pier_side(axes)
         hour_angle_deg, dec_deg = self._sky_axes(axes, instant_us)
-        hour_angle_deg, dec_deg = self._erring(hour_angle_deg, dec_deg, axes, instant_us)
+        hour_angle_deg, dec_deg = self._guided(hour_angle_deg, dec_deg, axes, instant_us)
         run_off = self._run_off(instant_us)
         hour_angle_deg, dec_deg = hour_angle_deg + run_off[0], max(-90.0, min(90.0, dec_deg + run_off[1]))
         altitude_deg, azimuth_deg = ephemeris.horizontal_deg(hour_angle_deg, dec_deg, self._site.latitude_deg)
@@ -389,10 +422,13 @@ class SimMount:
         """A new motion, from where the pulses so far have brought the axes."""
         self._motion.add(now_us, motion)
         self._nudges.add(now_us, Nudge())
+        self._holds.add(now_us, None)
 
     def _ask(self, permit: Permit, what: str) -> None:
         if not self._gate.allows(permit):
             raise PermitRefused(f"{what}: safety epoch {permit.epoch} is over; the mount stays as it is")
+        if not self._gate.allows_slew(permit):
+            raise PermitRefused(f"{what}: no mount may move now, by safety's word; it stays as it is")
 
     def _sidereal_deg(self, instant_us: int) -> float:
         """Sidereal time as the mount believes it."""
@@ -528,6 +564,19 @@ class SimMount:
 
     # -- errors --
 
+    def _guided(self, hour_angle_deg: float, dec_deg: float, axes: Axes, instant_us: int) -> tuple[float, float]:
+        """The true hour angle and declination of a reported one, under whatever holds the tube."""
+        _, held = self._holds.at(instant_us)
+        if held is None or not self.is_held(instant_us):
+            return self._erring(hour_angle_deg, dec_deg, axes, instant_us)
+        then = self._axes(held.since_us)
+        reported = self._sky_axes(then, held.since_us)
+        true = self._erring(*reported, then, held.since_us)
+        cos_dec = max(0.05, math.cos(math.radians(dec_deg)))
+        turned_deg = SIDEREAL_DEG_S * (instant_us - held.since_us) / 1e6
+        hour_angle_deg = true[0] + turned_deg - held.east_arcsec / 3600.0 / cos_dec
+        return hour_angle_deg, max(-90.0, min(90.0, true[1] + held.north_arcsec / 3600.0))
+
     def _erring(self, hour_angle_deg: float, dec_deg: float, axes: Axes, instant_us: int) -> tuple[float, float]:
         """The true hour angle and declination of a reported one."""
         ha, dec = math.radians(hour_angle_deg), math.radians(dec_deg)
@@ -541,8 +590,15 @@ class SimMount:
         scatter = self._scatter_deg(instant_us)
         ring_deg = self._ringing_deg(instant_us)
         dha += (scatter[0] + ring_deg) / cos_dec + self._periodic_deg(axes)
-        ddec += scatter[1] + 0.6 * ring_deg
+        ddec += scatter[1] + 0.6 * ring_deg + self._flexure_deg(instant_us)
         return hour_angle_deg + dha, max(-90.0, min(90.0, dec_deg + ddec))
+
+    def _flexure_deg(self, instant_us: int) -> float:
+        """What a tube that gives way has given since the last slew."""
+        slew = self._slew_before(instant_us)
+        if slew is None or instant_us < slew.end_us:
+            return 0.0
+        return self.setup.drift_arcsec_min / 3600.0 * (instant_us - slew.end_us) / 60e6
 
     def _periodic_deg(self, axes: Axes) -> float:
         """The worm's error: it depends on the axis alone, so it comes back with each turn of the worm."""

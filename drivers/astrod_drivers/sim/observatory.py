@@ -24,6 +24,7 @@ from astrod_drivers.sim.cover import SimCover
 from astrod_drivers.sim.faults import Phase
 from astrod_drivers.sim.faulty import Faulty
 from astrod_drivers.sim.focuser import SimFocuser
+from astrod_drivers.sim.guider import SimGuider
 from astrod_drivers.sim.injector import Injector, Running
 from astrod_drivers.sim.mains import Mains
 from astrod_drivers.sim.mount import MountTruth, SimMount
@@ -242,6 +243,8 @@ class Observatory:
             mount = SimMount(mount_setup, site, seed, self.clock, self.gate)
             self._mounts[mount_setup.name] = mount
             self._devices[mount_setup.name] = mount
+            if mount_setup.guider:
+                self._devices[mount_setup.guider] = SimGuider(mount, self.climate, self.clock, self.gate)
             for train_setup in mount_setup.trains:
                 self._add_train(Train(self, mount, train_setup), train_setup)
         if setup.roof and self._roof:

@@ -150,9 +150,13 @@ async def _until_left(server: Server, ended: asyncio.Event, clock: WallClock, id
 def _setup(file: Path, faults: Path | None) -> ObservatorySetup:
     """The setup, with the faults of another file. Raises OSError, ValueError."""
     setup = ObservatorySetup.load(file)
-    if faults is None:
-        return setup
-    return replace(setup, faults=setup.faults + from_toml(faults.read_text(encoding="utf-8")))
+    if faults is not None:
+        setup = replace(setup, faults=setup.faults + from_toml(faults.read_text(encoding="utf-8")))
+    for fault in setup.faults:
+        fault.due_us({"start": 0})  # nobody tells us of dusk and dawn
+        if fault.entry.where == "host":
+            raise ValueError(f"{fault.kind!r} happens to the daemon's host: only astrod night can play it")
+    return setup
 
 
 def main() -> int:

@@ -103,6 +103,8 @@ class TrainSetup:
 class MountSetup:
     """A mount and its trains. `periodic_arcsec` is half the height of the worm's error; `shake_arcsec` the
     RMS jitter in still air; `meridian_limit_deg` how far it tracks past the meridian before it stops.
+    `guider` names a guider that is one with the mount, as PHD2 is to astrod; `drift_arcsec_min` is what a flexing
+    tube adds in declination, however well the mount tracks.
     """
 
     name: str = "mount"
@@ -118,6 +120,8 @@ class MountSetup:
     shake_arcsec: float = 0.35
     meridian_limit_deg: float = 7.5
     horizon_deg: float = 5.0
+    guider: str | None = None
+    drift_arcsec_min: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,7 @@ class ObservatorySetup:
         found: list[tuple[str, str]] = []
         for mount in self.mounts:
             found.append((mount.name, "mount"))
+            found += [(mount.guider, "guider")] if mount.guider else []
             for train in mount.trains:
                 found.append((train.camera.name, "camera"))
                 found += [(train.focuser.name, "focuser")] if train.focuser else []

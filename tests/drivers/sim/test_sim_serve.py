@@ -158,10 +158,18 @@ async def test_faults_come_with_the_setup_and_at_run_time(
     await again.close()
 
 
-def test_a_wrong_file_of_faults_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ('kind = "hang"\ndevice = "camera"\nat = "start"\nfor = 3', "unknown key 'for'"),
+        ('kind = "hang"\ndevice = "camera"\nat = "dusk"', "dusk is not known here"),
+        ('kind = "disk_full"\nat = "start"', "only astrod night"),
+    ],
+)
+def test_a_wrong_file_of_faults_is_refused(tmp_path: Path, keys: str, says: str) -> None:
     (tmp_path / "setup.json").write_text(FULL.to_json())
-    (tmp_path / "faults.toml").write_text('[[fault]]\nkind = "hang"\ndevice = "camera"\nat = "dusk"\nfor = 3')
+    (tmp_path / "faults.toml").write_text(f"[[fault]]\n{keys}\n")
     given = [*command(tmp_path), "--faults", str(tmp_path / "faults.toml")]
     ran = subprocess.run(given, capture_output=True, text=True, timeout=30, check=False)
     assert ran.returncode == serve.EXIT_SETUP
-    assert "unknown key 'for'" in ran.stderr
+    assert says in ran.stderr
