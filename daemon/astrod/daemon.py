@@ -32,17 +32,18 @@ from astrod.errors import AstrodError, Bug, ConfigInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.housekeeping import Housekeeping
 from astrod.reconcile import reconcile
-from astrod.rig.port import Port, Session
+from astrod.rig.port import Session
 from astrod.rig.safety.closing import make_safe
 from astrod.rig.safety.link import RemoteGuard, SafetyProcess, arguments
 from astrod.rig.safety.loop import CONTROL_SILENT_S
-from astrod.rig.safety.process import read_site, sessions_of
+from astrod.rig.safety.memory import boot_id
+from astrod.rig.safety.process import Lines, movers_of, read_site
 from astrod.runtime import systemd
 from astrod.runtime.clock import WallClock
 from astrod.runtime.durable import make_folder, replace_text
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
-from astrod.runtime.timekeeping import clock_quality
+from astrod.runtime.timekeeping import Statements, timekeeper
 from astrod.solving import Stars
 from astrod_drivers.address import parse
 from astrod_drivers.errors import DriverError
@@ -57,6 +58,7 @@ STOP_MARGIN_S = 60.0
 CLOSER_S = 240.0
 GUARDED_S = 3.0
 """A safety process whose last progress is older than this is not relied upon."""
+FOUND_S = 60.0
 TELEMETRY_S = 30.0
 FIRST_CONTACT_S = 10.0
 _OPEN = Cost(modelled_s=0.05, deadline_s=60.0)
@@ -101,6 +103,8 @@ class Daemon:
         self._clock = WallClock(run.offset_us)
         self._paths = data_paths(self._data)
         self._page = EpochPage(self._run_dir / "epoch")
+        statements = Statements(self._run_dir / "statement.json", self._clock, boot_id())
+        self._time = timekeeper(self._clock, statements, loaded.site.time.gpsd)
         self._offload = WallOffload()
         self._stop = asyncio.Event()
         self._core: Core | None = None
@@ -128,7 +132,7 @@ class Daemon:
                 guard,
                 self._session,
                 self._beat,
-                clock_quality,
+                self._time.quality,
                 self._run.stars,
             )
             await self._supervised(core, telemetry, safety)
@@ -158,6 +162,7 @@ class Daemon:
             site_file=self._paths["site"],
             page=self._page.path,
             memory=self._run_dir / "safety.json",
+            statement=self._run_dir / "statement.json",
             pid_file=self._run_dir / "safety.pid",
             spool=self._spool,
             sim_socket=self._run.sim_socket,
@@ -168,7 +173,8 @@ class Daemon:
 
     async def _supervised(self, core: Core, telemetry: Telemetry, safety: SafetyProcess) -> None:
         holds = Holds(core.recording, core.conductor, self._clock)
-        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds, Attended(core, holds)).handlers())
+        answers = Answers(core, holds, Attended(core, holds), self._time)
+        server = ApiServer(self._loaded.settings.daemon.socket, answers.handlers())
         housekeeping = Housekeeping(core, telemetry, self._offload, self._loaded.settings)
 
         async def serve(ready: Ready) -> None:
@@ -206,8 +212,13 @@ class Daemon:
             await reconcile(core, self._loaded.settings.storage, ready)
             await asyncio.Event().wait()
 
+        async def keep_time(ready: Ready) -> None:
+            ready()
+            await self._time.watch()
+
         services = [
             Service("safety", guard_safety),
+            Service("time", keep_time),
             Service("devices", keep_devices),
             Service("socket", serve),
             Service("catch up", catch_up, ready_within_s=120.0),
@@ -331,14 +342,13 @@ async def _close(site: Site, run_dir: Path, spool: Path, how: Run) -> None:
     clock = WallClock(how.offset_us)
     page = EpochPage(run_dir / "epoch")
     page.become_unsafe()
-    mounts, roof = sessions_of(site, clock, spool, page.path, how.offset_us, how.sim_socket)
-    ports: list[Port[Any]] = [*mounts.values(), *([roof] if roof else [])]
+    hardware = movers_of(site, clock, Lines(spool, page.path, how.offset_us, how.sim_socket))
+    ports = hardware.ports
     keeping = [asyncio.create_task(port.keep()) for port in ports]
     try:
         async with asyncio.timeout(CLOSER_S):
-            for port in ports:
-                await port.found(60.0)
-            await make_safe(clock, site, mounts, roof)
+            await asyncio.gather(*(port.found(FOUND_S) for port in ports))
+            await make_safe(clock, site, hardware)
     finally:
         for task in keeping:
             task.cancel()

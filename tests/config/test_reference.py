@@ -78,7 +78,7 @@ def test_every_number_has_its_unit_or_is_a_count() -> None:
         "_per_adu",
         "_percent",
     )
-    plain = {"low", "high", "margin", "gain", "offset", "binning", "priority", "max_airmass"}
+    plain = {"low", "high", "margin", "within", "gain", "offset", "binning", "priority", "max_airmass"}
     plain |= {
         "start_position",
         "step",
