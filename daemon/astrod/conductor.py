@@ -413,13 +413,21 @@ class Conductor:
     async def _end(self) -> None:
         self._cut_short()
         await self._rest()
-        await self._guard.close_site("the night is over" if not self.state.stopping else "the daemon stops")
+        try:
+            await self._guard.close_site("the night is over" if not self.state.stopping else "the daemon stops")
+        except AstrodError:
+            await self._warm_up()  # a roof that cannot be closed must not keep the coolers running into the day
+            raise
         self._health.mended("AST-110")
         self._work_under_roof()
         if self._aside is not None:
             await asyncio.wait({self._aside})
         for telescope in self._telescopes.values():
             await telescope.cover_up()
+        await self._warm_up()
+
+    async def _warm_up(self) -> None:
+        for telescope in self._telescopes.values():
             await self._set_coolers(telescope, warm=True)
 
     def _work_under_roof(self) -> None:

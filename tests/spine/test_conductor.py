@@ -30,6 +30,7 @@ class FakeGuard:
         self.opens = self.closes = 0
         self.silent = False
         self.will_not_open: Exception | None = None
+        self.will_not_close: Exception | None = None
 
     async def report(self) -> SafetyReport:
         return self.word
@@ -66,6 +67,8 @@ class FakeGuard:
     async def close_site(self, reason: str) -> None:
         self.closes += 1
         await self.clock.sleep(20.0)
+        if self.will_not_close is not None:
+            raise self.will_not_close
         self.word = replace(self.word, roof="closed")
 
 
@@ -420,5 +423,33 @@ def test_stopping_waits_for_no_dark() -> None:
         began_s = stage.clock.monotonic_s()
         await stage.conductor.stop()
         assert stage.clock.monotonic_s() - began_s < 120.0
+
+    on_stage(story)
+
+
+def test_coolers_are_off_though_the_roof_does_not_close() -> None:
+    """A roof whose driver was gone for good kept the night, and the cooler, going into the day."""
+
+    class Cooled:
+        setup = SITE.rigs[0]
+        warm: bool | None = None
+
+        async def cool(self, warm: bool, at_once: bool = False) -> None:
+            self.warm = warm
+
+        async def cover_up(self) -> None:
+            """It has no cover."""
+
+    async def story(stage: Stage) -> None:
+        telescope = Cooled()
+        stage.conductor._telescopes = {"main": telescope}  # type: ignore[dict-item]
+        await stage.observing()
+        stage.guard.will_not_close = RecoverDevice("roof", "does not answer")
+        stopping = asyncio.create_task(stage.conductor.stop())
+        await stage.clock.sleep(120.0)
+        assert telescope.warm is True
+        assert stage.conductor.state.phase == "ending"
+        stage.guard.will_not_close = None
+        await stopping
 
     on_stage(story)

@@ -243,7 +243,7 @@ class PlayedNight:
         root = self.loaded.settings.storage.data_dir
         verdict = await self.referee.verdict(root, claims, summary["dark_minutes"]["unexplained"])
         broken = [str(found) for found in verdict.broken]
-        if str(self.night) not in self.core.summaries and self._gets_dark:
+        if str(self.night) not in self.core.summaries and self._gets_dark and self.referee.could_end:
             broken.append(f"{iso(self.clock.now_us())} the night did not end by itself")
         return {
             "site": self.loaded.site.name,

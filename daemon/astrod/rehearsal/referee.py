@@ -324,6 +324,11 @@ class Referee:
                 return True
         return False
 
+    @property
+    def could_end(self) -> bool:
+        """Whether the site can be closed now; while it cannot, the night is not over, for it is being tried."""
+        return not self._hinders_closing(self._clock.now_us())
+
     # -- when it is over -------------------------------------------------------------------------------------
 
     async def verdict(self, root: Path, claims: Sequence[Claim], unexplained_min: float) -> Verdict:
