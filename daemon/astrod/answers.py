@@ -10,6 +10,7 @@ from astrod.api.schema import (
     AttendedAnswer,
     CalibrationRow,
     CalibrationsAnswer,
+    ClockAnswer,
     Device,
     Exposing,
     Finding,
@@ -32,11 +33,12 @@ from astrod.attended import Attended
 from astrod.core import Core
 from astrod.domain.calibration import Need
 from astrod.domain.identity import Night
-from astrod.domain.instant import iso
+from astrod.domain.instant import SECOND_US, iso, parse_iso
 from astrod.domain.plan import progress
-from astrod.errors import InputInvalid
+from astrod.errors import InputInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.rig.port import Port
+from astrod.runtime.timekeeping import Timekeeper
 
 Handler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
 VERDICTS = 5
@@ -46,8 +48,8 @@ SLOTS = 8
 class Answers:
     """The verbs of one daemon."""
 
-    def __init__(self, core: Core, holds: Holds, attended: Attended) -> None:
-        self._core, self._holds, self._attended = core, holds, attended
+    def __init__(self, core: Core, holds: Holds, attended: Attended, time: Timekeeper) -> None:
+        self._core, self._holds, self._attended, self._time = core, holds, attended, time
 
     def handlers(self) -> dict[str, Handler]:
         """By verb, for `api.server`."""
@@ -63,6 +65,8 @@ class Answers:
             "attend": self.attend,
             "attended": self.attended,
             "attended_stop": self.attended_stop,
+            "clock": self.clock,
+            "state_time": self.state_time,
         }
 
     # -- status ----------------------------------------------------------------------------------------------
@@ -294,6 +298,31 @@ class Answers:
         """End the attended job under way."""
         await self._attended.stop()
         return await self.attended(args)
+
+    # -- the clock -------------------------------------------------------------------------------------------
+
+    async def clock(self, args: dict[str, Any]) -> ClockAnswer:
+        """How good the host's clock is, and what that forbids."""
+        quality, setup = self._time.quality(), self._core.site.time
+        return ClockAnswer(
+            schema=SCHEMA,
+            time=iso(self._core.clock.now_us()),
+            source=quality.source,
+            error_s=None if quality.error_us is None else quality.error_us / SECOND_US,
+            error_max_s=setup.error_max_s or None,
+            slews_forbidden_by=list(self._core.conductor.safety.no_slews),
+        )
+
+    async def state_time(self, args: dict[str, Any]) -> ClockAnswer:
+        """Somebody says what time it is now, and how well they know it; it counts until the host starts anew."""
+        try:
+            utc_us, error_us = parse_iso(str(args.get("utc"))), round(float(args.get("error_s", 0.0)) * SECOND_US)
+            self._time.statements.state(str(args.get("who") or "somebody"), utc_us, error_us)
+        except (ValueError, OverflowError) as fault:
+            raise InputInvalid(f"no time can be had from that: {fault}; write 2026-12-14T22:01:05Z") from fault
+        except OSError as fault:
+            raise TellOperator(f"the statement cannot be kept: {fault}") from fault
+        return await self.clock({})
 
 
 def _device(port: Port[Any]) -> Device:

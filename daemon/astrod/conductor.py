@@ -19,6 +19,7 @@ from astrod.domain.night import (
     Effect,
     Finished,
     Held,
+    Hindered,
     LightChanged,
     Message,
     NightState,
@@ -51,6 +52,8 @@ AGAIN_S = 10.0
 FINISH_S = 900.0
 BEAT_S = 1.0
 REST_S = 60.0
+SAFETY_CODES = ("AST-102", "AST-110", "AST-113", "AST-114", "AST-120", "AST-122", "AST-150", "AST-152")
+"""The troubles that safety finds and mends."""
 
 
 class Observer(Protocol):
@@ -119,6 +122,7 @@ class Conductor:
         self.dark = dark_time(site.place, site.darkness, self.night)
         self.safety = SafetyReport(0, False, ("safety has not spoken yet",), 0, clock.now_us())
         self._told_safe: bool | None = None
+        self._told_hindered = False
         self._barred_because: str | None = None
         self._bars = 0
         self._effects: dict[Effect, Callable[[], None]] = {
@@ -200,6 +204,8 @@ class Conductor:
                 continue  # it ends its exposure and says itself what it does
             if self.state.paused or self.state.held:
                 observer.occupation.enter("idle", "the operator's pause")
+            elif self.state.hindered:
+                observer.occupation.enter("fault", "; ".join(self.safety.no_slews) or "nothing may slew")
             elif self.state.barred:
                 observer.occupation.enter("fault", self._barred_because or "the roof did not open")
             elif not self.state.safe:
@@ -247,6 +253,10 @@ class Conductor:
             self._health.mended("AST-131")
             was = self.safety
             self.safety = report
+            if bool(report.no_slews) != self._told_hindered:
+                self._told_hindered = bool(report.no_slews)
+                self._trace.note("slews", barred=self._told_hindered, reasons=list(report.no_slews))
+                self.send(Hindered(self._told_hindered))
             if report.safe != self._told_safe:
                 self._trace.note("safety", safe=report.safe, reasons=list(report.reasons), epoch=report.epoch)
                 self._tell_safe(report.safe)
@@ -269,7 +279,7 @@ class Conductor:
 
     def _note_troubles(self, report: SafetyReport) -> None:
         spoken = {text.split(" ", 1)[0]: text.split(" ", 1)[1] for text in report.troubles}
-        for code in ("AST-110", "AST-120"):
+        for code in SAFETY_CODES:
             if code in spoken:
                 self._health.found(code, spoken[code])
             else:
@@ -375,7 +385,7 @@ class Conductor:
         return task is not None and not task.done()
 
     def _suspend(self) -> None:
-        gently = self.state.safe and self.state.paused and not self.state.stopping
+        gently = self.state.safe and (self.state.paused or self.state.hindered) and not self.state.stopping
         for name, task in self._observing.items():
             if gently:
                 self._observers[name].wind_up()

@@ -30,10 +30,10 @@ from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.plan import Choice
-from astrod.domain.safety import SafetyReport
+from astrod.domain.safety import ClockQuality, SafetyReport
 from astrod.domain.site import GuiderSetup, Outlet, Rig, Site, Train
 from astrod.domain.sphere import sun_altitude_deg
-from astrod.errors import AstrodError, InputInvalid
+from astrod.errors import AstrodError, InputInvalid, Retry, TellOperator
 from astrod.frames.retention import budget, free_bytes
 from astrod.headers import circumstances_of, facts_of
 from astrod.health import Health
@@ -51,14 +51,14 @@ from astrod.rig.guiding import Guiding
 from astrod.rig.port import DirectSession, Port, Session
 from astrod.rig.recovery import PowerBoard, Remedies, switch_addresses
 from astrod.rig.safety.guard import Guard
+from astrod.rig.standing import Standing
 from astrod.rig.telescope import Intend, Telescope, TrainPorts
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
-from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
-from astrod_drivers.protocols import Guider, Mount, Roof, SiteFix, Switch
+from astrod_drivers.protocols import Guider, Mount, Roof, Switch
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +123,15 @@ class Core:
         over = [night for night in open_nights if self.dark_of(night).dawn_us <= now_us and not self._runs(night)]
         for night in over:
             summary = self.summaries[str(night)] = await self.summarise(night)
-            await self.recording(partial(Archive.close_night, night=night, summary=summary, at_us=now_us))
+            await self.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=now_us))
         return over
+
+    async def record_if_possible(self, action: Callable[[Archive], object]) -> None:
+        """Record what the night can do without: a disk that refuses is told and costs the record, not the night."""
+        try:
+            await self.recording(action)
+        except (Retry, TellOperator) as fault:
+            self.health.found("AST-303", str(fault))
 
     def _runs(self, night: Night) -> bool:
         """Whether the conductor is still to end that night itself."""
@@ -228,6 +235,13 @@ class Core:
         for name, observer in self.observers.items():
             ends_us = [interval.end_us for interval in recorded if interval.rig == name]
             observer.occupation.away_since(max([dark.dusk_us, *ends_us]))
+
+
+def _close_night(archive: Archive, night: Night, summary: dict[str, Any], at_us: int) -> None:
+    """Close a night's record, also of one that could not be opened when it began."""
+    with archive.together():
+        archive.open_night(night, at_us)
+        archive.close_night(night, summary, at_us)
 
 
 def _record_intervals(archive: Archive, night: Night, intervals: Sequence[Interval]) -> None:
@@ -386,8 +400,9 @@ def telescope_of(
     board: PowerBoard,
     remedies: Remedies,
     intend: Intend,
+    health: Health,
 ) -> Telescope:
-    """A rig's ports, with what recovers them. The mount is told its site and the time at each connection."""
+    """A rig's ports, with what recovers them. The mount's place and time are seen to at each connection."""
 
     def port(part: str, kind: str, address: str | None, power: Outlet | None) -> Any:
         if address is None:
@@ -414,10 +429,10 @@ def telescope_of(
     mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
     if rig.mount.power is not None:
         board.powers(rig.mount.power, mount)
-    place = site.place
-    fix = SiteFix(place.latitude_deg, place.longitude_deg, place.height_m)
-    mount.on_connect(lambda device: device.set_site(fix, clock.now_us()))
-    telescope = Telescope(rig, mount, {train.name: train_ports(train) for train in rig.trains}, clock, intend)
+    standing = Standing(site, clock, lambda found: _tell_standing(health, rig.name, found))
+    mount.on_connect(standing.settle)
+    trains = {train.name: train_ports(train) for train in rig.trains}
+    telescope = Telescope(rig, mount, trains, clock, intend, lambda: standing.wrong)
     for number, address in enumerate(dict.fromkeys(heater.switch for heater in rig.heaters), start=1):
         telescope.switches[address] = port(f"heater switch {number}", "switch", address, None)
     return telescope
@@ -487,6 +502,13 @@ def guide_stars_in(path: Path, saturation_adu: float) -> tuple[GuideStar, ...]:
     return guide_stars_of(path, saturation_adu)
 
 
+def _tell_standing(health: Health, rig: str, found: tuple[str, ...]) -> None:
+    if found:
+        health.found("AST-151", f"{rig} mount: {'; '.join(found)}", rig)
+    else:
+        health.mended("AST-151", rig)
+
+
 def assemble(
     loaded: Loaded,
     clock: Clock,
@@ -521,7 +543,8 @@ def assemble(
     remedies = Remedies(clock, site.indi, board)
     commands = Commands(recording, clock)
     telescopes = {
-        rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend) for rig in site.rigs
+        rig.name: telescope_of(rig, site, clock, open_session, board, remedies, commands.intend, health)
+        for rig in site.rigs
     }
     for rig in site.rigs:
         root = settings.storage.data_dir
@@ -531,7 +554,7 @@ def assemble(
 
     async def begin_night(night: Night, dark: DarkTime) -> None:
         if dark.dawn_us > clock.now_us():  # after dawn nothing is opened anew: the record may be closed already
-            await recording(lambda archive: archive.open_night(night, clock.now_us()))
+            await core.record_if_possible(lambda archive: archive.open_night(night, clock.now_us()))
         await core.note_absence(night, dark)
         await schedule.begin_night(dark)
         await core.check_disk()
@@ -539,7 +562,7 @@ def assemble(
     async def finish_night(night: Night) -> None:
         await core.calibrating.settle()
         summary = core.summaries[str(night)] = await core.summarise(night)
-        await recording(lambda archive: archive.close_night(night, summary, clock.now_us()))
+        await core.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=clock.now_us()))
 
     aperture = ApertureHistory()
     conductor = Conductor(

@@ -7,6 +7,7 @@ workers                  frames (keep, measure, judge) and plan; started when ne
 """
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
@@ -31,16 +32,18 @@ from astrod.errors import AstrodError, Bug, ConfigInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.housekeeping import Housekeeping
 from astrod.reconcile import reconcile
-from astrod.rig.port import Port, Session
+from astrod.rig.port import Session
 from astrod.rig.safety.closing import make_safe
 from astrod.rig.safety.link import RemoteGuard, SafetyProcess, arguments
-from astrod.rig.safety.process import read_site, sessions_of
+from astrod.rig.safety.loop import CONTROL_SILENT_S
+from astrod.rig.safety.memory import boot_id
+from astrod.rig.safety.process import Lines, movers_of, read_site
 from astrod.runtime import systemd
 from astrod.runtime.clock import WallClock
 from astrod.runtime.durable import make_folder, replace_text
 from astrod.runtime.offload import Cost, WallOffload
 from astrod.runtime.supervise import Ready, Service, supervise
-from astrod.runtime.timekeeping import clock_quality
+from astrod.runtime.timekeeping import Statements, timekeeper
 from astrod.solving import Stars
 from astrod_drivers.address import parse
 from astrod_drivers.errors import DriverError
@@ -53,6 +56,9 @@ log = logging.getLogger("astrod")
 SAFETY_SILENT_US = 15 * SECOND_US
 STOP_MARGIN_S = 60.0
 CLOSER_S = 240.0
+GUARDED_S = 3.0
+"""A safety process whose last progress is older than this is not relied upon."""
+FOUND_S = 60.0
 TELEMETRY_S = 30.0
 FIRST_CONTACT_S = 10.0
 _OPEN = Cost(modelled_s=0.05, deadline_s=60.0)
@@ -97,6 +103,8 @@ class Daemon:
         self._clock = WallClock(run.offset_us)
         self._paths = data_paths(self._data)
         self._page = EpochPage(self._run_dir / "epoch")
+        statements = Statements(self._run_dir / "statement.json", self._clock, boot_id())
+        self._time = timekeeper(self._clock, statements, loaded.site.time.gpsd)
         self._offload = WallOffload()
         self._stop = asyncio.Event()
         self._core: Core | None = None
@@ -124,7 +132,7 @@ class Daemon:
                 guard,
                 self._session,
                 self._beat,
-                clock_quality,
+                self._time.quality,
                 self._run.stars,
             )
             await self._supervised(core, telemetry, safety)
@@ -154,6 +162,7 @@ class Daemon:
             site_file=self._paths["site"],
             page=self._page.path,
             memory=self._run_dir / "safety.json",
+            statement=self._run_dir / "statement.json",
             pid_file=self._run_dir / "safety.pid",
             spool=self._spool,
             sim_socket=self._run.sim_socket,
@@ -164,7 +173,8 @@ class Daemon:
 
     async def _supervised(self, core: Core, telemetry: Telemetry, safety: SafetyProcess) -> None:
         holds = Holds(core.recording, core.conductor, self._clock)
-        server = ApiServer(self._loaded.settings.daemon.socket, Answers(core, holds, Attended(core, holds)).handlers())
+        answers = Answers(core, holds, Attended(core, holds), self._time)
+        server = ApiServer(self._loaded.settings.daemon.socket, answers.handlers())
         housekeeping = Housekeeping(core, telemetry, self._offload, self._loaded.settings)
 
         async def serve(ready: Ready) -> None:
@@ -202,8 +212,13 @@ class Daemon:
             await reconcile(core, self._loaded.settings.storage, ready)
             await asyncio.Event().wait()
 
+        async def keep_time(ready: Ready) -> None:
+            ready()
+            await self._time.watch()
+
         services = [
             Service("safety", guard_safety),
+            Service("time", keep_time),
             Service("devices", keep_devices),
             Service("socket", serve),
             Service("catch up", catch_up, ready_within_s=120.0),
@@ -327,14 +342,13 @@ async def _close(site: Site, run_dir: Path, spool: Path, how: Run) -> None:
     clock = WallClock(how.offset_us)
     page = EpochPage(run_dir / "epoch")
     page.become_unsafe()
-    mounts, roof = sessions_of(site, clock, spool, page.path, how.offset_us, how.sim_socket)
-    ports: list[Port[Any]] = [*mounts.values(), *([roof] if roof else [])]
+    hardware = movers_of(site, clock, Lines(spool, page.path, how.offset_us, how.sim_socket))
+    ports = hardware.ports
     keeping = [asyncio.create_task(port.keep()) for port in ports]
     try:
         async with asyncio.timeout(CLOSER_S):
-            for port in ports:
-                await port.found(60.0)
-            await make_safe(clock, site, mounts, roof)
+            await asyncio.gather(*(port.found(FOUND_S) for port in ports))
+            await make_safe(clock, site, hardware)
     finally:
         for task in keeping:
             task.cancel()
@@ -346,8 +360,9 @@ async def _close(site: Site, run_dir: Path, spool: Path, how: Run) -> None:
 def close_now(config_root: Path | None, how: Run | None = None) -> int:
     """Park and close without a daemon, by the last configuration known to be good; the exit code.
 
-    systemd runs it after the service ends, however it ended (`ExecStopPost=`); so does `astrod close` when no
-    daemon answers. A configuration that was broken since does not stop it.
+    systemd runs it after each end of the service, however it ended (`ExecStopPost=`), and once more when it starts
+    the service no more (`astrod-close.service`); so does `astrod close` when no daemon answers. A configuration that
+    was broken since does not stop it. After a mere crash it stands back, see `guarded`.
     """
     systemd.start_log("info")
     try:
@@ -355,6 +370,9 @@ def close_now(config_root: Path | None, how: Run | None = None) -> int:
     except ConfigInvalid as fault:
         log.critical("there is no last good configuration to close by either: %s", fault.faults[0])
         return 78
+    if systemd.ended_badly() and guarded(run_dir, WallClock()):
+        log.warning("the safety process lives: it closes by itself unless the daemon that is started now takes over")
+        return 0
     try:
         _make_folder(run_dir)
         how = how or Run(sim_socket=_answering(run_dir / "sim.sock"))
@@ -367,6 +385,28 @@ def close_now(config_root: Path | None, how: Run | None = None) -> int:
         return 1
     log.info("closed and parked")
     return 0
+
+
+def guarded(run_dir: Path, clock: WallClock) -> bool:
+    """Whether the site is in good hands without the closer: a safety process lives, made progress a moment ago, and
+    will close the site soon unless a new control process reports to it.
+    """
+    page, lock = run_dir / "epoch", run_dir / "safety.pid"
+    if not (page.exists() and lock.exists() and _held(lock)):
+        return False
+    now_us, beats = clock.boottime_us(), EpochPage(page)
+    safety_s, control_s = (now_us - beats.safety_beat_us) / SECOND_US, (now_us - beats.control_beat_us) / SECOND_US
+    return 0.0 <= safety_s < GUARDED_S and 0.0 <= control_s < CONTROL_SILENT_S
+
+
+def _held(lock: Path) -> bool:
+    """Whether a process holds that lock."""
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def refused(config_root: Path | None) -> int:

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 from astrod.domain.instant import SECOND_US
-from astrod.domain.safety import SafetyReport
+from astrod.domain.safety import ClockQuality, SafetyReport
 from astrod.domain.site import Rig, Site, Train
 from astrod.domain.sphere import separation_deg
 from astrod.frames.admission import Circumstances
 from astrod.frames.header import FrameFacts
 from astrod.rig.exposing import Exposed
-from astrod.runtime.timekeeping import ClockQuality
 
 
 def _setup(site: Site, exposed: Exposed) -> tuple[Rig, Train]:

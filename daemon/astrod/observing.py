@@ -135,6 +135,14 @@ class Observing:
                 self.occupation.enter("fault", str(fault))
                 self._health.found("AST-303", str(fault))
                 await self._clock.sleep(AFTER_FAULT_S)
+        await self._rest_after_all()
+
+    async def _rest_after_all(self) -> None:
+        """Wound up for who knows how long: a mount that tracked on would end at its pier or in the ground."""
+        try:
+            await self._rest_mount()
+        except AstrodError as fault:
+            log.warning("%s tracks on: %s", self._telescope.mount.name, fault)
 
     def wind_up(self) -> None:
         """See `conductor.Observer`."""

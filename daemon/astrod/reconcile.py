@@ -18,7 +18,7 @@ from astrod.archive.rows import Command
 from astrod.config.settings import StorageSettings
 from astrod.core import Core, resume_frames
 from astrod.domain.exposure import Intent, Taken
-from astrod.errors import AstrodError
+from astrod.errors import AstrodError, TellOperator
 from astrod.frames.landing import Landed, vouched
 from astrod.frames.store import FrameStore
 from astrod.recording import insist
@@ -49,8 +49,11 @@ class Left:
 def _left(storage: StorageSettings, archive: Archive) -> Left:
     """Look once, in the archive's lane: whatever comes later is this daemon's own. Sweeps half-written files up."""
     store = FrameStore(storage.data_dir)
-    for leftover in store.sweep():
-        log.warning("removed the half-written %s", leftover)
+    try:
+        for leftover in store.sweep():
+            log.warning("removed the half-written %s", leftover)
+    except TellOperator as fault:  # a read-only disk: they do no harm until it is mended
+        log.warning("half-written files stay: %s", fault)
     rows = [(taken, archive.frame(taken.id)) for taken in archive.taken_unjudged()]
     return Left(
         store,
@@ -127,7 +130,8 @@ async def _end_commands(core: Core, commands: Sequence[Command]) -> None:
         log.warning("%s was told to %s when the daemon ended: %s", command.device, command.what, outcome)
         core.trace.note("command", device=command.device, command=command.what, outcome=outcome)
         now_us = core.clock.now_us()
-        await core.recording(partial(Archive.end_command, number=command.number, outcome=outcome, at_us=now_us))
+        end = partial(Archive.end_command, number=command.number, outcome=outcome, at_us=now_us)
+        await core.record_if_possible(end)  # nobody may command the hardware before this is over
 
 
 async def _mount_says(telescope: Telescope) -> str:

@@ -18,7 +18,6 @@ from astrod_drivers import plugins
 from astrod_drivers.alpaca import TYPES
 from astrod_drivers.errors import AddressInvalid
 
-SCHEMES = ("indi", "alpaca", "phd2", "sim")
 INDI_PORT = 7624
 FEEDS = {"file": 0, "mqtt": 1883, "http+json": 80, "https+json": 443}
 """The schemes of `feeds`, each with its usual port."""

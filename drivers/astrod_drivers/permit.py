@@ -4,8 +4,9 @@ Safety writes it, every driver host reads it just before a hazardous command. Re
 never waits for a process that hangs, which is the whole point (DESIGN.md, rule 2). The page is a file, so it
 survives whoever wrote it; a page that nobody has written says unsafe.
 
-Layout, little endian: epoch (uint64), safe (uint64, 0 or 1), then three heartbeats (int64, microseconds of
-CLOCK_BOOTTIME): safety, control, spare. Each field is one aligned 8-byte word, written in one store.
+Layout, little endian: epoch (uint64), safe (uint64, 0 or 1), then two heartbeats (int64, microseconds of
+CLOCK_BOOTTIME): safety, control; then whether slews are barred (uint64, 0 or 1). Each field is one aligned
+8-byte word, written in one store.
 """
 
 import mmap
@@ -17,7 +18,7 @@ from astrod_drivers.protocols import Permit
 
 _WORD = struct.Struct("<q")
 _SIZE = 5 * _WORD.size
-_EPOCH, _SAFE, _SAFETY_BEAT, _CONTROL_BEAT = (i * _WORD.size for i in range(4))
+_EPOCH, _SAFE, _SAFETY_BEAT, _CONTROL_BEAT, _NO_SLEWS = (i * _WORD.size for i in range(5))
 
 
 class EpochPage:
@@ -50,6 +51,14 @@ class EpochPage:
     def allows(self, permit: Permit) -> bool:
         """See `protocols.Gate`."""
         return self.safe and permit.epoch == self.epoch
+
+    def allows_slew(self, permit: Permit) -> bool:
+        """See `protocols.Gate`."""
+        return self.allows(permit) and self._get(_NO_SLEWS) == 0
+
+    def bar_slews(self, barred: bool) -> None:
+        """From the next instruction on no slew begins, or again some may."""
+        self._put(_NO_SLEWS, int(barred))
 
     def become_safe(self) -> int:
         """Start a new epoch in which hazardous commands may go; returns it."""
@@ -90,10 +99,19 @@ class EpochCell:
         self.safe = False
         self.safety_beat_us = 0
         self.control_beat_us = 0
+        self.slews_barred = False
 
     def allows(self, permit: Permit) -> bool:
         """See `protocols.Gate`."""
         return self.safe and permit.epoch == self.epoch
+
+    def allows_slew(self, permit: Permit) -> bool:
+        """See `protocols.Gate`."""
+        return self.allows(permit) and not self.slews_barred
+
+    def bar_slews(self, barred: bool) -> None:
+        """See `EpochPage.bar_slews`."""
+        self.slews_barred = barred
 
     def become_safe(self) -> int:
         """See `EpochPage.become_safe`."""

@@ -52,6 +52,11 @@ class Gate(Protocol):
     def allows(self, permit: Permit) -> bool:
         """True while `permit.epoch` is the current epoch and the site is safe."""
 
+    def allows_slew(self, permit: Permit) -> bool:
+        """The same, and nothing forbids that a mount leaves its place: a clock that may be wrong does, or a closed
+        roof, under the safest sky. `Mount.unpark` and `Mount.slew` ask this.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class SiteFix:

@@ -1,16 +1,17 @@
 """How long a daemon that was killed takes to expose again, in real time on simulated devices.
 
-The daemon is killed with -9 in mid exposure and started again at once, as often as asked; the roof must not have
-moved. What systemd adds (RestartSec) is not in these figures.
+The daemon is killed with -9 in mid exposure and started again at once, a few times; the roof must not have moved.
+What systemd adds (RestartSec) is not in these figures.
 """
 
-import argparse
 import json
 import tempfile
 import time
 from pathlib import Path
 
 from tests.nights.test_kill import Dark
+
+TIMES = 5
 
 
 def measure(folder: Path, times: int) -> dict[str, list[float]]:
@@ -38,14 +39,9 @@ def measure(folder: Path, times: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="tests.bench.recovery", description=__doc__)
-    parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--keep", type=Path)
-    words = parser.parse_args()
-    folder = words.keep or Path(tempfile.mkdtemp(prefix="astrod-recovery-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    print(json.dumps(measure(folder, words.times)))
+    """Measure, and print."""
+    with tempfile.TemporaryDirectory(prefix="astrod-recovery-") as folder:
+        print(json.dumps(measure(Path(folder), TIMES)))
 
 
 if __name__ == "__main__":

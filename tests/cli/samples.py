@@ -62,6 +62,18 @@ def quiet() -> dict[str, Any]:
     }
 
 
+def clock() -> dict[str, Any]:
+    """Nobody vouches for the clock."""
+    return {
+        "schema": 1,
+        "time": "2026-12-14T22:01:05.000Z",
+        "source": "host clock, not synchronised",
+        "error_s": None,
+        "error_max_s": 15.0,
+        "slews_forbidden_by": ["clock: clock_error_s is not measured"],
+    }
+
+
 def troubled() -> dict[str, Any]:
     """Closed for wind, a server lost, an operator's pause."""
     status = quiet()

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from astrod import __version__
+from astrod.api.schema import ClockAnswer, read
 from astrod.api.server import ApiServer
 from astrod.cli import exits
+from astrod.cli.clock import clock_lines
 from astrod.cli.main import VERBS, main
 from astrod.cli.manual import PAGE, page
 from astrod.errors import Bug, InputInvalid, TellOperator
@@ -62,6 +64,8 @@ class _Daemon:
             "plan": samples.plan(),
             "targets": samples.targets(),
             "frames": samples.frames(),
+            "clock": samples.clock(),
+            "state_time": samples.clock(),
             **{verb: {"schema": 1, "text": f"{verb} it is"} for verb in ("pause", "resume", "close")},
         }
         server = ApiServer(
@@ -163,6 +167,32 @@ def test_wishes_reach_the_daemon_with_their_moment_and_who(daemon: _Daemon, caps
         ("close", None),
     ]
     assert all(args["who"] for _, args in daemon.asked)
+
+
+def test_the_time_is_stated_with_its_error_and_who_says_so(daemon: _Daemon) -> None:
+    assert main(["--config", str(daemon.folder), "clock"]) == exits.DONE
+    assert main(["--config", str(daemon.folder), "clock", "2026-12-14T22:01:05Z", "--error-s", "3"]) == exits.DONE
+    assert daemon.asked[0] == ("clock", {})
+    verb, said = daemon.asked[1]
+    assert (verb, said["utc"], said["error_s"]) == ("state_time", "2026-12-14T22:01:05Z", 3.0)
+    assert said["who"]
+
+
+@pytest.mark.parametrize("error", ["0", "-1", "nan", "soon"])
+def test_a_time_without_an_error_is_wrong_usage(daemon: _Daemon, error: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--config", str(daemon.folder), "clock", "2026-12-14T22:01:05Z", "--error-s", error])
+    assert caught.value.code == 2
+    assert daemon.asked == []
+
+
+def test_the_clock_is_shown_with_what_it_forbids() -> None:
+    said = read(ClockAnswer, samples.clock())
+    text = "\n".join("".join(span.text for span in row) for row in clock_lines(said))
+    assert "error   unknown (nothing slews above 15 s)" in text
+    assert "slews   forbidden: clock: clock_error_s is not measured" in text
+    known = "".join(span.text for span in clock_lines({**said, "error_s": 0.01234, "error_max_s": None})[2])
+    assert known == "error   0.0123 s at most (no bound)"
 
 
 def test_frames_asks_for_what_was_asked(daemon: _Daemon) -> None:

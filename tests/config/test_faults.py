@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from astrod.config.load import load
 from astrod.errors import ConfigInvalid, InputInvalid
+from astrod_drivers.address import FORMS
 from tests.config.observatory import GOOD, TARGETS, lay
 
 
@@ -66,7 +67,7 @@ def changed(old: str, new: str) -> str:
         (
             'address = "sim://camera"',
             'address = "usb:camera"',
-            'astrod.toml:31: [rig.train.camera] address: "usb:camera" is no device address; write indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER, phd2://HOST:PORT or sim://DEVICE',
+            f'astrod.toml:31: [rig.train.camera] address: "usb:camera" is no device address; write {FORMS}',
         ),
         (
             'address = "sim://camera"',
@@ -92,6 +93,51 @@ def changed(old: str, new: str) -> str:
             "aperture_mm = 80",
             "aperture_mm = 0",
             "astrod.toml:27: [[rig.train]] aperture_mm: 0 is outside over 0, up to 40000",
+        ),
+        (
+            'address = "sim://roof"',
+            'address = "sim://roof"\nneeds_parked = false\ninterlock = "mount"',
+            'astrod.toml:10: [roof] interlock: says "mount", yet needs_parked is false; remove one of the two',
+        ),
+        (
+            'address = "sim://roof"',
+            'address = "sim://roof"\ninterlock = "sensor"',
+            'astrod.toml:22: [rig.mount] park_sensor: is missing: the roof\'s interlock is "sensor"; give the address of what tells that it is parked',
+        ),
+        (
+            'address = "sim://roof"',
+            'address = "sim://roof"\ninterlock = "solve"',
+            'astrod.toml:22: [rig.mount] park_place: is missing: the roof\'s interlock is "solve"; say where the parked tube points',
+        ),
+        (
+            'address = "sim://roof"',
+            'address = "sim://roof"\nsecond_path = "sim://relay#"',
+            "astrod.toml:9: [roof] second_path: \"sim://relay#\" names no outlet; write the switch's address, then # and the outlet's name",
+        ),
+        (
+            'address = "sim://weather"',
+            'address = "astrod://sun"',
+            'astrod.toml:12: [[weather]] address: "astrod://sun" is nothing of the host; there are astrod://clock, astrod://disk, astrod://internet/HOST:PORT, nut://HOST/UPS',
+        ),
+        (
+            'address = "sim://mount"',
+            'address = "sim://mount"\npark_sensor = "sim://switch"\npark_sensor_kind = "switch"',
+            'astrod.toml:23: [rig.mount] park_sensor: "sim://switch" is a switch and needs #NAME',
+        ),
+        (
+            'name = "station"',
+            'name = "clock"',
+            'astrod.toml:11: [[weather]] name: "clock" is the name of [time]\'s own source; choose another',
+        ),
+        (
+            'name = "station"',
+            'name = "station"\nkind = "safety_monitor"',
+            "astrod.toml:10: [[weather]]: is a safety monitor, which measures nothing: no limits and no frozen_s",
+        ),
+        (
+            '[[rig]]\nname = "main"',
+            '[[agreement]]\nname = "wind_m_s"\nwithin = 5.0\n\n[[rig]]\nname = "main"',
+            "astrod.toml:18: [[agreement]]: needs two sources under [[weather]] at least, to compare",
         ),
         (
             '[roof]\naddress = "sim://roof"\n',

@@ -73,12 +73,12 @@ def test_every_number_has_its_unit_or_is_a_count() -> None:
         "_days",
         "_gb",
         "_arcmin",
-        "_percent",
         "_arcsec",
         "_adu",
         "_per_adu",
+        "_percent",
     )
-    plain = {"low", "high", "margin", "gain", "offset", "binning", "priority", "max_airmass"}
+    plain = {"low", "high", "margin", "within", "gain", "offset", "binning", "priority", "max_airmass"}
     plain |= {
         "start_position",
         "step",

@@ -67,6 +67,10 @@ async def alpaca_bench(alpaca_server: int, tmp_path: Path) -> AsyncIterator[Alpa
     await bench.close()
 
 
+TOGETHER = pytest.mark.xdist_group("alpaca-simulators")
+"""One worker starts them: they take seconds to come up."""
+
+
 def simulators_command(port: int, *more: str) -> list[str]:
     """How alpaca-simulators is started; skips where it is not installed."""
     if not SIMULATORS_PYTHON.exists():
@@ -85,7 +89,13 @@ def alpaca_simulators() -> Iterator[int]:
 
 
 @pytest.fixture(
-    params=["sim", "sim_server", "alpaca", "alpaca_simulators", pytest.param("indi", marks=pytest.mark.indi)]
+    params=[
+        "sim",
+        "sim_server",
+        "alpaca",
+        pytest.param("alpaca_simulators", marks=TOGETHER),
+        pytest.param("indi", marks=pytest.mark.indi),
+    ]
 )
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     """Each observatory in turn."""

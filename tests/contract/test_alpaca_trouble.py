@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.contract.alpaca_bench import AlpacaBench, free_port, running
-from tests.contract.conftest import simulators_command
+from tests.contract.conftest import TOGETHER, simulators_command
 from tests.contract.test_contract import exposed
 from tests.contract.test_indi_trouble import PSS_LIMIT_KB, pss_kb
 
@@ -166,6 +166,7 @@ async def test_weather_that_stopped_measuring_grows_old(alpaca_bench: AlpacaBenc
 # -- alpaca-simulators without a network -----------------------------------------------------------------------
 
 
+@TOGETHER
 async def test_a_camera_that_fails_says_so_and_no_frame_comes(tmp_path: Path) -> None:
     port = free_port()
     with running(simulators_command(port, "--no-stars"), port, env={"PYTHONPATH": str(_drivers())}):
@@ -177,6 +178,7 @@ async def test_a_camera_that_fails_says_so_and_no_frame_comes(tmp_path: Path) ->
         await bench.close()
 
 
+@TOGETHER
 async def test_light_frames_of_the_simulators_hold_stars(alpaca_simulators: int, tmp_path: Path) -> None:
     bench = AlpacaBench(tmp_path, alpaca_simulators)
     camera = await bench.device("camera", RemoteCamera)

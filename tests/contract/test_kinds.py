@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contract.alpaca_bench import AlpacaBench
 from tests.contract.bench import SessionBench
+from tests.contract.conftest import TOGETHER
 from tests.contract.test_contract import SITE
 
 from astrod_drivers.errors import CommandRefused, PermitRefused
@@ -22,7 +23,7 @@ from astrod_drivers.remote import (
 )
 
 
-@pytest.fixture(params=["sim_server", "alpaca_server", "alpaca_simulators"])
+@pytest.fixture(params=["sim_server", "alpaca_server", pytest.param("alpaca_simulators", marks=TOGETHER)])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SessionBench]:
     served = request.getfixturevalue(request.param)
     bench: SessionBench
@@ -103,7 +104,9 @@ async def test_safety_monitor_says_safe_now(bench: SessionBench) -> None:
     assert before_us - 2_500_000 <= reading.measured_us <= bench.clock.now_us()
 
 
-@pytest.mark.parametrize(("server", "device"), [("alpaca_server", "dome/1"), ("alpaca_simulators", "dome/0")])
+@pytest.mark.parametrize(
+    ("server", "device"), [("alpaca_server", "dome/1"), pytest.param("alpaca_simulators", "dome/0", marks=TOGETHER)]
+)
 async def test_dome_turns_its_slit(request: pytest.FixtureRequest, tmp_path: Path, server: str, device: str) -> None:
     bench = AlpacaBench(tmp_path, request.getfixturevalue(server))
     session = bench.session_at(device, "roof")

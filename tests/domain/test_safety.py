@@ -1,14 +1,31 @@
 """Safety's rules on readings: unknown is unsafe, and hysteresis works both ways."""
 
+import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from astrod.domain.instant import SECOND_US
-from astrod.domain.safety import Observation, SourceState, poll
-from astrod.domain.site import Limit, WeatherSetup
+from astrod.domain.safety import (
+    DIFFERENCE,
+    POSSIBLE,
+    Moment,
+    Observation,
+    SourceState,
+    breach,
+    comparison,
+    difference,
+    faults,
+    is_possible,
+    is_stale,
+    observed,
+    poll,
+    stepped_s,
+)
+from astrod.domain.site import Agreement, Limit, WeatherSetup
 
 SETUP = WeatherSetup(
     name="mast",
@@ -23,13 +40,26 @@ SETUP = WeatherSetup(
 CALM = {"wind_m_s": 3.0, "humidity_percent": 40.0}
 
 
+BOOT_S = 5_000
+"""How long the host has been up when the tests' UTC begins."""
+
+
+def moment(now_s: float) -> Moment:
+    """Both clocks, one of which began before the other."""
+    return Moment(round(now_s * SECOND_US), round((BOOT_S + now_s) * SECOND_US))
+
+
+def seen_at(now_s: float, values: dict[str, float]) -> Observation:
+    """A reading measured and read now."""
+    return observed(moment(now_s), moment(now_s).utc_us, values)
+
+
 def watch(state: SourceState, values: list[dict[str, float] | None], start_s: int = 0) -> tuple[SourceState, int]:
     """Poll each five seconds; None is a poll without an answer."""
     now_s = start_s
     for reading in values:
-        now_us = now_s * SECOND_US
-        seen = None if reading is None else Observation(now_us, {**reading, "tick": float(now_s)})
-        state = poll(SETUP, state, seen, now_us)
+        seen = None if reading is None else seen_at(now_s, {**reading, "tick": float(now_s)})
+        state = poll(SETUP, state, seen, moment(now_s))
         now_s += 5
     return state, now_s
 
@@ -72,6 +102,12 @@ def test_a_silent_source_is_unsafe_when_its_last_reading_is_stale() -> None:
     assert "no reading since" in state.reasons[0]
 
 
+def test_a_missing_reading_has_its_age_for_hysteresis_and_no_other() -> None:
+    state, now_s = trusted()
+    assert poll(SETUP, state, None, moment(now_s + 20)).trusted
+    assert not poll(SETUP, state, None, moment(now_s + 26)).trusted
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_value_that_is_no_number_is_unsafe(value: float) -> None:
     state, now_s = trusted()
@@ -88,9 +124,9 @@ def test_a_limit_without_its_measurement_is_unsafe() -> None:
 def test_a_frozen_source_is_unsafe() -> None:
     state = SourceState()
     for now_s in range(0, 700, 5):
-        state = poll(SETUP, state, Observation(now_s * SECOND_US, CALM), now_s * SECOND_US)
+        state = poll(SETUP, state, seen_at(now_s, CALM), moment(now_s))
     assert not state.trusted
-    assert "the same values since" in state.reasons[0]
+    assert "the same values for more than 600 s" in state.reasons[0]
 
 
 def test_an_overridden_station_and_one_in_alert_are_unsafe() -> None:
@@ -98,16 +134,15 @@ def test_an_overridden_station_and_one_in_alert_are_unsafe() -> None:
     for faulty in ({"overridden": True}, {"alerts": ("rain_mm_h",)}):
         spoilt = state
         for later_s in (now_s, now_s + 5):
-            at = later_s * SECOND_US
-            reading = replace(Observation(at, {**CALM, "tick": float(later_s)}), **faulty)  # type: ignore[arg-type]
-            spoilt = poll(SETUP, spoilt, reading, at)
+            reading = replace(seen_at(later_s, {**CALM, "tick": float(later_s)}), **faulty)  # type: ignore[arg-type]
+            spoilt = poll(SETUP, spoilt, reading, moment(later_s))
         assert not spoilt.trusted
 
 
 def test_a_reading_from_the_future_is_unsafe() -> None:
     state, now_s = trusted()
     for _ in range(2):
-        state = poll(SETUP, state, Observation((now_s + 60) * SECOND_US, CALM), now_s * SECOND_US)
+        state = poll(SETUP, state, observed(moment(now_s), moment(now_s + 60).utc_us, CALM), moment(now_s))
     assert "in the future" in state.reasons[0]
 
 
@@ -115,14 +150,165 @@ def test_a_reading_from_the_future_is_unsafe() -> None:
 def test_trust_is_never_won_by_fewer_good_polls_than_its_time(winds: list[float | None]) -> None:
     state, good_s = SourceState(), -5
     for index, wind in enumerate(winds):
-        now_us = index * 5 * SECOND_US
-        reading = None if wind is None else Observation(now_us, {**CALM, "wind_m_s": wind, "tick": float(index)})
+        now = moment(index * 5)
+        reading = None if wind is None else seen_at(index * 5, {**CALM, "wind_m_s": wind, "tick": float(index)})
         before = state
-        state = poll(SETUP, state, reading, now_us)
-        fresh = state.last is not None and now_us - state.last.measured_us <= 30 * SECOND_US
+        state = poll(SETUP, state, reading, now)
+        fresh = state.last is not None and now.boot_us - state.last.boot_us <= 30 * SECOND_US
         steady = (
             fresh and state.last is not None and state.last.values["wind_m_s"] <= (12.0 if before.trusted else 10.0)
         )
         good_s = good_s + 5 if steady else -5
         if state.trusted and not before.trusted:
             assert good_s >= 60
+
+
+def test_silence_after_one_good_word_wins_no_trust() -> None:
+    """A station that dies after a good reading must not be believed once the wait is over, though it is not stale."""
+    patient = replace(SETUP, stale_s=600.0)
+    state = poll(patient, SourceState(), seen_at(0, CALM), moment(0))
+    for now_s in range(5, 200, 5):
+        state = poll(patient, state, None, moment(now_s))
+    assert not state.trusted
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("wind_m_s", -1.0), ("humidity_percent", 128.0), ("temperature_c", -999.0), ("pressure_hpa", 0.0), ("mains", 2.0)],
+)
+def test_a_value_that_cannot_be_is_no_measurement(name: str, value: float) -> None:
+    assert not is_possible(name, value)
+    assert "cannot be" in (breach(Limit(name, low=-1e6, high=1e6), {name: value}, trusted=True) or "")
+
+
+@pytest.mark.parametrize(("name", "bounds"), POSSIBLE.items())
+def test_the_bounds_of_the_possible_are_possible(name: str, bounds: tuple[float, float]) -> None:
+    assert is_possible(name, bounds[0])
+    assert math.isinf(bounds[1]) or is_possible(name, bounds[1])
+    assert not is_possible(name, bounds[0] - 0.5)
+    assert math.isinf(bounds[1]) or not is_possible(name, bounds[1] + 0.5)
+
+
+@pytest.mark.parametrize(("trusted", "edge"), [(True, 12.0), (False, 10.0)])
+def test_a_limit_holds_up_to_its_edge_and_the_margin_counts_until_it_is_trusted(trusted: bool, edge: float) -> None:
+    limit = Limit("wind_m_s", high=12.0, margin=2.0)
+    assert breach(limit, {"wind_m_s": edge}, trusted) is None
+    assert breach(limit, {"wind_m_s": edge + 0.01}, trusted) is not None
+
+
+@pytest.mark.parametrize(("trusted", "edge"), [(True, 5.0), (False, 7.0)])
+def test_a_lower_limit_likewise(trusted: bool, edge: float) -> None:
+    limit = Limit("sky_brightness_mag", low=5.0, margin=2.0)
+    assert breach(limit, {"sky_brightness_mag": edge}, trusted) is None
+    assert breach(limit, {"sky_brightness_mag": edge - 0.01}, trusted) is not None
+
+
+def test_a_clock_that_is_set_makes_no_reading_older_or_younger() -> None:
+    state, now_s = trusted()
+    for set_by_s in (3600, -3600):
+        later = Moment(moment(now_s + set_by_s).utc_us, moment(now_s).boot_us)
+        assert faults(SETUP, state, later) == ()
+        assert state.last is not None
+        again = poll(SETUP, state, observed(later, state.last.measured_us, state.last.values), later)  # re-read
+        assert again.trusted and again.bad_polls == 0 and again.last == state.last
+
+
+def test_readings_after_a_clock_was_set_back_are_taken_in() -> None:
+    state, now_s = trusted()
+    for later_s in range(now_s, now_s + 100, 5):
+        now = Moment(moment(later_s - 3600).utc_us, moment(later_s).boot_us)
+        state = poll(SETUP, state, observed(now, now.utc_us, {**CALM, "tick": float(later_s)}), now)
+    assert state.trusted and state.reasons == ()
+
+
+def test_one_reading_from_the_far_future_does_not_shut_out_those_that_follow() -> None:
+    state, now_s = trusted()
+    glitch = observed(moment(now_s), moment(now_s + 1e8).utc_us, CALM)
+    state = poll(SETUP, state, glitch, moment(now_s))
+    state, _ = watch(state, [CALM] * 14, now_s + 5)
+    assert state.trusted and state.last is not None
+    assert state.last.measured_us == moment(now_s + 5 + 13 * 5).utc_us
+
+
+@pytest.mark.parametrize(("ahead_s", "fine"), [(5.0, True), (5.5, False)])
+def test_how_far_ahead_a_reading_may_be(ahead_s: float, fine: bool) -> None:
+    state, now_s = trusted()
+    for later_s in (now_s, now_s + 5):
+        ahead = observed(moment(later_s), moment(later_s + ahead_s).utc_us, {**CALM, "tick": float(later_s)})
+        state = poll(SETUP, state, ahead, moment(later_s))
+    assert state.trusted is fine
+
+
+@pytest.mark.parametrize(("age_s", "stale"), [(30.0, False), (30.001, True)])
+def test_a_reading_is_stale_beyond_its_age(age_s: float, stale: bool) -> None:
+    state = SourceState(last=seen_at(0, CALM))
+    assert is_stale(SETUP, state, moment(age_s)) is stale
+
+
+def test_a_reading_that_is_read_again_and_again_ages() -> None:
+    """A driver that repeats its last word is silent, whatever it answers."""
+    state, now_s = trusted()
+    last_us = moment(now_s - 5).utc_us
+    for later_s in range(now_s, now_s + 60, 5):
+        state = poll(SETUP, state, observed(moment(later_s), last_us, CALM), moment(later_s))
+    assert not state.trusted
+    assert "no reading since" in state.reasons[0]
+
+
+def test_a_change_in_the_last_digit_thaws() -> None:
+    state = SourceState()
+    for now_s in range(0, 1400, 5):
+        wind_m_s = 3.0 + 0.01 * (now_s // 500)
+        state = poll(SETUP, state, seen_at(now_s, {**CALM, "wind_m_s": wind_m_s}), moment(now_s))
+        if now_s > 100:
+            assert state.trusted, now_s
+
+
+# -- sources that should agree -------------------------------------------------------------------------------
+
+AGREE = Agreement("temperature_c", within=4.0, stale_s=60.0, unsafe_after_s=10.0, safe_after_s=20.0)
+
+
+def reading_of(temperature_c: float, now_s: float) -> SourceState:
+    return SourceState(trusted=True, last=seen_at(now_s, {"temperature_c": temperature_c}))
+
+
+@pytest.mark.parametrize(("second_c", "apart_c"), [(12.0, 4.0), (8.0, 0.0), (3.5, 4.5)])
+def test_sources_are_compared_by_how_far_they_are_apart(second_c: float, apart_c: float) -> None:
+    found = difference(AGREE, {"a": reading_of(8.0, 0), "b": reading_of(second_c, 0)}, moment(1))
+    assert found is not None and found.values == {DIFFERENCE: apart_c}
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        SourceState(),
+        SourceState(last=seen_at(0, {"wind_m_s": 1.0})),
+        SourceState(last=seen_at(0, {"temperature_c": -999.0})),
+        SourceState(last=seen_at(-100, {"temperature_c": 8.0})),
+    ],
+    ids=["no reading", "not measured", "impossible", "stale"],
+)
+def test_one_source_alone_agrees_with_nobody(second: SourceState) -> None:
+    assert difference(AGREE, {"a": reading_of(8.0, 0), "b": second}, moment(1)) is None
+
+
+def test_disagreement_is_unsafe_after_its_time_and_accord_safe_after_its_own() -> None:
+    setup, state = comparison(AGREE), SourceState()
+    history = []
+    for now_s in range(0, 120, 2):
+        second_c = 20.0 if 40 <= now_s < 70 else 8.0
+        states = {"a": reading_of(8.0, now_s), "b": reading_of(second_c, now_s)}
+        state = poll(setup, state, difference(AGREE, states, moment(now_s)), moment(now_s))
+        history.append((now_s, state.trusted))
+    changes = [(now_s, on) for (now_s, on), (_, was) in pairwise([(0, False), *history][::-1]) if on != was][::-1]
+    assert changes == [(20, True), (48, False), (90, True)]
+
+
+# -- the clock ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("set_by_s", [-3600.0, 0.0, 7.5])
+def test_a_set_clock_is_noticed_by_how_much(set_by_s: float) -> None:
+    after = Moment(moment(10 + set_by_s).utc_us, moment(10).boot_us)
+    assert stepped_s(moment(0), after) == pytest.approx(set_by_s)

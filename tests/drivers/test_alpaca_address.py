@@ -30,7 +30,7 @@ def test_addresses_are_understood_and_written_back(text: str, address: Address) 
         ("alpaca://host", "lacks a device; write alpaca://HOST:PORT/TYPE/NUMBER"),
         ("alpaca://host:99999/telescope/0", "no valid port; the usual one is 11111"),
         ("alpaca://[::1/telescope/0", "no device address"),
-        ("ascom://host/telescope/0", r"write indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER or sim://"),
+        ("ascom://host/telescope/0", r"write indi://HOST:PORT/DEVICE NAME, alpaca://HOST:PORT/TYPE/NUMBER, "),
     ],
 )
 def test_errors_name_the_form(text: str, says: str) -> None:

@@ -115,9 +115,9 @@ STEADY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_s
 
 
 class Mouth:
-    """A TCP server on loopback that says what `reply(path)` gives, then hangs up."""
+    """A TCP server on loopback that says what `reply(path)` gives, then hangs up; with None it never answers."""
 
-    def __init__(self, reply: Callable[[str], bytes]) -> None:
+    def __init__(self, reply: Callable[[str], bytes | None]) -> None:
         self._reply = reply
 
     async def __aenter__(self) -> "Mouth":
@@ -134,7 +134,10 @@ class Mouth:
             request = await reader.readline()
             while await reader.readline() not in (b"\r\n", b""):
                 continue
-            writer.write(self._reply(request.split(b" ")[1].split(b"?")[0].decode()))
+            said = self._reply(request.split(b" ")[1].split(b"?")[0].decode())
+            if said is None:
+                await reader.read()
+            writer.write(said or b"")
             await writer.drain()
         except (ConnectionError, IndexError):
             return

@@ -371,7 +371,7 @@ class Desk:
             self.health,
             trace,
             self.clock,
-            self._distrust,
+            distrust=self._distrust,
         )
 
     async def _distrust(self, intent: Intent, why: str) -> None:

@@ -74,3 +74,16 @@ def test_under_a_closed_sky_the_darks_of_earlier_nights_are_taken(tmp_path: Path
     assert len(rows) == 5
     assert all(row.begun_us < dark.dusk_us + 3_600_000_000 for row in rows)  # hours before dawn
     assert told["calibrations"]["missing"] == []
+
+
+@pytest.mark.xdist_group("nights 1")
+def test_a_dome_a_cover_a_heater_and_a_ramp_serve_a_night(tmp_path: Path) -> None:
+    """The camera has no shutter: its cover makes it dark. The slit follows, or no light frame would hold a star."""
+    sketch = Sketch(tmp_path).replace('wheel = "sim://wheel"', 'wheel = "sim://wheel"\ncover = "sim://cover"')
+    sketch.replace("readout_s = 1.0", "readout_s = 1.0\nramp_c_min = 6.0")
+    sketch.replace('address = "sim://roof"', 'address = "sim://roof"\nslit_within_deg = 5.0')
+    sketch.append('\n[[rig.heater]]\nswitch = "sim://switch"\noutlet = "Dew"\n')
+    told = sketch.append("\n[calibration]\ndarks = 2\nbiases = 1\nflats = 0\n").dark_for(20.0, WINTER).play(WINTER)
+    assert_in_order(told)
+    assert told["frames"]["kept"] > 0
+    assert told["calibrations"]["missing"] == []

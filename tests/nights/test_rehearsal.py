@@ -48,13 +48,14 @@ class Observatory:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.server = IndiServer()
-        self.start_server()
         site = known("pujalt")
         dusk_us = dark_time(site.place, Darkness(), NIGHT).dusk_us + HOUR_US
         self.offset_us = dusk_us - 25 * SECOND_US - WallClock().now_us()
+        self.start_server()
         window = f'\n[darkness]\nnot_before = "{iso(dusk_us)}"\nnot_after = "{iso(dusk_us + LASTS_US)}"\n'
         window = window.replace('"', "")
         write_indi(folder, site, self.server.port, folder / "spool", [Wish("Luminance", 5.0, 40)], more=window)
+        self.readdress()
         self.log = (folder / "daemon.log").open("wb")
         self.daemon = subprocess.Popen(
             [sys.executable, "-c", RUNNER, str(folder), str(self.offset_us)], stdout=self.log, stderr=self.log
@@ -64,6 +65,9 @@ class Observatory:
         """Start indiserver, also again after it was killed."""
         gsc = write_gsc(self.folder / "gsc").parent
         self.server.start([program for program, _ in SIMULATORS.values()], self.folder / "home", gsc)
+
+    def readdress(self) -> None:
+        """Where a kind of observatory writes other addresses into the configuration."""
 
     def status(self) -> dict[str, Any]:
         """The daemon's status, {} before it answers."""

@@ -17,10 +17,12 @@ from astrod.domain.site import (
     Rig,
     RoofSetup,
     Site,
+    TimeSetup,
     Train,
     WeatherSetup,
 )
 from astrod.rig.port import DirectSession, Port
+from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory
 from astrod.runtime.clock import Clock, SimClock, VirtualLoop, run_virtual
@@ -30,15 +32,19 @@ from astrod_drivers.protocols import (
     Aperture,
     CameraInfo,
     CameraState,
+    CoverState,
     FocuserState,
+    MountBelief,
     MountState,
     Permit,
     RawFrame,
     RoofState,
+    SafetyReading,
     Shot,
     SiteFix,
     SwitchState,
     WeatherReading,
+    Zone,
 )
 
 MIDNIGHT_US = 1_797_292_800 * SECOND_US
@@ -198,6 +204,9 @@ class FakeMount(FakeDevice):
         self.refuses_slews = False
         self.misses_by_deg = 0.0
         self.tracks = True
+        self.lies_parked = False
+        self.deaf = False
+        self.belief = MountBelief()
         self._parked = True
         self._parked_at_s: float | None = None
         self.ra_deg, self.dec_deg, self.tracking = 0.0, 90.0, False
@@ -210,21 +219,33 @@ class FakeMount(FakeDevice):
 
     async def set_site(self, site: SiteFix, utc_us: int) -> None:
         await self.answer()
+        if not self.deaf:
+            self.belief = MountBelief(site, utc_us)
+
+    async def believes(self) -> MountBelief:
+        await self.answer()
+        return self.belief
 
     async def read(self) -> MountState:
         await self.answer()
-        return MountState(self.ra_deg, self.dec_deg, slewing=False, tracking=self.tracking, parked=self.parked)
+        return MountState(
+            self.ra_deg, self.dec_deg, slewing=False, tracking=self.tracking, parked=self.parked or self.lies_parked
+        )
+
+    def shove(self) -> None:
+        """Somebody moved it by hand: it is not parked any more."""
+        self._parked, self._parked_at_s = False, None
 
     async def unpark(self, permit: Permit) -> None:
         await self.answer()
-        if not self.gate.allows(permit):
+        if not self.gate.allows_slew(permit):
             raise PermitRefused("the epoch is over")
         self.events.append("unpark")
         self._parked, self._parked_at_s = False, None
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
         await self.answer()
-        if not self.gate.allows(permit):
+        if not self.gate.allows_slew(permit):
             raise PermitRefused("the epoch is over")
         if self.parked or self.refuses_slews:
             raise CommandRefused("parked")
@@ -247,13 +268,19 @@ class FakeMount(FakeDevice):
 
 
 class FakeRoof(FakeDevice):
-    """Moves in 20 s. `wrong` lists what must never happen, as the roof itself sees it."""
+    """Moves in `travel_s` unless `jammed`; a `deaf` driver takes a close and does nothing. `wrong` lists what must
+    never happen, as the roof itself sees it; one that `clears_mounts` cannot hit any. `told_s` is when it was told.
+    """
 
     def __init__(self, clock: Clock, events: list[str], gate: EpochCell, mounts: list[FakeMount]) -> None:
         super().__init__(clock, events)
         self.gate, self.mounts = gate, mounts
         self.jammed = False
+        self.clears_mounts = False
+        self.deaf = False
+        self.travel_s = 20.0
         self.wrong: list[str] = []
+        self.told_s: list[float] = []
         self._goal: Aperture = "closed"
         self._done_s = 0.0
 
@@ -267,35 +294,139 @@ class FakeRoof(FakeDevice):
         await self.answer()
         return RoofState(self.aperture)
 
-    def _move(self, goal: Aperture) -> None:
+    def move(self, goal: Aperture) -> None:
         self.events.append("open" if goal == "open" else "close")
-        if not all(mount.parked for mount in self.mounts):
+        self.told_s.append(self.clock.monotonic_s())
+        if not self.clears_mounts and not all(mount.parked for mount in self.mounts):
             self.wrong.append(f"told to become {goal} over an unparked mount")
-        if not self.jammed:
-            self._goal, self._done_s = goal, self.clock.monotonic_s() + 20.0
+        if not self.jammed and goal != self._goal:
+            self._goal, self._done_s = goal, self.clock.monotonic_s() + self.travel_s
 
     async def open(self, permit: Permit) -> None:
         await self.answer()
         if not self.gate.allows(permit):
             raise PermitRefused("the epoch is over")
-        self._move("open")
+        self.move("open")
 
     async def close(self) -> None:
         await self.answer()
-        self._move("closed")
+        if not self.deaf:
+            self.move("closed")
 
     async def abort(self) -> None:
         await self.answer()
 
 
 class FakeWeather(FakeDevice):
-    """A wind gauge."""
+    """A wind gauge with a thermometer, and a clock of its own that may be `ahead_s`. `stale` repeats its last word."""
 
     wind_m_s = 2.0
+    temperature_c = 8.0
+    ahead_s = 0.0
+    stale = False
+    overridden = False
+
+    def __init__(self, clock: Clock, events: list[str]) -> None:
+        super().__init__(clock, events)
+        self.more: dict[str, float] = {}
+        self.zones: dict[str, Zone] = {}
+        self._last: WeatherReading | None = None
 
     async def read(self) -> WeatherReading:
         await self.answer()
-        return WeatherReading(self.clock.now_us(), {"wind_m_s": self.wind_m_s})
+        if self.stale and self._last is not None:
+            return self._last
+        at_us = self.clock.now_us() + round(self.ahead_s * SECOND_US)
+        values = {"wind_m_s": self.wind_m_s, "temperature_c": self.temperature_c, **self.more}
+        self._last = WeatherReading(at_us, values, dict(self.zones), self.overridden)
+        return self._last
+
+
+class FakeMonitor(FakeDevice):
+    """A safety monitor, or a park switch that is read as one."""
+
+    safe = True
+
+    async def read(self) -> SafetyReading:
+        await self.answer()
+        return SafetyReading(self.clock.now_us(), self.safe)
+
+
+class FakeCover(FakeDevice):
+    """Closes at once unless `jammed`."""
+
+    def __init__(self, clock: Clock, events: list[str]) -> None:
+        super().__init__(clock, events)
+        self.aperture: Aperture = "open"
+        self.jammed = False
+
+    async def read(self) -> CoverState:
+        await self.answer()
+        return CoverState(self.aperture)
+
+    async def close(self) -> None:
+        await self.answer()
+        self.events.append("close cover")
+        if not self.jammed:
+            self.aperture = "closed"
+
+
+class SecondRoof:
+    """Another driver of the same roof, which can hang by itself."""
+
+    def __init__(self, roof: FakeRoof) -> None:
+        self.roof = roof
+        self.gone = self.hangs = False
+        self.lies: Aperture | None = None
+
+    async def connect(self) -> None:
+        """Always there."""
+
+    async def disconnect(self) -> None:
+        """Nothing to let go of."""
+
+    async def answer(self) -> None:
+        """What every call goes through."""
+        if self.gone:
+            raise Unreachable("it is gone")
+        if self.hangs:
+            await asyncio.Event().wait()
+
+    async def read(self) -> RoofState:
+        await self.answer()
+        return RoofState(self.lies or self.roof.aperture)
+
+    async def close(self) -> None:
+        await self.answer()
+        self.roof.events.append("second path")
+        self.roof.move("closed")
+
+
+class HutSwitch(FakeDevice):
+    """Outlets: the mount's power, the roof's, a relay that closes the roof, and a park switch read as an input."""
+
+    def __init__(self, clock: Clock, events: list[str], roof: FakeRoof, mount: FakeMount) -> None:
+        super().__init__(clock, events)
+        self.roof, self.mount = roof, mount
+        self.on = {"mount": True, "roof": True, "relay": False, "park": False}
+        self.welded = False
+
+    async def read(self) -> SwitchState:
+        await self.answer()
+        return SwitchState(dict(self.on))
+
+    async def set(self, name: str, on: bool) -> None:
+        await self.answer()
+        self.events.append(f"{name} {'on' if on else 'off'}")
+        if self.welded:
+            return
+        self.on[name] = on
+        if name == "relay" and on:
+            self.roof.move("closed")
+        if name == "mount" and not on:
+            self.mount.stuck = False  # what hung in its controller is gone
+        if name == "roof" and not on:
+            self.roof.jammed = self.roof.hangs = False
 
 
 class FakeFocuser(FakeDevice):
@@ -328,6 +459,7 @@ SITE = Site(
         ),
     ),
     roof=RoofSetup("sim://roof", open_s=60.0, close_s=60.0),
+    time=TimeSetup(error_max_s=0.0),
     weather=(
         WeatherSetup("station", "sim://weather", (Limit("wind_m_s", high=12.0),), stale_s=60.0, safe_after_s=30.0),
     ),
@@ -336,11 +468,12 @@ SITE = Site(
 
 @dataclass
 class Hut:
-    """A small observatory of fake devices with a real safety loop."""
+    """A small observatory of fake devices with a real safety loop; `fit` changes it before the loop is there."""
 
     clock: SimClock
     site: Site = SITE
     memory: Memory = field(default_factory=lambda: Memory(None))
+    fit: Callable[["Hut"], None] = lambda hut: None
 
     def __post_init__(self) -> None:
         self.events: list[str] = []
@@ -348,24 +481,40 @@ class Hut:
         self.mount = FakeMount(self.clock, self.events, self.gate)
         self.roof = FakeRoof(self.clock, self.events, self.gate, [self.mount])
         self.weather = FakeWeather(self.clock, self.events)
+        self.second_weather = FakeWeather(self.clock, self.events)
+        self.monitor = FakeMonitor(self.clock, self.events)
+        self.park_sensor = FakeMonitor(self.clock, self.events)
+        self.cover = FakeCover(self.clock, self.events)
+        self.second_roof = SecondRoof(self.roof)
+        self.switch = HutSwitch(self.clock, self.events, self.roof, self.mount)
+        self.devices: dict[str, Any] = {
+            "sim://mount": self.mount,
+            "sim://roof": self.roof,
+            "sim://weather": self.weather,
+            "sim://weather2": self.second_weather,
+            "sim://monitor": self.monitor,
+            "sim://park": self.park_sensor,
+            "sim://cover": self.cover,
+            "sim://roof2": self.second_roof,
+            "sim://switch": self.switch,
+        }
+        self.seen: tuple[float, float] | None = None
         self.control_lives = True
+        self.fit(self)
         self.restart()
 
     def restart(self) -> None:
         """A new safety loop, as after its process was started again; the hardware stays as it is."""
-        self.loop = SafetyLoop(
-            self.site,
-            self.clock,
-            self.gate,
-            {"station": self.port("station", self.weather)} if self.site.weather else {},
-            {"main": self.port("main mount", self.mount)},
-            self.port("roof", self.roof) if self.site.roof else None,
-            self.memory,
-        )
+        hardware = hardware_of(self.site, self.clock, self.port, self.where_is_it)
+        self.loop = SafetyLoop(self.site, self.clock, self.gate, hardware, self.memory)
 
-    def port(self, name: str, device: Any) -> Port[Any]:
-        """A port to one of the fakes."""
-        return Port(name, "kind", f"sim://{name}", DirectSession(device), self.clock)
+    def port(self, name: str, kind: str, address: str) -> Port[Any]:
+        """A port to one of the fakes, by its address."""
+        return Port(name, kind, address, DirectSession(self.devices[address]), self.clock)
+
+    async def where_is_it(self, rig: str) -> tuple[float, float] | None:
+        """Where a plate solve finds the tube, azimuth and altitude."""
+        return self.seen
 
     async def control(self) -> None:
         """The control process's heartbeat."""

@@ -194,6 +194,41 @@ def test_a_pause_lets_the_exposure_end_and_leaves_the_roof_open() -> None:
     on_stage(story)
 
 
+def test_slews_that_are_forbidden_let_the_exposure_end_begin_nothing_and_go_on_by_themselves() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.observing()
+        word = stage.guard.word
+        told = ("clock: clock_error_s is not measured",)
+        troubles = ("AST-150 clock: clock_error_s is not measured",)
+        stage.guard.word = replace(word, version=word.version + 1, no_slews=told, troubles=troubles)
+        await stage.clock.sleep(2 * EXPOSURE_S)
+        assert (stage.observer.taken, stage.observer.cut, stage.observer.running) == (1, 0, 0)
+        assert stage.guard.closes == 0
+        assert (stage.observer.occupation.cause, stage.observer.occupation.detail) == ("fault", told[0])
+        assert [finding.code for finding in stage.health.findings] == ["AST-150"]
+        stage.guard.word = replace(word, version=word.version + 2)
+        await stage.clock.sleep(30.0)
+        assert stage.observer.running == 1
+        assert stage.health.findings == []
+
+    on_stage(story)
+
+
+def test_slews_forbidden_and_allowed_between_two_looks_leave_nothing_behind() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.observing()
+        for _ in range(5):
+            for told in (("a source",), ()):
+                word = stage.guard.word
+                stage.guard.word = replace(word, version=word.version + 1, no_slews=told)
+                await stage.clock.sleep(1.0)
+        await stage.clock.sleep(2 * EXPOSURE_S)
+        assert not stage.conductor.state.hindered
+        assert stage.observer.running == 1
+
+    on_stage(story)
+
+
 def test_a_pause_taken_back_at_once_never_observes_twice_on_one_mount() -> None:
     async def story(stage: Stage) -> None:
         await stage.observing()

@@ -13,6 +13,7 @@ from astrod.config.load import load
 from astrod.daemon import resolve_name
 from astrod.domain.exposure import Intent, Judgement, Measured, Taken
 from astrod.domain.identity import Night
+from astrod.errors import TellOperator
 from astrod.frames.admission import Circumstances
 from astrod.frames.landing import SUFFIX, landed, vouch, vouched
 from astrod.frames.store import FrameStore
@@ -239,5 +240,31 @@ def test_the_record_of_a_night_that_ended_while_the_daemon_was_dead_is_closed(tm
         assert played.archive.open_nights() == []
         summary = played.archive.summary(NIGHT)
         assert summary is not None and summary["frames"]["taken"] == 0
+
+    observatory.play(story)
+
+
+def test_a_daemon_that_starts_on_a_full_disk_says_so_and_goes_on(tmp_path: Path) -> None:
+    observatory = Observatory(tmp_path)
+
+    async def story(played: PlayedNight) -> None:
+        assert await played.core.telescopes["main"].mount.found(10.0)
+        played.archive.open_night(Night.parse("2026-12-12"), 1)
+        played.archive.begin_command("main mount", "unpark", 1)
+        asked: list[bool] = []
+        whole = played.core.recording
+
+        async def full(action: Any) -> Any:
+            if asked or "end_command" in str(action) or "close_night" in str(action):
+                raise TellOperator("no space left on the disk")
+            return await whole(action)
+
+        played.core.recording = full  # type: ignore[assignment]
+        reconciling = asyncio.create_task(reconcile(played.core, observatory.storage, lambda: asked.append(True)))
+        await played.clock.sleep(20.0)
+        assert asked == [True]
+        assert [finding.code for finding in played.core.health.findings] == ["AST-303"]
+        reconciling.cancel()
+        await asyncio.wait({reconciling})
 
     observatory.play(story)

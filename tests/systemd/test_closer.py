@@ -1,7 +1,10 @@
 """The closer without a daemon, and what `run` answers systemd for a configuration that is wrong."""
 
+import fcntl
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +14,8 @@ from astrod.config.load import load
 from astrod.core import data_paths
 from astrod.daemon import close_now, refused, resolve_name
 from astrod.domain.site import Site
+from astrod.runtime.clock import WallClock
+from astrod_drivers.permit import EpochPage
 from astrod_drivers.wire import encode
 
 EXAMPLE = Path(__file__).parents[2] / "etc/examples/sim"
@@ -85,3 +90,53 @@ def test_systemd_hears_78_only_once_the_site_is_closed(folder: Path, monkeypatch
     assert refused(folder) == 1
     _was_good(folder, site)
     assert refused(folder) == 78
+
+
+# -- after a crash -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def left(folder: Path) -> Iterator[tuple[EpochPage, int]]:
+    """A site that would take closing, whose safety process holds its lock; the page and the lock."""
+    _was_good(folder, _with_a_real_mount(_site(folder)))
+    lock = os.open(folder / "run" / "safety.pid", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    yield EpochPage(folder / "run" / "epoch"), lock
+    os.close(lock)
+
+
+def _beat(page: EpochPage, safety_s: float, control_s: float) -> None:
+    """Both loops made progress so long ago."""
+    now_us = WallClock().boottime_us()
+    page.beat_safety(now_us - round(safety_s * 1e6))
+    page.beat_control(now_us - round(control_s * 1e6))
+
+
+def _stands_back(folder: Path) -> bool:
+    return close_now(folder) == 0  # closing this site fails: half of its hardware is not there
+
+
+def test_after_a_crash_the_closer_stands_back_while_safety_lives(
+    folder: Path, left: tuple[EpochPage, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, _ = left
+    for result, stands_back in ((None, False), ("success", False), ("signal", True)):
+        if result is not None:
+            monkeypatch.setenv("SERVICE_RESULT", result)
+        page.become_safe()
+        _beat(page, 0.0, 4.0)
+        assert _stands_back(folder) is stands_back, result
+        assert page.safe is stands_back, "while it stands back, permits are safety's to take"
+
+
+@pytest.mark.parametrize("why", ["safety is dead", "safety hangs", "control was silent before", "nobody ever beat"])
+def test_the_closer_relies_on_no_safety_process_that_might_not_close(
+    folder: Path, left: tuple[EpochPage, int], monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    page, lock = left
+    monkeypatch.setenv("SERVICE_RESULT", "signal")
+    if why != "nobody ever beat":
+        _beat(page, 5.0 if why == "safety hangs" else 0.5, 25.0 if why.startswith("control") else 4.0)
+    if why == "safety is dead":
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    assert not _stands_back(folder)

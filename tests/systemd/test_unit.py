@@ -12,6 +12,7 @@ from astrod.daemon import CLOSER_S
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "astrod.service"
+LAST_WORD = FOLDER / "astrod-close.service"
 
 
 def _run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -20,8 +21,8 @@ def _run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60, check=False)
 
 
-def _settings(key: str) -> list[str]:
-    lines = [line.partition("=") for line in UNIT.read_text().splitlines() if not line.startswith(("#", "["))]
+def _settings(key: str, unit: Path = UNIT) -> list[str]:
+    lines = [line.partition("=") for line in unit.read_text().splitlines() if not line.startswith(("#", "["))]
     return [value for name, equals, value in lines if equals and name == key]
 
 
@@ -30,13 +31,22 @@ def _minutes(key: str) -> float:
     return float(value.removesuffix("min"))
 
 
-def test_systemd_finds_nothing_to_complain_of() -> None:
-    said = _run("systemd-analyze", "verify", UNIT)
+@pytest.mark.parametrize("unit", [UNIT, LAST_WORD], ids=lambda unit: unit.name)
+def test_systemd_finds_nothing_to_complain_of(unit: Path) -> None:
+    said = _run("systemd-analyze", "verify", unit)
     assert (said.returncode, said.stderr) == (0, "")
 
 
-def test_the_service_is_confined_to_two_or_lower() -> None:
-    said = _run("systemd-analyze", "security", "--offline=true", "--threshold=20", UNIT)
+def test_whoever_gives_up_gives_up_closed() -> None:
+    assert _settings("OnFailure") == [LAST_WORD.name]
+    assert _settings("ExecStart", LAST_WORD) == _settings("ExecStopPost")
+    for key in ("User", "StateDirectory", "RuntimeDirectory", "RuntimeDirectoryPreserve", "SystemCallFilter"):
+        assert _settings(key, LAST_WORD) == _settings(key)
+
+
+@pytest.mark.parametrize("unit", [UNIT, LAST_WORD], ids=lambda unit: unit.name)
+def test_the_service_is_confined_to_two_or_lower(unit: Path) -> None:
+    said = _run("systemd-analyze", "security", "--offline=true", "--threshold=20", unit)
     assert said.returncode == 0, said.stdout[-300:]
 
 

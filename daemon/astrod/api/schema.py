@@ -236,6 +236,19 @@ class CalibrationsAnswer(TypedDict):
     sets: list[CalibrationRow]
 
 
+class ClockAnswer(TypedDict):
+    """`astrod clock --json`. `error_s` is how wrong the clock is at most, None where nobody knows; beyond
+    `error_max_s` (None: no bound) nothing slews. `slews_forbidden_by` is what forbids it now.
+    """
+
+    schema: int
+    time: str
+    source: str
+    error_s: float | None
+    error_max_s: float | None
+    slews_forbidden_by: list[str]
+
+
 class Ack(TypedDict):
     """The answer to pause, resume and close: what is now in force."""
 
@@ -244,7 +257,7 @@ class Ack(TypedDict):
 
 
 class AttendedAnswer(TypedDict):
-    """An attended job: `what`, its `state` (running, done, failed, stopped; none where there was none) and its lines."""
+    """An attended job; `state` is running, done, failed, stopped, or none where there was none yet."""
 
     schema: int
     what: str

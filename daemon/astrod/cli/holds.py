@@ -1,13 +1,12 @@
 """`astrod pause`, `astrod resume`, `astrod close`: the operator's wishes."""
 
 import argparse
-import getpass
 import re
 
 from astrod.api.client import DaemonNotRunning, call
 from astrod.api.schema import Ack, read
 from astrod.cli import exits
-from astrod.cli.verb import Verb, config_root
+from astrod.cli.verb import Verb, config_root, who
 from astrod.config.roots import socket_path
 
 _UNTIL = re.compile(r"^(([01]?\d|2[0-3]):[0-5]\dZ?|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}.*)$")
@@ -15,16 +14,9 @@ _CLOSE_S = 600.0
 
 
 def _wish(args: argparse.Namespace, verb: str, wanted: dict[str, str], timeout_s: float = 30.0) -> int:
-    said = call(socket_path(config_root(args)), verb, {"who": _who(), **wanted}, timeout_s)
+    said = call(socket_path(config_root(args)), verb, {"who": who(), **wanted}, timeout_s)
     print(read(Ack, said)["text"] or "done")
     return exits.DONE
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        return "operator"
 
 
 def _pause(args: argparse.Namespace) -> int:

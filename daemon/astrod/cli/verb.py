@@ -1,6 +1,7 @@
 """What a verb of the command line is."""
 
 import argparse
+import getpass
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,14 @@ class Verb:
     run: Callable[[argparse.Namespace], int]
     options: Callable[[argparse.ArgumentParser], None] = no_options
     reads: bool = False
+
+
+def who() -> str:
+    """Who speaks, for the record."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return "operator"
 
 
 def config_root(args: argparse.Namespace) -> Path | None:

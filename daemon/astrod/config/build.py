@@ -40,6 +40,8 @@ from astrod.config.settings import (
 from astrod.domain.instant import from_datetime
 from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import (
+    CLOCK_SOURCE,
+    Agreement,
     CameraSetup,
     Darkness,
     FocuserSetup,
@@ -50,9 +52,11 @@ from astrod.domain.site import (
     MountSetup,
     Outlet,
     Place,
+    PowerSetup,
     Rig,
     RoofSetup,
     Site,
+    TimeSetup,
     Train,
     WeatherSetup,
 )
@@ -84,6 +88,8 @@ class Builder:
     def site(self) -> Site | None:
         """The site; None when faults stand in the way, which are then in `faults`."""
         self._check_roof_and_weather()
+        self._check_interlock()
+        self._check_agreements()
         self._check_names()
         self._check_addresses()
         self._check_horizon()
@@ -99,8 +105,11 @@ class Builder:
             title=section.title or section.name,
             place=Place(section.latitude_deg, section.longitude_deg, section.height_m),
             rigs=tuple(_rig(rig) for rig in self.document.rig),
-            roof=RoofSetup(**_powered(roof)) if roof else None,
+            roof=_roof(roof) if roof else None,
             weather=weather,
+            agreements=tuple(Agreement(**section.model_dump()) for section in self.document.agreement),
+            time=self._time(),
+            power=PowerSetup(**self.document.power.model_dump()),
             darkness=darkness,
             horizon=_horizon(section),
             min_altitude_deg=section.min_altitude_deg,
@@ -121,6 +130,45 @@ class Builder:
             self.fault(("weather",), text)
         if roof is not None and not self.document.weather and site.weather == "none":
             self.notes.append("the roof opens with no weather source: a person must watch the sky")
+
+    def _check_interlock(self) -> None:
+        roof = self.document.roof
+        if roof is None:
+            return
+        if not roof.needs_parked and roof.interlock not in (None, "none"):
+            self.fault(
+                ("roof", "interlock"), f'says "{roof.interlock}", yet needs_parked is false; remove one of the two'
+            )
+        for i, rig in enumerate(self.document.rig):
+            if roof.interlock == "sensor" and rig.mount.park_sensor is None:
+                text = 'is missing: the roof\'s interlock is "sensor"; give the address of what tells that it is parked'
+                self.fault(("rig", i, "mount", "park_sensor"), text)
+            if roof.interlock == "solve" and rig.mount.park_place is None:
+                text = 'is missing: the roof\'s interlock is "solve"; say where the parked tube points'
+                self.fault(("rig", i, "mount", "park_place"), text)
+            if rig.mount.park_sensor is not None and roof.interlock != "sensor":
+                self.notes.append(
+                    f'rig "{rig.name}" has a park sensor that nobody asks: [roof] interlock is not "sensor"'
+                )
+            self._check_park_sensor(i, rig)
+
+    def _check_park_sensor(self, i: int, rig: RigSection) -> None:
+        sensor, kind = rig.mount.park_sensor, rig.mount.park_sensor_kind
+        if sensor is not None and (kind != "safety_monitor") != ("#" in sensor):
+            wanted = "has no #NAME; a safety monitor says one thing" if kind == "safety_monitor" else "needs #NAME"
+            self.fault(("rig", i, "mount", "park_sensor"), f'"{sensor}" is a {kind} and {wanted}')
+
+    def _check_agreements(self) -> None:
+        self._unique(("agreement",), [section.name for section in self.document.agreement])
+        if self.document.agreement and len(self.document.weather) < 2:
+            self.fault(("agreement", 0), "needs two sources under [[weather]] at least, to compare")
+
+    def _time(self) -> TimeSetup:
+        """What depends on the clock. Simulated mounts keep the host's own time, right or wrong."""
+        given = self.document.time.model_dump()
+        if all(rig.mount.address.startswith("sim://") for rig in self.document.rig):
+            given["error_max_s"] = 0.0
+        return TimeSetup(**given)
 
     def _check_names(self) -> None:
         self._unique(("rig",), [rig.name for rig in self.document.rig])
@@ -198,8 +246,12 @@ class Builder:
 
     def _weather(self, path: KeyPath, section: WeatherSection) -> WeatherSetup:
         limits = [self._limit((*path, "limits", i), limit) for i, limit in enumerate(section.limits)]
-        if not section.limits:
+        if not section.limits and section.kind == "weather":
             self.notes.append(f'weather source "{section.name}" has no limits: only its silence is unsafe')
+        if section.name == CLOCK_SOURCE:
+            self.fault((*path, "name"), f'"{CLOCK_SOURCE}" is the name of [time]\'s own source; choose another')
+        if section.kind == "safety_monitor" and (section.limits or section.frozen_s):
+            self.fault(path, "is a safety monitor, which measures nothing: no limits and no frozen_s")
         if section.stale_s <= section.poll_s:
             self.fault((*path, "stale_s"), f"{section.stale_s} s must be longer than poll_s ({section.poll_s} s)")
         return WeatherSetup(
@@ -211,6 +263,8 @@ class Builder:
             frozen_s=section.frozen_s,
             unsafe_after=section.unsafe_after,
             safe_after_s=section.safe_after_s,
+            kind=section.kind,
+            action=section.action,
         )
 
     def _limit(self, path: KeyPath, section: LimitSection) -> Limit | None:
@@ -400,11 +454,14 @@ def _no_such(what: str, name: str, known: list[str]) -> str:
 
 
 def _addresses(document: Document) -> Iterator[tuple[KeyPath, str]]:
-    """Each device's address with its path. A source of weather may be shared by name, so no two are equal."""
+    """Each device's address with its path. The host's own sources may be watched twice, with other limits."""
     if document.roof:
         yield ("roof", "address"), document.roof.address
+        if document.roof.second_path and "#" not in document.roof.second_path:
+            yield ("roof", "second_path"), document.roof.second_path
     for i, source in enumerate(document.weather):
-        yield ("weather", i, "address"), source.address
+        if not source.address.startswith(("astrod://", "nut://")):
+            yield ("weather", i, "address"), source.address
     for i, rig in enumerate(document.rig):
         yield ("rig", i, "mount", "address"), rig.mount.address
         for j, train in enumerate(rig.train):
@@ -425,13 +482,18 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
             yield (*path, name), address
 
 
+def _roof(section: RoofSection) -> RoofSetup:
+    given = _powered(section)
+    needs_parked = given.pop("needs_parked")
+    return RoofSetup(**given | {"interlock": section.interlock or ("mount" if needs_parked else "none")})
+
+
 def _rig(section: RigSection) -> Rig:
-    return Rig(
-        section.name,
-        MountSetup(**_powered(section.mount)),
-        tuple(_train(train) for train in section.train),
-        tuple(Heater(**heater.model_dump()) for heater in section.heater),
-    )
+    mount = _powered(section.mount)
+    place = section.mount.park_place
+    trains = tuple(_train(train) for train in section.train)
+    heaters = tuple(Heater(**heater.model_dump()) for heater in section.heater)
+    return Rig(section.name, MountSetup(**mount | {"park_place": tuple(place) if place else None}), trains, heaters)
 
 
 def _powered(section: RoofSection | MountSection | CameraSection | FocuserSection) -> dict[str, Any]:

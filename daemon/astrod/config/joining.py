@@ -1,7 +1,7 @@
 """Several TOML files joined into one document that remembers where each key came from.
 
 A later file's key replaces an earlier one's; tables are joined key by key; of the lists of tables, rigs,
-trains, weather sources and limits are joined by `name` (a new name is one more), targets are always one more.
+trains, sources, limits and agreements are joined by `name` (a new name is one more), targets are always one more.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 from astrod.config.position import KeyPath
 
-_JOINED_BY_NAME = frozenset({"rig", "train", "weather", "limits"})
+_JOINED_BY_NAME = frozenset({"rig", "train", "weather", "limits", "agreement"})
 _APPENDED = frozenset({"target"})
 
 

@@ -118,8 +118,10 @@ def header(path: tuple[str, ...], many: bool) -> str:
 
 
 def _in_force(path: tuple[str, ...]) -> bool:
-    """Targets live in files of their own; what replaces a table of ours, is one of two kinds, or needs a server, waits."""
-    return path[0] not in ("target", "ladder", "indi") and path[-1] != "guider"
+    """Targets live in files of their own; what replaces a table of ours, is one of two kinds, needs a server of one's
+    own, or a second source to agree with, waits.
+    """
+    return path[0] not in ("target", "ladder", "indi", "agreement") and path[-1] != "guider"
 
 
 def _row(name: str, info: FieldInfo) -> str:

@@ -8,6 +8,7 @@ This is the one place that knows pydantic. A key's unit is in its name. `when` s
 `daemon/docs/configuration.md` and `etc/astrod.toml` are generated from here by `reference.py`.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -33,8 +34,15 @@ Quantity = Literal[
     "cloud_percent",
     "sky_temperature_c",
     "sky_brightness_mag",
+    "mains",
+    "battery_percent",
+    "clock_error_s",
+    "disk_free_gb",
+    "internet",
 ]
-"""What a weather source may measure; the canonical names of `astrod_drivers.protocols.WeatherReading`."""
+"""What a source may measure: the canonical names of `astrod_drivers.protocols.WeatherReading`, `mains` and `internet`
+being 1 or 0, and what the host's own sources tell (`astrod.rig.safety.sources`).
+"""
 
 DeviceKind = Literal[
     "mount", "camera", "focuser", "wheel", "rotator", "roof", "cover", "switch", "weather", "safety_monitor", "guider"
@@ -45,6 +53,21 @@ Bayer = Literal["RGGB", "BGGR", "GRBG", "GBRG", "mono"]
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 
 _GUIDER = ("phd2", "sim")
+
+
+_OWN = re.compile(r"^(astrod://(clock|disk)|astrod://internet/[^/:\s]+:\d{1,5}|nut://[^/:\s]+(:\d{1,5})?/\S+)$")
+
+
+def _source(text: str) -> str:
+    if text.startswith(("astrod://", "nut://")) and not _OWN.match(text):
+        raise ValueError(
+            "is nothing of the host; there are astrod://clock, astrod://disk, astrod://internet/HOST:PORT, nut://HOST/UPS"
+        )
+    return text if _OWN.match(text) else _address(text)
+
+
+def _perhaps_named(text: str) -> str:
+    return _outlet(text) if "#" in text else _address(text)
 
 
 def _address(text: str) -> str:
@@ -64,8 +87,14 @@ def _outlet(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+SourceAddress = Annotated[str, AfterValidator(_source)]
+"""A device, or something of the host itself: astrod://clock, astrod://disk, astrod://internet/HOST:PORT, or a UPS at a
+NUT server, nut://HOST/UPS.
+"""
 Outlet = Annotated[str, AfterValidator(_outlet)]
 """An outlet of a switch: its address, `#`, the outlet's name."""
+Named = Annotated[str, AfterValidator(_perhaps_named)]
+"""A device, or something of it by name: `ADDRESS` or `ADDRESS#NAME`."""
 
 POWER = (
     "The outlet that powers it, as the switch's address, # and the outlet's name; recovery may switch it off and on."
@@ -173,6 +202,27 @@ class RoofSection(Section):
 
     address: Address = key(..., "The roof's device.", when="restart", example="sim://roof")
     needs_parked: bool = key(True, "The roof must not move over a mount that is not parked.", when="restart")
+    interlock: Literal["none", "mount", "sensor", "solve"] | None = key(
+        None,
+        "What must tell that a mount is out of the way before the roof moves: none (the roof clears it), mount (its own"
+        " park flag), sensor (its park_sensor), solve (a plate solve by the daemon). Without it mount, or none where"
+        " needs_parked is false.",
+        when="restart",
+        example="mount",
+    )
+    on_stuck_mount: Literal["stay_open", "close_anyway"] = key(
+        "stay_open",
+        "What to do under an unsafe sky when a mount that the roof could hit does not park, after its power was cycled"
+        " where it can be: stay open with covers closed and call for help, or close all the same.",
+        when="restart",
+    )
+    second_path: Named | None = key(
+        None,
+        "Another way to close the same roof, taken when the first hangs or fails: another driver's address, or"
+        " ADDRESS#OUTLET, an outlet that closes the roof when it is switched on.",
+        when="restart",
+        example="sim://relay#Close the roof",
+    )
     open_s: float = key(120.0, "Opening takes no longer than this.", when="restart", gt=0, le=1800)
     close_s: float = key(120.0, "Closing takes no longer than this.", when="restart", gt=0, le=1800)
     slit_within_deg: float | None = key(
@@ -185,7 +235,7 @@ class RoofSection(Section):
     )
     power: Outlet | None = key(
         None,
-        "The outlet that powers it; it is never switched off while the roof moves.",
+        "The outlet that powers it; safety cycles it when the roof does not close, and never while the roof moves.",
         when="restart",
         example="indi://localhost:7624/Power Box#Outlet 1",
     )
@@ -201,10 +251,25 @@ class LimitSection(Section):
 
 
 class WeatherSection(Section):
-    """A weather source, as many as there are; each must be safe by its own limits. Unknown is unsafe."""
+    """A source of readings, as many as there are: a weather station, a safety monitor, a UPS, or the host's own clock,
+    disk or line to the internet. Each must be safe by its own limits. Unknown is unsafe.
+    """
 
     name: str = key(..., "What to call it.", when="restart", example="station", pattern=NAME)
-    address: Address = key(..., "The source's device.", when="restart", example="sim://weather")
+    address: SourceAddress = key(
+        ...,
+        "The source's device; or astrod://clock, astrod://disk, astrod://internet/HOST:PORT, nut://HOST/UPS.",
+        when="restart",
+        example="sim://weather",
+    )
+    kind: Literal["weather", "safety_monitor"] = key(
+        "weather", "What it is: it measures, or it says safe or unsafe and no more.", when="restart"
+    )
+    action: Literal["unsafe", "no_slews", "warn"] = key(
+        "unsafe",
+        "What follows when it is not trusted: the site closes, or nothing begins that slews, or somebody is told.",
+        when="restart",
+    )
     poll_s: float = key(5.0, "Seconds between two readings.", when="restart", ge=0.5, le=600)
     stale_s: float = key(120.0, "An older reading counts for nothing.", when="restart", gt=0, le=3600)
     frozen_s: float = key(
@@ -219,6 +284,53 @@ class WeatherSection(Section):
     limits: list[LimitSection] = sections("The limits of this source.", shown=True)
 
 
+class AgreementSection(Section):
+    """A quantity that two sources or more measure. Farther apart than this they are both suspect: unsafe."""
+
+    name: Quantity = key(..., "What is measured.", when="restart", example="temperature_c")
+    within: float = key(..., "How far apart they may be, in its own unit.", when="restart", example=5.0, gt=0)
+    stale_s: float = key(120.0, "An older reading counts for nothing.", when="restart", gt=0, le=3600)
+    unsafe_after_s: float = key(30.0, "Apart for this long makes it unsafe.", when="restart", ge=0, le=3600)
+    safe_after_s: float = key(300.0, "In accord for this long makes it safe again.", when="restart", ge=0, le=86400)
+
+
+class TimeSection(Section):
+    """How good the host's clock must be, and who tells the mount where and when it is."""
+
+    error_max_s: float = key(
+        15.0,
+        "With a greater error, or one that nobody states, nothing slews; 0 is never mind. At 16 s the kernel itself"
+        " stops to vouch for a clock that NTP has left. Where all mounts are simulated it does not count.",
+        when="restart",
+        ge=0,
+        le=3600,
+    )
+    gpsd: str | None = key(
+        None,
+        "HOST:PORT of a gpsd whose fix is a source of time beside the kernel's word.",
+        when="restart",
+        example="localhost:2947",
+        pattern=r"^[^/:\s]+:\d{1,5}$",
+    )
+    mount_master: Literal["astrod", "mount"] = key(
+        "astrod", "Who tells the other its place and time; a mount with GPS of its own may be it.", when="restart"
+    )
+    mount_error_max_s: float = key(
+        30.0, "A mount whose clock is off by more does not slew.", when="restart", gt=0, le=3600
+    )
+    mount_place_max_deg: float = key(
+        0.1, "A mount that believes itself farther away from the site does not slew.", when="restart", gt=0, le=10
+    )
+
+
+class PowerSection(Section):
+    """How an outlet is cycled, where a device names its `power`."""
+
+    off_s: float = key(10.0, "It stays off for this long.", when="restart", ge=1, le=600)
+    start_s: float = key(20.0, "What hangs on it is up after this long.", when="restart", ge=0, le=600)
+    again_s: float = key(900.0, "It is not cycled again within this time.", when="restart", ge=60, le=86400)
+
+
 class MountSection(Section):
     """The mount of a rig."""
 
@@ -229,6 +341,22 @@ class MountSection(Section):
     park_s: float = key(180.0, "Parking takes no longer than this.", when="restart", gt=0, le=1800)
     on_target_arcmin: float = key(
         10.0, "Farther from its target than this, the mount is not on target.", when="restart", gt=0, le=600
+    )
+    park_sensor: Named | None = key(
+        None,
+        "What tells beside the mount itself that it is parked: ADDRESS of a safety monitor (safe is parked), or"
+        " ADDRESS#NAME, a switch's outlet (on is parked) or a weather source's quantity (over 0.5 is parked).",
+        when="restart",
+        example="sim://park_sensor",
+    )
+    park_sensor_kind: Literal["safety_monitor", "switch", "weather"] = key(
+        "safety_monitor", "What kind of device the park sensor is.", when="restart"
+    )
+    park_place: Annotated[list[float], Field(min_length=2, max_length=2)] | None = key(
+        None,
+        "Where the parked tube points: [azimuth_deg, altitude_deg]. The interlock solve needs it.",
+        when="restart",
+        example=[0.0, 41.7],
     )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 2")
     centre: Literal["always", "after_slew_over_deg", "never"] = key(
@@ -637,6 +765,9 @@ class Document(Section):
     darkness: DarknessSection = section("How dark it must be.", factory=DarknessSection)
     roof: RoofSection | None = section("The roof.", shown=True)
     weather: list[WeatherSection] = sections("The weather sources.", shown=True)
+    agreement: list[AgreementSection] = sections("What two sources must agree on.")
+    time: TimeSection = section("Clocks, and what depends on them.", factory=TimeSection)
+    power: PowerSection = section("How power is cycled.", factory=PowerSection)
     rig: list[RigSection] = sections("The rigs.", shown=True, least=1)
     ladder: list[LadderSection] = sections("Recovery ladders of the owner's own.")
     indi: IndiSection | None = section("Starting INDI drivers anew.")

@@ -11,10 +11,10 @@ from astrod.config.load import Loaded
 from astrod.doctor import hardware, host
 from astrod.doctor.diagnosis import Diagnosis, Examined
 from astrod.domain.identity import night_of
+from astrod.domain.safety import ClockQuality
 from astrod.domain.trouble import TROUBLES
 from astrod.errors import TellOperator
 from astrod.runtime.clock import Clock
-from astrod.runtime.timekeeping import ClockQuality
 from astrod_drivers.address import parse
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.session import Session, open_session

@@ -10,10 +10,10 @@ from astrod.config.load import Loaded
 from astrod.core import FRAME_BYTES, data_paths
 from astrod.doctor.diagnosis import Diagnosis, Examined
 from astrod.domain.identity import Night
+from astrod.domain.safety import ClockQuality
 from astrod.errors import AstrodError
 from astrod.frames.retention import free_bytes
 from astrod.frames.store import FrameStore
-from astrod.runtime.timekeeping import ClockQuality
 
 CLOCK_ERROR_US = 500_000
 """Half a second is 7.5 arcseconds of sky, and the most that a time stamp should be wrong by."""

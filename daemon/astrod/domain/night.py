@@ -23,7 +23,7 @@ Work = Literal["open", "close", "end"]
 @dataclass(frozen=True, slots=True)
 class NightState:
     """Where the night is. `paused` and `held` are the operator's; `barred` follows a failed opening, or a loss for
-    which nothing is worth being open.
+    which nothing is worth being open; `hindered` is safety's word that nothing may slew.
     """
 
     phase: Phase = "asleep"
@@ -33,6 +33,7 @@ class NightState:
     held: bool = False
     stopping: bool = False
     barred: bool = False
+    hindered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,13 @@ class SafetyChanged:
 @dataclass(frozen=True, slots=True)
 class Paused:
     """The operator wants no exposures (True) or no longer so."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """Nothing may slew (True) or everything may again: what is exposing ends, nothing new begins."""
 
     on: bool
 
@@ -86,7 +94,7 @@ class Finished:
     ok: bool
 
 
-Message = LightChanged | SafetyChanged | Paused | Held | Stopped | Barred | BarLifted | Finished
+Message = LightChanged | SafetyChanged | Paused | Hindered | Held | Stopped | Barred | BarLifted | Finished
 Effects = tuple[Effect, ...]
 
 
@@ -96,7 +104,7 @@ def want(state: NightState) -> Want:
         return "end"
     if state.held or not state.safe or state.barred:
         return "closed"
-    if state.paused:
+    if state.paused or state.hindered:
         return "paused"
     return "observe" if state.light == "dark" else "ready"
 
@@ -144,6 +152,8 @@ def _noted(state: NightState, message: Message) -> NightState:
             return replace(state, safe=safe)
         case Paused(on):
             return replace(state, paused=on)
+        case Hindered(on):
+            return replace(state, hindered=on)
         case Held(on):
             return replace(state, held=on)
         case Stopped():

@@ -10,6 +10,15 @@ from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
 MountKind = Literal["equatorial", "altaz"]
 CentreWhen = Literal["always", "after_slew_over_deg", "never"]
 CentreBy = Literal["sync", "offset"]
+Interlock = Literal["none", "mount", "sensor", "solve"]
+StuckMount = Literal["stay_open", "close_anyway"]
+SourceKind = Literal["weather", "safety_monitor"]
+SensorKind = Literal["safety_monitor", "switch", "weather"]
+Action = Literal["unsafe", "no_slews", "warn"]
+Master = Literal["astrod", "mount"]
+
+CLOCK_SOURCE = "clock"
+"""The name of the source that [time] brings by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +162,9 @@ class Train:
 class MountSetup:
     """A mount's address and manners. `park_s` and `slew_s` are deadlines.
 
+    `park_sensor` is what tells, beside the mount itself, that it is parked: `ADDRESS`, or `ADDRESS#NAME` for an
+    outlet of a switch or a quantity of a weather source. `park_place` is where the parked tube points, azimuth and
+    altitude in degrees.
     `centre_within_arcsec` None: by the size of the field. Degrees of `flip_after_deg` and
     `track_past_meridian_deg` are of hour angle.
     """
@@ -163,6 +175,9 @@ class MountSetup:
     slew_s: float = 180.0
     park_s: float = 180.0
     on_target_arcmin: float = 10.0
+    park_sensor: str | None = None
+    park_sensor_kind: SensorKind = "safety_monitor"
+    park_place: tuple[float, ...] | None = None
     centre: CentreWhen = "always"
     centre_after_slew_over_deg: float = 5.0
     centre_within_arcsec: float | None = None
@@ -217,17 +232,55 @@ class Rig:
 
 @dataclass(frozen=True, slots=True)
 class RoofSetup:
-    """The roof that a site's rigs share. `needs_parked` True: it must not move over an unparked mount.
+    """The roof that a site's rigs share.
 
-    `slit_within_deg` is how far a dome's slit may be from where the telescope looks; None: it has no slit.
+    `interlock` says what must have told that a mount is out of the way before the roof moves: nothing (the roof
+    clears it), the mount's own park flag, its park sensor, or a plate solve. `on_stuck_mount` is what to do under
+    an unsafe sky when a mount that the roof could hit does not park. `second_path` is another way to close the
+    same roof, taken when the first hangs or fails: the address of another driver, or `ADDRESS#OUTLET`, an outlet
+    which closes the roof when it is switched on. `slit_within_deg` is how far a dome's slit may be from where the
+    telescope looks; None: it has no slit.
     """
 
     address: str
-    needs_parked: bool = True
+    interlock: Interlock = "mount"
+    on_stuck_mount: StuckMount = "stay_open"
     open_s: float = 120.0
     close_s: float = 120.0
     slit_within_deg: float | None = None
+    second_path: str | None = None
     power: Outlet | None = None
+
+    @property
+    def needs_parked(self) -> bool:
+        """Whether the roof must not move over a mount that is not known to be out of its way."""
+        return self.interlock != "none"
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSetup:
+    """How an outlet is switched off and on again: how long it stays off, how long what hangs on it takes to start,
+    and how soon it may be done again.
+    """
+
+    off_s: float = 10.0
+    start_s: float = 20.0
+    again_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSetup:
+    """How good the clock must be, and who tells the other where and when it is.
+
+    Above `error_max_s` nothing slews (0: never mind). `gpsd` is HOST:PORT of a gpsd that knows better than the
+    kernel. `mount_error_max_s` and `mount_place_max_deg` bound what a mount may believe of time and place.
+    """
+
+    error_max_s: float = 15.0
+    gpsd: str | None = None
+    mount_master: Master = "astrod"
+    mount_error_max_s: float = 30.0
+    mount_place_max_deg: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +302,9 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class WeatherSetup:
-    """A weather source and its limits.
+    """A source of readings and its limits: a weather station, a safety monitor, or something of the host.
 
+    `action` is what follows when it is not trusted: the site is unsafe, or nothing slews, or somebody is told.
     `stale_s` is the age at which a reading counts for nothing; `frozen_s` the time after which values that have
     not changed in the last digit are taken for a dead sensor (0: never). `unsafe_after` bad polls in a row make
     it unsafe, `safe_after_s` of good ones safe again.
@@ -264,6 +318,23 @@ class WeatherSetup:
     frozen_s: float = 0.0
     unsafe_after: int = 2
     safe_after_s: float = 300.0
+    kind: SourceKind = "weather"
+    action: Action = "unsafe"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A quantity that two sources or more measure, and how far apart they may be, in its own unit."""
+
+    name: str
+    within: float
+    stale_s: float = 120.0
+    unsafe_after_s: float = 30.0
+    safe_after_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not self.within > 0:
+            raise ValueError(f"agreement on {self.name!r}: `within` must be over 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +363,9 @@ class Site:
     rigs: tuple[Rig, ...]
     roof: RoofSetup | None = None
     weather: tuple[WeatherSetup, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    time: TimeSetup = field(default_factory=TimeSetup)
+    power: PowerSetup = field(default_factory=PowerSetup)
     darkness: Darkness = field(default_factory=Darkness)
     horizon: tuple[tuple[float, float], ...] = ()
     min_altitude_deg: float = 25.0
@@ -312,6 +386,18 @@ class Site:
                 focuser = train.focuser.power if train.focuser else None
                 named += [train.camera.power, focuser, train.wheel_power]
         return tuple(outlet for outlet in named if outlet is not None)
+
+    @property
+    def sources(self) -> tuple[WeatherSetup, ...]:
+        """All that safety reads: what is configured, and the host's own clock where its error counts."""
+        error_s = self.time.error_max_s
+        if not error_s:
+            return self.weather
+        limit = Limit("clock_error_s", high=error_s, margin=0.1 * error_s)
+        clock = WeatherSetup(
+            CLOCK_SOURCE, "astrod://clock", (limit,), stale_s=60.0, safe_after_s=0.0, action="no_slews"
+        )
+        return (*self.weather, clock)
 
     def __post_init__(self) -> None:
         if not SITE_NAME.match(self.name):

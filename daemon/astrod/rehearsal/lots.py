@@ -13,8 +13,10 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
+from astrod.domain.darkness import dark_time
 from astrod.domain.identity import Night
-from astrod.domain.site import MountKind, Place
+from astrod.domain.instant import HOUR_US, iso
+from astrod.domain.site import Darkness, MountKind, Place
 from astrod.rehearsal.observatory import Weather
 from astrod.rehearsal.sites import SITES
 from astrod.rehearsal.targets import Wish, document
@@ -28,13 +30,17 @@ HIGHEST_LATITUDE_DEG = 69.0
 """North of it the winter's night has no noon to begin at."""
 FIRST_DAY = date(2026, 1, 1)
 DAYS = 730
+_WHOLE = 0.3
+"""The share of nights that last until dawn. The others end earlier by the operator's wish: what goes wrong mostly
+does where something begins or ends, and their time is worth more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an observatory is made of."""
+    """What an observatory is made of. `clears`: its roof moves over mounts wherever they point."""
 
     roof: bool = True
+    clears: bool = False
     rigs: int = 1
     kind: MountKind = "equatorial"
     cooler: bool = True
@@ -44,7 +50,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """One night of a soak."""
+    """One night of a soak. `hours` after dusk its operator wants it to end; None: at dawn."""
 
     seed: int
     number: int
@@ -56,6 +62,7 @@ class Lot:
     weather: Weather
     shape: Shape
     wishes: tuple[Wish, ...]
+    hours: float | None = None
     faults: tuple[Fault, ...] = ()
     small: bool = True
 
@@ -84,6 +91,7 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
         weather=dice.choices(("clear", "mixed", "cloudy"), (3, 2, 1))[0],
         shape=shape,
         wishes=_wishes(dice, shape),
+        hours=None if dice.random() < _WHOLE else round(dice.uniform(1.5, 4.0), 2),
         faults=tuple(_fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape) for cell in cells),
         small=not (full_size_every and number % full_size_every == full_size_every - 1),
     )
@@ -102,6 +110,7 @@ def _place(dice: random.Random) -> tuple[str, Place, float]:
 def _shape(dice: random.Random) -> Shape:
     return Shape(
         roof=dice.random() < 0.9,
+        clears=dice.random() < 0.1,
         rigs=2 if dice.random() < 0.1 else 1,
         kind="altaz" if dice.random() < 0.15 else "equatorial",
         cooler=dice.random() < 0.7,
@@ -135,8 +144,17 @@ _PHASE_NEEDS: dict[Phase, str] = {
     "focusing": "focuser",
     "cooling": "cooler",
 }
-_LONGEST_S: dict[Phase, float] = {"exposing": 25.0, "idle": 25.0, "cooling": 25.0, "opening": 15.0, "reading_out": 0.0}
-"""How far into a phase a fault may come, so that the phase is not over by then."""
+_INTO_S: dict[Phase, tuple[float, float]] = {
+    "exposing": (0.0, 25.0),
+    "idle": (0.0, 25.0),
+    "cooling": (35.0, 90.0),  # the roof opens meanwhile, and that is another phase
+    "opening": (0.0, 15.0),
+    "closing": (0.0, 15.0),
+    "slewing": (0.0, 3.0),
+    "flipping": (0.0, 3.0),
+    "parking": (0.0, 3.0),
+}
+"""How far into a phase a fault comes, from and to, so that the phase is not over by then; else at its beginning."""
 _MADE: tuple[str, ...] = ("mount", "camera", "focuser", "wheel", "roof", "weather")
 """The kinds of device that a soak's observatories have."""
 
@@ -202,7 +220,7 @@ def _fault(dice: random.Random, cell: Cell, shape: Shape) -> Fault:
         device=dice.choice(there) if there else "",
         when=phase,
         nth=dice.randrange(1, 9) if phase in ("exposing", "reading_out", "slewing") else 1,
-        after_s=round(dice.uniform(0.0, _LONGEST_S.get(phase, 2.0)), 1),
+        after_s=round(dice.uniform(*_INTO_S.get(phase, (0.0, 0.0))), 1),
         lasts_s=lasts_s,
         until=until,
         mode=dice.choice(entry.modes) if entry.modes else "",
@@ -237,7 +255,8 @@ def write(lot: Lot, folder: Path, spool: Path) -> None:
             height_m=lot.place.height_m,
             **({} if lot.shape.roof else {"roof": "none"}),
         ),
-        *([_table("[roof]", address="sim://roof")] if lot.shape.roof else []),
+        *_early_end(lot),
+        *([_table("[roof]", address="sim://roof", needs_parked=not lot.shape.clears)] if lot.shape.roof else []),
         _WEATHER,
         *(_rig(lot.shape, number) for number in range(1, lot.shape.rigs + 1)),
         _table("[night]", plan_work_s=0.1),
@@ -256,6 +275,14 @@ def write(lot: Lot, folder: Path, spool: Path) -> None:
     targets.mkdir(parents=True, exist_ok=True)
     (folder / "astrod.toml").write_text("\n".join(tables))
     (targets / "soak.toml").write_text(document(lot.wishes))
+
+
+def _early_end(lot: Lot) -> list[str]:
+    if lot.hours is None:
+        return []
+    dark = dark_time(lot.place, Darkness(), lot.night)
+    end_us = min(dark.dawn_us, dark.dusk_us + round(lot.hours * HOUR_US))
+    return [f"[darkness]\nnot_after = {iso(end_us)}\n"]
 
 
 _WEATHER = """\

@@ -23,6 +23,7 @@ from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US, iso
+from astrod.domain.safety import ClockQuality
 from astrod.errors import InputInvalid
 from astrod.reconcile import reconcile
 from astrod.rehearsal.host import Host, own_tasks
@@ -33,14 +34,15 @@ from astrod.rehearsal.simulator import setup_of
 from astrod.rehearsal.sites import known
 from astrod.rehearsal.stars import simulated_stars
 from astrod.report import told
-from astrod.rig.port import Port
+from astrod.rig.port import DirectSession, Port
+from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import KeptMemory
+from astrod.rig.safety.sources import is_own, simulated_source
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
 from astrod.runtime.durable import make_folder
 from astrod.runtime.offload import VirtualOffload
-from astrod.runtime.timekeeping import ClockQuality
 from astrod.runtime.trace import Trace
 from astrod_drivers.address import parse
 from astrod_drivers.permit import EpochCell
@@ -162,20 +164,17 @@ class PlayedNight:
         return SimSession(self.observatory, parse(address).device, self.host.life, self.referee.overhear)
 
     def _safety(self) -> SafetyLoop:
-        site = self.loaded.site
+        hardware = hardware_of(self.loaded.site, self.clock, self._port)
+        return SafetyLoop(self.loaded.site, self.clock, self.gate, hardware, self.memory)
 
-        def port(name: str, kind: str, address: str) -> Port[Any]:
-            return Port(name, kind, address, self._session(address, kind), self.clock)
-
-        return SafetyLoop(
-            site,
-            self.clock,
-            self.gate,
-            {source.name: port(source.name, "weather", source.address) for source in site.weather},
-            {rig.name: port(f"{rig.name} mount", "mount", rig.mount.address) for rig in site.rigs},
-            port("roof", "roof", site.roof.address) if site.roof else None,
-            self.memory,
+    def _port(self, name: str, kind: str, address: str) -> Port[Any]:
+        """A port of safety's own. The host's disk and line are the simulated night's: always good."""
+        session = (
+            DirectSession(simulated_source(address, self.clock, self._clock_quality))
+            if is_own(address)
+            else self._session(address, kind)
         )
+        return Port(name, kind, address, session, self.clock)
 
     async def run(self) -> dict[str, Any]:
         """Play it; returns the summary that `astrod night --json` prints."""

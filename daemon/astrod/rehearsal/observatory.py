@@ -76,6 +76,12 @@ height_px = {height}
 pixel_um = {pixel}
 """
 
+_INDI_TIME = """
+# INDI's simulators keep the host's own time, right or wrong.
+[time]
+error_max_s = 0.0
+"""
+
 _SIM_LIMITS = """
   { name = "gust_m_s", high = 20.0, margin = 2.0 },
   { name = "humidity_percent", high = 92.0, margin = 3.0 },
@@ -168,7 +174,7 @@ def write_indi(
         refocus=0.0,
         spool=spool,
     )
-    _write(folder, text + more, wishes)
+    _write(folder, text + _INDI_TIME + more, wishes)
 
 
 def _write(folder: Path, text: str, wishes: Sequence[Wish]) -> None:

@@ -224,9 +224,10 @@ class Referee:
         if self._roof is None or self._lies(truth.utc_us):
             return
         unparked = [name for name, mount in truth.mounts.items() if not mount.parked]
-        if truth.aperture in ("opening", "closing") and unparked and self._site.roof and self._site.roof.needs_parked:
+        in_the_way = bool(unparked) and self._site.roof is not None and self._site.roof.needs_parked
+        if truth.aperture in ("opening", "closing") and in_the_way:
             self._break(truth.utc_us, f"the roof moved over {unparked[0]}, which was not parked")
-        if truth.aperture == "closed" and unparked:
+        if truth.aperture == "closed" and in_the_way:
             self._break(truth.utc_us, f"{unparked[0]} was not parked under a closed roof")
         if truth.sun_altitude_deg > 1.0 and truth.aperture != "closed" and not self._hinders_closing(truth.utc_us):
             self._break(truth.utc_us, "the roof was open with the Sun up")

@@ -52,6 +52,8 @@ def simulated_addresses(site: Site) -> list[str]:
         addresses.append(rig.mount.address)
         for train in rig.trains:
             addresses += [train.camera.address, train.focuser.address if train.focuser else None, train.wheel]
+            addresses.append(train.cover)
+        addresses += [heater.switch for heater in rig.heaters]
         if rig.guider:
             addresses += [rig.guider.address, rig.guider.camera]
     return [address for address in addresses if _simulated(address) and address]
@@ -69,7 +71,10 @@ def _train(train: Train, settings: SimulatorSettings, start_error: int) -> Train
     return TrainSetup(
         optics=Optics(train.focal_length_mm, train.aperture_mm),
         camera=CameraSetup(
-            name=camera, sensor=sensor, cooler=CoolerSetup() if train.camera.cool_to_c is not None else None
+            name=camera,
+            sensor=sensor,
+            shutter=train.camera.shutter,
+            cooler=CoolerSetup() if train.camera.cool_to_c is not None else None,
         ),
         focuser=FocuserSetup(name=focuser, start_error=start_error) if focuser else None,
         wheel=WheelSetup(wheel, settings.filters, focus_shift_um=(shifts * 3)[: len(settings.filters)])
@@ -124,8 +129,15 @@ def _switch(site: Site) -> SwitchSetup | None:
         switch, device = _simulated(outlet.address if outlet else None), _simulated(address)
         if outlet is not None and switch is not None and device is not None:
             fed.setdefault(switch, {}).setdefault(outlet.name, []).append(device)
+    heaters = [heater for rig in site.rigs for heater in rig.heaters]
+    for heater in heaters:
+        switch = _simulated(heater.switch)
+        if switch is not None:
+            fed.setdefault(switch, {}).setdefault(heater.outlet, [])
+    warm = {heater.outlet for heater in heaters}
     for switch, outlets in fed.items():
-        return SwitchSetup(switch, tuple(Outlet(name, tuple(devices)) for name, devices in outlets.items()))
+        built = (Outlet(name, tuple(devices), dims=name in warm) for name, devices in outlets.items())
+        return SwitchSetup(switch, tuple(built))
     return None
 
 
@@ -147,7 +159,7 @@ def setup_of(
         height_m=site.place.height_m,
         scenario=settings.weather,
         seeing_arcsec=seeing_arcsec,
-        roof=RoofSetup(roof) if roof else None,
+        roof=RoofSetup(roof, kind="dome" if site.roof and site.roof.slit_within_deg else "roll_off") if roof else None,
         weather=sources[0] if sources else None,
         safety_monitor=None,
         switch=_switch(site),

@@ -26,6 +26,7 @@ from astrod.rehearsal.lots import Lot, cells, draw, write
 from astrod.rehearsal.night import play_configured
 from astrod.rehearsal.shrinking import shrink
 from astrod.runtime.clock import cpu_s, elapsed_s
+from astrod_drivers.host import die_with_parent
 from astrod_drivers.sim.faults import Fault
 
 THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
@@ -142,7 +143,10 @@ def _way(what: str) -> str:
 
 
 def _begin_job() -> None:
-    """A job's process: nothing is logged, for there are thousands of nights, in which things go wrong on purpose."""
+    """A job's process: it ends with its parent, however that ends. Nothing is logged, for there are thousands of
+    nights, in which things go wrong on purpose.
+    """
+    die_with_parent()
     logging.disable(logging.CRITICAL)
 
 

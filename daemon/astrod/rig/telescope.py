@@ -87,7 +87,7 @@ class Telescope:
 
     Places are those of the sky: where a mount cannot be synced, the difference between its word and the sky is
     kept here (`align`) and taken into account both ways. `before_slew` are awaited before each slew, for those who
-    must let go of the mount first (a guider).
+    must let go of the mount first (a guider). `forbidden` says why the mount must not slew, None while it may.
     """
 
     def __init__(
@@ -97,7 +97,9 @@ class Telescope:
         trains: Mapping[str, TrainPorts],
         clock: Clock,
         intend: Intend = unrecorded,
+        forbidden: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._forbidden = forbidden
         self.setup = setup
         self._intend = intend
         self.mount = mount
@@ -176,8 +178,12 @@ class Telescope:
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> MountState:
         """Slew, wait, settle, and check by reading back that the mount tracks where it was sent.
 
-        Raises Replan when it reports another place or does not track: another target may do better.
+        Raises Replan when it reports another place or does not track: another target may do better; and when it must
+        not slew at all.
         """
+        why = self._forbidden()
+        if why is not None:
+            raise Replan(f"{self.mount.name} does not slew: {why}")
         for let_go in self.before_slew:
             await let_go()
         said_ra_deg = (ra_deg - self._beside[0]) % 360.0

@@ -78,3 +78,8 @@ def start_log(level: str) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root.handlers[:] = [handler]
     logging.getLogger("apscheduler").setLevel("WARNING")  # it tells each of its own steps
+
+
+def ended_badly() -> bool:
+    """Whether systemd runs this process after a service that did not end in order (`ExecStopPost=`)."""
+    return os.environ.get("SERVICE_RESULT", "success") != "success"

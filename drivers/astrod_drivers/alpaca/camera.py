@@ -59,8 +59,10 @@ class AlpacaCamera(AlpacaDevice, Camera):
     _width_px = _height_px = 0
     _cools = _aborts = _stops = False
     _exposure: Exposure | None = None
+    _clock_doubted = False
 
     def _survey(self, device: Any) -> None:
+        self._clock_doubted = False
         self._width_px = whole(device.CameraXSize, "CameraXSize", 1, 65_536)
         self._height_px = whole(device.CameraYSize, "CameraYSize", 1, 65_536)
         self._cools = flag(device.CanSetCCDTemperature, "CanSetCCDTemperature")
@@ -123,7 +125,7 @@ class AlpacaCamera(AlpacaDevice, Camera):
             if CameraStates(device.CameraState) in BUSY or self._waited_for():
                 raise CommandRefused(f"{self.address} is exposing already; fetch that exposure or abort it")
             self._set_up(device, shot, size)
-            if shot.light:
+            if shot.light:  # a dark sees no sky
                 self._check(permit)
             exposure = Exposure(shot, size, self.clock.monotonic_s())
             self._exposure = exposure
@@ -215,7 +217,9 @@ class AlpacaCamera(AlpacaDevice, Camera):
         told_us, coarse_us = told
         middle_us, error_us = told_us + coarse_us // 2, coarse_us // 2 + 1
         if abs(middle_us - exposure.started_us) > exposure.started_error_us + error_us:
-            log.warning("%s: its clock is %.1f s off ours", self.address, (middle_us - exposure.started_us) / 1e6)
+            if not self._clock_doubted:  # once for a connection is enough
+                log.warning("the camera's clock is %.1f s off ours", (middle_us - exposure.started_us) / 1e6)
+            self._clock_doubted = True
         elif error_us < exposure.started_error_us:
             exposure.started_us, exposure.started_error_us = middle_us, error_us
 

@@ -35,6 +35,15 @@ class AlpacaMount(AlpacaDevice, Mount):
     _parks = _unparks = _pulses = _syncs = _turns_tracking = False
     _parking: "asyncio.Task[None] | None" = None
 
+    async def connect(self) -> None:
+        self._forget_parking()
+        await super().connect()
+
+    def _forget_parking(self) -> None:
+        """Whoever waits for the answer to `Park` need not any more."""
+        if self._parking is not None:
+            self._parking.cancel()
+
     def _survey(self, device: Any) -> None:
         system = device.EquatorialSystem
         if system not in (OTHER, TOPOCENTRIC, J2000):
@@ -184,6 +193,7 @@ class AlpacaMount(AlpacaDevice, Mount):
                     raise
 
         await self._command("stopping", stop)
+        self._forget_parking()
 
     async def park(self) -> None:
         """See `protocols.Mount`. Older drivers answer when the mount has arrived: motion counts as acceptance."""

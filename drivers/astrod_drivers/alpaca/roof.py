@@ -5,7 +5,7 @@ from typing import Any
 from alpaca.dome import Dome, ShutterState
 
 from astrod_drivers.alpaca.device import AlpacaDevice
-from astrod_drivers.alpaca.values import flag, number
+from astrod_drivers.alpaca.values import flag, number, optional
 from astrod_drivers.errors import CommandRefused, DeviceMissing
 from astrod_drivers.protocols import Aperture, Permit, Roof, RoofState
 
@@ -54,7 +54,7 @@ class AlpacaRoof(AlpacaDevice, Roof):
             raise CommandRefused(f"{self.address} does not turn; only a dome does")
 
         def go(device: Any) -> None:
-            if flag(device.Slaved, "Slaved"):
+            if optional(lambda: flag(device.Slaved, "Slaved")):
                 device.Slaved = False  # two masters would fight over the dome
             device.SlewToAzimuth(azimuth_deg % 360.0)
 

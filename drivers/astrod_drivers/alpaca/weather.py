@@ -7,6 +7,7 @@ changed. What a sensor does not answer was not measured.
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from alpaca.observingconditions import ObservingConditions
@@ -31,8 +32,17 @@ SENSORS: dict[str, tuple[str, float, float]] = {
 }
 """Alpaca's name, ours, and the bounds of what can be. Alpaca's units are ours: m/s, mm/h, hPa, mag/arcsec²."""
 LONGEST_S = 86_400.0 * 365
+AGE_EVERY_S = 5.0
 JITTER_US = 500_000  # ages are told by the second or so, and take their time to arrive
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """When a sensor measured (None: it does not say), and when it is to be asked again."""
+
+    measured_us: int | None
+    due_s: float
 
 
 class AlpacaWeather(AlpacaDevice, Weather):
@@ -40,9 +50,13 @@ class AlpacaWeather(AlpacaDevice, Weather):
 
     kind = "weather station"
     model = ObservingConditions
-    _values: "dict[str, float] | None" = None
+    _values: dict[str, float] | None = None
     _changed_us = 0
     _measured_us = 0
+    _failing: frozenset[str] = frozenset()
+
+    def _survey(self, device: Any) -> None:
+        self._ages: dict[str, Age] = {}
 
     async def read(self) -> WeatherReading:
         return await self._read(self._reading)
@@ -50,40 +64,57 @@ class AlpacaWeather(AlpacaDevice, Weather):
     def _reading(self, device: Any) -> WeatherReading:
         asked_us = self.clock.now_us()
         values: dict[str, float] = {}
-        ages_s: list[float] = []
-        faults: list[Exception] = []
+        measured: list[int] = []
+        faults: dict[str, Exception] = {}
         for sensor, (name, low, high) in SENSORS.items():
             try:
                 found = optional(_asker(device, sensor, low, high))
                 if found is not None:
-                    ages_s += _age_s(device, sensor)
+                    measured += self._measured(device, sensor)
                     values[name] = found
             except (BadAnswer, Unreachable) as fault:
-                faults.append(fault)
+                faults[sensor] = fault
         if not values:
-            raise faults[0] if faults else Unreachable(f"{self.address} measures nothing; check its sensors")
-        for reason in faults:
-            log.warning("not measured: %s", reason)
+            raise next(iter(faults.values())) if faults else Unreachable(f"{self.address} has no sensors; check them")
+        self._tell(faults)
         if values != self._values:
             self._values, self._changed_us = values, asked_us
-        measured_us = asked_us - round(max(ages_s) * 1e6) if ages_s else self._changed_us
+        measured_us = min(measured) if measured else self._changed_us
         if abs(measured_us - self._measured_us) > JITTER_US:  # else it is the same measurement
             self._measured_us = measured_us
         return WeatherReading(self._measured_us, values)
+
+    def _measured(self, device: Any, sensor: str) -> list[int]:
+        """When that sensor measured, as it said within AGE_EVERY_S; nothing when it does not say."""
+        now_s = self.clock.monotonic_s()
+        age = self._ages.get(sensor)
+        if age is None or now_s >= age.due_s:
+            measured_us = _measured_us(device, sensor, self.clock.now_us())
+            # the first time they fall due one after the other, so that no reading asks for all
+            share = 1.0 if age is not None else (len(self._ages) % len(SENSORS) + 1) / len(SENSORS)
+            age = self._ages[sensor] = Age(measured_us, now_s + AGE_EVERY_S * share)
+        return [] if age.measured_us is None else [age.measured_us]
+
+    def _tell(self, faults: dict[str, Exception]) -> None:
+        """Log which sensors fail, once for each time that it changes."""
+        if faults.keys() != self._failing:
+            self._failing = frozenset(faults)
+            for sensor, reason in faults.items():
+                log.warning("%s is not measured: %s", sensor, reason)
 
 
 def _asker(device: Any, sensor: str, low: float, high: float) -> Callable[[], float]:
     return lambda: number(getattr(device, sensor), sensor, low, high)
 
 
-def _age_s(device: Any, sensor: str) -> list[float]:
-    """How long ago that sensor measured; nothing when it does not say."""
+def _measured_us(device: Any, sensor: str, now_us: int) -> int | None:
+    """When that sensor measured, by its own word; None when it does not say."""
     age_s = optional(lambda: number(device.TimeSinceLastUpdate(sensor), "TimeSinceLastUpdate", -LONGEST_S, LONGEST_S))
     if age_s is None:
-        return []
+        return None
     if age_s < 0.0:
         raise BadAnswer(f"{sensor} was never measured")
-    return [age_s]
+    return now_us - round(age_s * 1e6)
 
 
 class AlpacaSafetyMonitor(AlpacaDevice, SafetyMonitor):

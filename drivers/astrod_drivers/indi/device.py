@@ -196,6 +196,12 @@ class IndiDevice(Device):
         if not self._gate.allows(permit):
             raise PermitRefused(f"{self.address}: safety epoch {permit.epoch} is over; wait for the site to be safe")
 
+    def _check_slew(self, permit: Permit) -> None:
+        """The same before a mount leaves its place. Raises PermitRefused."""
+        self._check(permit)
+        if not self._gate.allows_slew(permit):
+            raise PermitRefused(f"{self.address}: no mount may move now; `astrod status` says why")
+
     async def _set_numbers(self, name: str, values: Mapping[str, float], deadline_s: float = ANSWER_S) -> Vector:
         link = self._live()
         return await self._command(link, name, lambda: link.send_numbers(name, values), deadline_s)

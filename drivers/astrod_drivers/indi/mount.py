@@ -76,7 +76,7 @@ class IndiMount(IndiDevice, Mount):
         link = await self._heard()
         if "TELESCOPE_PARK" not in link.vectors:
             return  # a mount that cannot park is never parked
-        self._check(permit)
+        self._check_slew(permit)
         await self._set_switch("TELESCOPE_PARK", "UNPARK")
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
@@ -88,7 +88,7 @@ class IndiMount(IndiDevice, Mount):
             await self._set_switch("ON_COORD_SET", "TRACK")
         date_ra_deg, date_dec_deg = apparent_of(ra_deg, dec_deg, self.clock.now_us())
         target = {"RA": date_ra_deg / 15.0, "DEC": date_dec_deg}
-        self._check(permit)
+        self._check_slew(permit)
 
         def accepted(vector: Vector) -> bool:
             """The mount reports its position anyway: only Busy, or being there already, is an answer."""

@@ -427,6 +427,8 @@ class SimMount:
     def _ask(self, permit: Permit, what: str) -> None:
         if not self._gate.allows(permit):
             raise PermitRefused(f"{what}: safety epoch {permit.epoch} is over; the mount stays as it is")
+        if not self._gate.allows_slew(permit):
+            raise PermitRefused(f"{what}: no mount may move now, by safety's word; it stays as it is")
 
     def _sidereal_deg(self, instant_us: int) -> float:
         """Sidereal time as the mount believes it."""

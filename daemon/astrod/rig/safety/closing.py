@@ -1,25 +1,37 @@
-"""Making the site safe: mounts parked, then the roof closed, each with its own time and by reading back.
+"""Making the site safe: covers, mounts, then the roof, each with its own time and by reading back.
 
-Commands toward safety need no permit and wait for nobody's record of them.
+Commands toward safety need no permit and wait for nobody's record of them. The roof moves as soon as every mount is
+known to be out of its way, and never before; what is to be done about a mount that does not get there is the
+site's `on_stuck_mount`.
 """
 
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from astrod.domain.site import RoofSetup, Site
+from astrod.domain.site import Rig, Site
 from astrod.errors import AstrodError, RecoverDevice
 from astrod.rig.port import Port
+from astrod.rig.safety.hardware import Hardware
+from astrod.rig.safety.power import PowerCycle
+from astrod.rig.safety.problem import Problem, by_code
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
-from astrod_drivers.protocols import Mount, Roof, RoofState
+from astrod_drivers.protocols import Cover, Mount
 
 log = logging.getLogger(__name__)
 
+ASK_S = 1.0
+POLL_S = 0.25
+COVER_S = 60.0
+OVER_MOUNTS = ("AST-120", "AST-122")
+"""What says that a mount is not parked."""
+
 
 async def park(clock: Clock, port: Port[Mount], within_s: float) -> None:
-    """Stop the mount and park it; returns when it says that it is parked. Raises RecoverDevice."""
-    if (await port.call("read the mount", lambda mount: mount.read())).parked:
+    """Stop the mount and park it; returns when it says that it is parked. Raises RecoverDevice, Replan."""
+    if await _says_parked(port):
         return
     await port.call("stop the mount", lambda mount: mount.abort())
     await port.call("park", lambda mount: mount.park())
@@ -30,64 +42,163 @@ async def park(clock: Clock, port: Port[Mount], within_s: float) -> None:
         lambda: port.call("read the mount", lambda mount: mount.read()),
         lambda state: state.parked,
         within_s,
+        POLL_S,
     )
 
 
-async def read_roof(port: Port[Roof]) -> RoofState:
-    """The roof as its driver reads it. Raises RecoverDevice."""
-    return await port.call("read the roof", lambda roof: roof.read())
+async def _says_parked(port: Port[Mount]) -> bool:
+    """Whether it is parked already; one that does not say so soon is stopped and parked without being asked."""
+    try:
+        async with asyncio.timeout(ASK_S):
+            return (await port.call("read the mount", lambda mount: mount.read())).parked
+    except TimeoutError:
+        return False
 
 
-async def close_roof(clock: Clock, port: Port[Roof], setup: RoofSetup) -> None:
-    """Close the roof; returns when it reads closed. Raises RecoverDevice."""
-    if (await read_roof(port)).aperture == "closed":
-        return
-    await port.call("close the roof", lambda roof: roof.close())
+async def close_cover(clock: Clock, port: Port[Cover]) -> None:
+    """Close a cover; returns when it reads closed. Raises AstrodError."""
+    await port.call("close the cover", lambda cover: cover.close())
     await until(
         clock,
         port.name,
-        "close the roof",
-        lambda: read_roof(port),
+        "close the cover",
+        lambda: port.call("read the cover", lambda cover: cover.read()),
         lambda state: state.aperture == "closed",
-        setup.close_s,
+        COVER_S,
     )
 
 
-async def park_all(clock: Clock, site: Site, mounts: Mapping[str, Port[Mount]]) -> dict[str, str]:
-    """Park every mount at once; returns why, for each that is not parked."""
-    setups = {rig.name: rig.mount for rig in site.rigs}
+@dataclass(slots=True)
+class _Stuck:
+    """A mount that does not park: since when, and whether its power was cycled since."""
 
-    async def one(name: str) -> tuple[str, str] | None:
+    since_s: float
+    cycled: bool = False
+
+
+class Closing:
+    """Makes one site safe, as often as it is asked to; it remembers only which mounts are stuck, and since when."""
+
+    def __init__(self, clock: Clock, site: Site, hardware: Hardware) -> None:
+        self._clock, self._site, self._hardware = clock, site, hardware
+        self._rigs: Mapping[str, Rig] = {rig.name: rig for rig in site.rigs}
+        self._stuck: dict[str, _Stuck] = {}
+        self._began_s = clock.monotonic_s()
+
+    async def make_safe(self) -> tuple[Problem, ...]:
+        """Do everything that can be done now; returns what went wrong, nothing when the site is closed and parked."""
+        self._began_s = self._clock.monotonic_s()
+        covers = asyncio.ensure_future(self._close_covers())
+        parking = asyncio.ensure_future(self._park_all())
         try:
-            await park(clock, mounts[name], setups[name].park_s)
+            problems = await self._close_roof(parking)
+            unparked = await parking
+            if not any(problem.code in OVER_MOUNTS for problem in problems):
+                problems += tuple(Problem("AST-120", text) for text in unparked.values())
+            return (*problems, *await covers)
+        finally:
+            parking.cancel()
+            covers.cancel()
+
+    # -- mounts ----------------------------------------------------------------------------------------------
+
+    async def _park_all(self) -> dict[str, str]:
+        """Park every mount at once; returns why, for each that is not parked."""
+
+        async def one(name: str) -> tuple[str, str] | None:
+            try:
+                await park(self._clock, self._hardware.mounts[name], self._rigs[name].mount.park_s)
+            except AstrodError as fault:
+                log.error("rig %s is not parked: %s", name, fault)
+                return name, f"{self._hardware.mounts[name].name} is not parked ({fault})"
+            return None
+
+        return dict(failed for failed in await asyncio.gather(*map(one, self._hardware.mounts)) if failed)
+
+    async def _all_clear(self) -> bool:
+        return all(await asyncio.gather(*map(self._hardware.clearance.is_clear, self._hardware.mounts)))
+
+    async def _cleared(self, parking: "asyncio.Future[dict[str, str]]") -> bool:
+        """Wait until every mount is out of the way, or parking them has ended and some are not."""
+        while not parking.done():
+            if await self._all_clear():
+                return True
+            await self._clock.sleep(POLL_S)
+        return await self._all_clear()
+
+    # -- the roof --------------------------------------------------------------------------------------------
+
+    async def _close_roof(self, parking: "asyncio.Future[dict[str, str]]") -> tuple[Problem, ...]:
+        roof, setup = self._hardware.roof, self._site.roof
+        if roof is None or setup is None:
+            return ()
+        if not setup.needs_parked or await self._cleared(parking):
+            self._stuck.clear()
+            return await roof.close()
+        return await self._over_stuck_mounts(await parking)
+
+    async def _over_stuck_mounts(self, unparked: Mapping[str, str]) -> tuple[Problem, ...]:
+        """The mounts that are in the way: their power, and when that does not help either, the site's own wish."""
+        hardware, setup = self._hardware, self._site.roof
+        found = [name for name in hardware.mounts if not await hardware.clearance.is_clear(name)]
+        exhausted = [await self._exhausted(name) for name in found]
+        told = [unparked.get(name, f"{hardware.mounts[name].name} is not known to be clear") for name in found]
+        if found and all(exhausted) and setup and hardware.roof and setup.on_stuck_mount == "close_anyway":
+            closed = await hardware.roof.close()
+            return (*(Problem("AST-122", f"{text}; the roof closes all the same") for text in told), *closed)
+        return tuple(Problem("AST-120", f"{text}; the roof needs it parked and stays as it is") for text in told)
+
+    async def _exhausted(self, name: str) -> bool:
+        """Whether a stuck mount has had its time, its power cycled where that can be, and its time again."""
+        stuck = self._stuck.setdefault(name, _Stuck(self._began_s))
+        if self._clock.monotonic_s() - stuck.since_s < self._rigs[name].mount.park_s:
+            return False
+        power = self._hardware.power.get(name)
+        if power is None or stuck.cycled:
+            return True
+        await self._cycle(name, power)
+        stuck.cycled, stuck.since_s = True, self._clock.monotonic_s()
+        return False
+
+    async def _cycle(self, name: str, power: PowerCycle) -> None:
+        """Stop the mount if it still hears, and cycle its power."""
+        port = self._hardware.mounts[name]
+        try:
+            await port.call("stop the mount", lambda mount: mount.abort())
         except AstrodError as fault:
-            log.error("rig %s is not parked: %s", name, fault)
-            return name, str(fault)
-        return None
+            log.warning("%s cannot be stopped before its power goes: %s", port.name, fault)
+        try:
+            await power.cycle()
+        except AstrodError as fault:
+            log.error("the power of %s cannot be cycled: %s", port.name, fault)
 
-    return dict(failed for failed in await asyncio.gather(*map(one, mounts)) if failed)
+    # -- covers ----------------------------------------------------------------------------------------------
+
+    async def _close_covers(self) -> tuple[Problem, ...]:
+        """Close every cover at once; the roof waits for none of them."""
+
+        async def one(name: str) -> Problem | None:
+            try:
+                await close_cover(self._clock, self._hardware.covers[name])
+            except AstrodError as fault:
+                return Problem("AST-113", f"{self._hardware.covers[name].name}: {fault}")
+            return None
+
+        return tuple(p for p in await asyncio.gather(*map(one, self._hardware.covers)) if p)
 
 
-async def make_safe(clock: Clock, site: Site, mounts: Mapping[str, Port[Mount]], roof: Port[Roof] | None) -> None:
-    """Park all, then close the roof; where the roof clears any mount, both at once.
-
-    Raises RecoverDevice naming what is not safe; everything that could be done has then been done.
+async def make_safe(clock: Clock, site: Site, hardware: Hardware) -> None:
+    """Make a site safe once, for whoever has no loop (the closer). Raises RecoverDevice naming what is not safe;
+    everything that could be done has then been done.
     """
-    wait_for_park = site.roof is None or site.roof.needs_parked
-    parking = asyncio.ensure_future(park_all(clock, site, mounts))
-    try:
-        unparked = await parking if wait_for_park else {}
-        if unparked and site.roof is not None:
-            raise RecoverDevice(*_stuck(unparked, "; the roof needs it parked and stays as it is"))
-        if roof is not None and site.roof is not None:
-            await close_roof(clock, roof, site.roof)
-        unparked = await parking
-    finally:
-        parking.cancel()
-    if unparked:
-        raise RecoverDevice(*_stuck(unparked, ""))
+    problems = await Closing(clock, site, hardware).make_safe()
+    for problem in problems:
+        log.log(logging.ERROR if problem.critical else logging.WARNING, "%s %s", problem.code, problem.text)
+    raise_critical(problems)
 
 
-def _stuck(unparked: dict[str, str], consequence: str) -> tuple[str, str]:
-    name, why = next(iter(unparked.items()))
-    return name, f"is not parked ({why}){consequence}"
+def raise_critical(problems: tuple[Problem, ...]) -> None:
+    """Raise RecoverDevice when any of the problems leaves the site unsafe."""
+    critical = by_code([problem for problem in problems if problem.critical])
+    if critical:
+        raise RecoverDevice("safety", "; ".join(f"{code} {text}" for code, text in critical.items()))

@@ -121,11 +121,18 @@ def translated(fault: AstrodError) -> DriverError:
 
 
 def arguments(
-    site_file: Path, page: Path, memory: Path, pid_file: Path, spool: Path, sim_socket: Path | None, offset_us: int
+    site_file: Path,
+    page: Path,
+    memory: Path,
+    statement: Path,
+    pid_file: Path,
+    spool: Path,
+    sim_socket: Path | None,
+    offset_us: int,
 ) -> list[str]:
     """The command line of the safety process, but for its end of the line."""
     words = [
-        *("--site", str(site_file), "--page", str(page), "--memory", str(memory), "--pid-file", str(pid_file)),
-        *("--spool", str(spool), "--offset-us", str(offset_us)),
+        *("--site", str(site_file), "--page", str(page), "--memory", str(memory), "--statement", str(statement)),
+        *("--pid-file", str(pid_file), "--spool", str(spool), "--offset-us", str(offset_us)),
     ]
     return words + (["--sim-socket", str(sim_socket)] if sim_socket else [])

@@ -1,28 +1,44 @@
 """The safety loop: polls, decides, and acts without asking.
 
-Every second it weighs what it knows (weather sources, the sun, the control loop's heartbeat) by the rules of
-`domain.safety`. Becoming unsafe ends the safety epoch first, so that no driver takes a hazardous command any
-more, then parks and closes, again and again until it is so. Plan, operator and peers cannot overrule it.
+Every second it weighs what it knows (its sources, whether they agree, the sun, the control loop's heartbeat) by the
+rules of `domain.safety`. Becoming unsafe ends the safety epoch first, so that no driver takes a hazardous command
+any more, then parks and closes, again and again until it is so; until then the site stays unsafe, whatever the
+sky does. Plan, operator and peers cannot overrule it.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from astrod.domain.instant import SECOND_US
-from astrod.domain.safety import Observation, SafetyReport, SourceState, faults, poll
-from astrod.domain.site import Site, WeatherSetup
+from astrod.domain.safety import (
+    COMPARE_S,
+    Moment,
+    Observation,
+    SafetyReport,
+    SourceState,
+    comparison,
+    difference,
+    is_possible,
+    is_stale,
+    observed,
+    poll,
+    stepped_s,
+)
+from astrod.domain.site import Action, Agreement, Site, WeatherSetup
 from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError, GoSafe, RecoverDevice
 from astrod.rig.port import Port
-from astrod.rig.safety.closing import make_safe, read_roof
+from astrod.rig.safety.closing import Closing, raise_critical
 from astrod.rig.safety.guard import EpochGate
+from astrod.rig.safety.hardware import Hardware
 from astrod.rig.safety.memory import Memory
+from astrod.rig.safety.problem import Problem, by_code
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
 from astrod.runtime.supervise import Ready
-from astrod_drivers.protocols import Mount, Permit, Roof, Weather
+from astrod_drivers.protocols import Permit, SafetyMonitor, SafetyReading, Weather, WeatherReading
 
 log = logging.getLogger(__name__)
 
@@ -31,32 +47,31 @@ STATUS_S = 2.0
 AGAIN_S = 10.0
 CONTROL_SILENT_S = 20.0
 FIRST_CONTACT_S = 5.0
+STEP_S = 1.0
+"""A clock that jumps by more than this was set; less is what disciplining it does."""
+STEP_TOLD_US = 1800 * SECOND_US
 
 
 class SafetyLoop:
     """Safety for one site. Implements `Guard`; everything it holds is its own."""
 
-    def __init__(
-        self,
-        site: Site,
-        clock: Clock,
-        gate: EpochGate,
-        weather: Mapping[str, Port[Weather]],
-        mounts: Mapping[str, Port[Mount]],
-        roof: Port[Roof] | None,
-        memory: Memory,
-    ) -> None:
-        self._site, self._clock, self._gate, self._memory = site, clock, gate, memory
-        self._weather, self._mounts, self._roof = weather, mounts, roof
+    def __init__(self, site: Site, clock: Clock, gate: EpochGate, hardware: Hardware, memory: Memory) -> None:
+        self._site, self._clock, self._gate, self._hardware, self._memory = site, clock, gate, hardware, memory
+        self._closing = Closing(clock, site, hardware)
+        self._setups = {setup.name: setup for setup in (*site.sources, *map(comparison, site.agreements))}
         remembered = memory.load()
-        self._sources = {setup.name: remembered.get(setup.name, SourceState()) for setup in site.weather}
-        self._parked: dict[str, bool | None] = dict.fromkeys(mounts)
-        self._aperture: str | None = "unknown" if roof else None
-        self._troubles: dict[str, str] = {}
+        self._sources = {name: remembered.get(name, SourceState()) for name in self._setups}
+        self._parked: dict[str, bool | None] = dict.fromkeys(hardware.mounts)
+        self._aperture: str | None = "unknown" if hardware.roof else None
+        self._problems: tuple[Problem, ...] = ()
         self._making: asyncio.Task[None] | None = None
+        self._unfinished = False
         self._closes = 0
+        self._seen = self._now()
+        self._step: tuple[int, str] | None = None
         self._changed = asyncio.Condition()
         gate.become_unsafe()
+        gate.bar_slews(True)
         self._report = SafetyReport(1, False, ("starting",), gate.epoch, clock.now_us(), self._aperture)
 
     # -- what control may ask --------------------------------------------------------------------------------
@@ -73,54 +88,60 @@ class SafetyLoop:
 
     async def open_roof(self, permit: Permit) -> None:
         """See `Guard`."""
-        if self._roof is None or self._site.roof is None:
+        roof, setup = self._hardware.roof, self._site.roof
+        if roof is None or setup is None:
             return
-        setup, roof = self._site.roof, self._roof
         if not self._gate.allows(permit):
             raise GoSafe("the roof stays closed: " + "; ".join(self._report.reasons))
         closes = self._closes
         await self._wait_for_making()
-        aperture = (await read_roof(roof)).aperture
-        if aperture == "open":  # it was left open, by a control process that died: nothing has to move
+        if await roof.aperture() == "open":  # left open by a control process that died: nothing has to move
+            await self._take_note()
             return
-        if setup.needs_parked and not all([await self._is_parked(name) for name in self._mounts]):
-            raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it")
+        clear = await asyncio.gather(*map(self._hardware.clearance.is_clear, self._hardware.mounts))
+        if not all(clear):
+            raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it, or not known to be")
         if closes != self._closes:  # whoever asked to close asked after us
             raise GoSafe("the roof stays closed: it was told to close meanwhile")
-        await roof.call("open the roof", lambda device: device.open(permit))
+        await roof.open(permit)
         await until(
             self._clock,
             roof.name,
             "open the roof",
-            lambda: read_roof(roof),
-            lambda state: state.aperture == "open" or closes != self._closes or not self._gate.allows(permit),
+            roof.aperture,
+            lambda seen: seen == "open" or closes != self._closes or not self._gate.allows(permit),
             setup.open_s,
         )
         if closes != self._closes or not self._gate.allows(permit):
             raise GoSafe("the roof closes again: " + ("; ".join(self._report.reasons) or "it was told to close"))
+        await self._take_note()
+
+    async def _take_note(self) -> None:
+        """See that the roof is open before whoever opened it is told so: mounts move from then on."""
+        await self._look()
+        await self._tick()
 
     async def close_site(self, reason: str) -> None:
         """See `Guard`."""
         log.info("closing: %s", reason)
         self._closes += 1
         await self._wait_for_making()
-        await make_safe(self._clock, self._site, self._mounts, self._roof)
+        self._problems = await self._closing.make_safe()
         await self._look()
+        raise_critical(self._problems)
 
     # -- the loop --------------------------------------------------------------------------------------------
 
     async def run(self, ready: Ready) -> None:
         """Guard the site for ever."""
         async with asyncio.TaskGroup() as group:
-            for weather in self._weather.values():
-                group.create_task(weather.keep(), name=f"keep {weather.name}")
-            for mount in self._mounts.values():
-                group.create_task(mount.keep(), name=f"keep {mount.name}")
-            if self._roof is not None:
-                group.create_task(self._roof.keep(), name=f"keep {self._roof.name}")
+            for port in self._hardware.ports:
+                group.create_task(port.keep(), name=f"keep {port.name}")
             await self._first_contact()
-            for setup in self._site.weather:
+            for setup in self._site.sources:
                 group.create_task(self._poll(setup), name=f"poll {setup.name}")
+            for agreement in self._site.agreements:
+                group.create_task(self._compare(agreement), name=f"compare {agreement.name}")
             group.create_task(self._watch_hardware(), name="watch roof and mounts")
             ready()
             while True:
@@ -128,73 +149,120 @@ class SafetyLoop:
                 await self._clock.sleep(TICK_S)
 
     async def _first_contact(self) -> None:
-        """Give the devices a moment to answer for the first time, so that a mere start raises no alarm."""
-        movers = [port.found(FIRST_CONTACT_S) for port in self._mounts.values()]
-        if self._roof is not None:
-            movers.append(self._roof.found(FIRST_CONTACT_S))
-        await asyncio.gather(*movers)
+        """Give what moves a moment to answer for the first time, so that a mere start raises no alarm."""
+        await asyncio.gather(*(port.found(FIRST_CONTACT_S) for port in self._hardware.movers()))
         await self._look()
 
+    def _now(self) -> Moment:
+        return Moment(self._clock.now_us(), self._clock.boottime_us())
+
     async def _poll(self, setup: WeatherSetup) -> None:
-        port = self._weather[setup.name]
+        port = self._hardware.sources[setup.name]
         while True:
             reading = await self._read(port, setup)
-            self._sources[setup.name] = poll(setup, self._sources[setup.name], reading, self._clock.now_us())
-            self._memory.save(self._sources)
-            await self._tick()
+            await self._weigh(setup, reading)
             await self._clock.sleep(setup.poll_s)
 
-    async def _read(self, port: Port[Weather], setup: WeatherSetup) -> Observation | None:
+    async def _compare(self, agreement: Agreement) -> None:
+        setup = self._setups[comparison(agreement).name]
+        while True:
+            await self._weigh(setup, difference(agreement, self._readings(), self._now()))
+            await self._clock.sleep(COMPARE_S)
+
+    async def _weigh(self, setup: WeatherSetup, reading: Observation | None) -> None:
+        """Take a reading in and act on it; only then is it remembered, since a disk may make us wait."""
+        self._sources[setup.name] = poll(setup, self._sources[setup.name], reading, self._now())
+        await self._tick()
+        self._memory.save(self._sources)
+
+    async def _read(self, port: "Port[Weather] | Port[SafetyMonitor]", setup: WeatherSetup) -> Observation | None:
         try:
             reading = await port.call("read", lambda device: device.read(), deadline_s=max(2.0, setup.poll_s))
         except AstrodError as fault:
             log.debug("%s: no reading: %s", setup.name, fault)
             return None
-        alerts = tuple(sorted(name for name, zone in reading.zones.items() if zone == "alert"))
-        return Observation(reading.measured_us, reading.values, alerts, reading.overridden)
+        return self._observation(reading)
 
-    def _reasons(self, now_us: int) -> tuple[str, ...]:
+    def _observation(self, reading: WeatherReading | SafetyReading) -> Observation:
+        if isinstance(reading, SafetyReading):
+            return observed(self._now(), reading.measured_us, {}, () if reading.safe else ("the monitor",))
+        alerts = tuple(sorted(name for name, zone in reading.zones.items() if zone == "alert"))
+        return observed(self._now(), reading.measured_us, reading.values, alerts, reading.overridden)
+
+    def _readings(self) -> dict[str, SourceState]:
+        return {setup.name: self._sources[setup.name] for setup in self._site.sources}
+
+    # -- the decision ----------------------------------------------------------------------------------------
+
+    def _distrusted(self, action: Action, now: Moment) -> list[str]:
+        """Why sources with this action are not trusted now; one that has gone silent ages between its polls too."""
         found: list[str] = []
-        for setup in self._site.weather:
-            state = self._sources[setup.name]
-            if state.trusted and any("no reading" in text for text in faults(setup, state, now_us)):
-                state = self._sources[setup.name] = poll(setup, state, None, now_us)
+        for name, setup in self._setups.items():
+            state = self._sources[name]
+            if setup.action != action:
+                continue
+            if state.trusted and is_stale(setup, state, now):
+                state = self._sources[name] = poll(setup, state, None, now)
             if not state.trusted:
                 found += state.reasons
+        return found
+
+    def _reasons(self, now: Moment) -> tuple[str, ...]:
+        found = self._distrusted("unsafe", now)
         place = self._site.place
-        if sun_altitude_deg(now_us, place.latitude_deg, place.longitude_deg) > self._site.darkness.roof_below_deg:
+        if sun_altitude_deg(now.utc_us, place.latitude_deg, place.longitude_deg) > self._site.darkness.roof_below_deg:
             found.append("the sun is up")
-        silent_s = (self._clock.boottime_us() - self._gate.control_beat_us) / SECOND_US
+        silent_s = (now.boot_us - self._gate.control_beat_us) / SECOND_US
         if silent_s > CONTROL_SILENT_S:
             found.append(f"the control loop has been silent for more than {CONTROL_SILENT_S:.0f} s")
+        if not found and self._unfinished and self._exposed():
+            found.append("the site is not closed and parked yet")
         return tuple(found)
 
     async def _tick(self) -> None:
-        now_us = self._clock.now_us()
-        reasons = self._reasons(now_us)
+        now = self._now()
+        self._notice_step(now)
+        reasons, no_slews = self._reasons(now), tuple(self._distrusted("no_slews", now))
         if reasons and self._report.safe:
             self._gate.become_unsafe()  # before anything else: from here on no driver takes a hazardous command
-        elif not reasons and not self._report.safe:
+        self._gate.bar_slews(bool(no_slews) or self._is_roofed_in())
+        if not reasons and not self._report.safe:
             self._gate.become_safe()
-        await self._publish(reasons, now_us)
-        self._gate.beat_safety(self._clock.boottime_us())
+        await self._publish(reasons, no_slews, now)
+        self._gate.beat_safety(now.boot_us)
+        self._act(reasons)
+
+    def _is_roofed_in(self) -> bool:
+        """Whether mounts stand under a closed roof that they could hit: none may be unparked then."""
+        return self._aperture == "closed" and self._site.roof is not None and self._site.roof.needs_parked
+
+    def _act(self, reasons: Sequence[str]) -> None:
         if self._making is not None and self._making.done():
             self._making.result()  # a bug in there ends safety, and so the daemon, whose closer then closes
-        if reasons and self._exposed() and (self._making is None or self._making.done()):
+        self._unfinished = self._exposed() and (self._unfinished or bool(reasons))
+        if self._unfinished and (self._making is None or self._making.done()):
             self._making = asyncio.create_task(self._make_safe(), name="make the site safe")
+
+    def _notice_step(self, now: Moment) -> None:
+        """The clock was set: nothing here depends on it but what people read, and they should know."""
+        by_s = stepped_s(self._seen, now)
+        self._seen = now
+        if abs(by_s) > STEP_S:
+            log.warning("AST-152 the host's clock was set by %+.1f s", by_s)
+            self._step = now.boot_us, f"AST-152 by {by_s:+.1f} s"
+        elif self._step is not None and now.boot_us - self._step[0] > STEP_TOLD_US:
+            self._step = None
 
     def _exposed(self) -> bool:
         """Whether anything is known, or must be feared, not to be where it should be under an unsafe sky."""
         return self._aperture not in (None, "closed") or any(parked is False for parked in self._parked.values())
 
     async def _make_safe(self) -> None:
-        try:
-            await make_safe(self._clock, self._site, self._mounts, self._roof)
-            self._troubles.clear()
-        except AstrodError as fault:
-            code = "AST-110" if self._roof is not None and fault.args[0].startswith(self._roof.name) else "AST-120"
-            self._troubles[code] = str(fault)
-            log.error("%s the site is not safe yet: %s", code, fault)
+        self._problems = await self._closing.make_safe()
+        for problem in self._problems:
+            level = logging.ERROR if problem.critical else logging.WARNING
+            log.log(level, "%s the site is not safe yet: %s", problem.code, problem.text)
+        if any(problem.critical for problem in self._problems):
             await self._clock.sleep(AGAIN_S)
         await self._look()
 
@@ -204,43 +272,51 @@ class SafetyLoop:
 
     # -- what the hardware says ------------------------------------------------------------------------------
 
-    async def _is_parked(self, name: str) -> bool | None:
-        try:
-            return (await self._mounts[name].call("read the mount", lambda mount: mount.read())).parked
-        except AstrodError as fault:
-            log.debug("%s: park state unknown: %s", name, fault)
-            return None
-
     async def _look(self) -> None:
-        for name in self._mounts:
-            self._parked[name] = await self._is_parked(name)
-        if self._roof is not None:
-            try:
-                self._aperture = (await read_roof(self._roof)).aperture
-            except AstrodError as fault:
-                log.debug("roof state unknown: %s", fault)
-                self._aperture = "unknown"
+        """Ask everything at once, so that one that hangs makes nothing else look older."""
+        await asyncio.gather(*map(self._look_at_mount, self._hardware.mounts), self._look_at_roof())
         if not self._exposed():
-            self._troubles.clear()
-        await self._publish(self._report.reasons, self._clock.now_us())
+            self._problems = tuple(problem for problem in self._problems if not problem.critical)
+        await self._publish(self._report.reasons, self._report.no_slews, self._now())
+
+    async def _look_at_mount(self, name: str) -> None:
+        self._parked[name] = await self._hardware.clearance.parked(name)
+
+    async def _look_at_roof(self) -> None:
+        if self._hardware.roof is not None:
+            self._aperture = await self._hardware.roof.aperture()
 
     async def _watch_hardware(self) -> None:
         while True:
             await self._look()
             await self._clock.sleep(STATUS_S)
 
-    async def _publish(self, reasons: tuple[str, ...], now_us: int) -> None:
+    # -- the report ------------------------------------------------------------------------------------------
+
+    def _troubles(self, no_slews: Sequence[str], now: Moment) -> tuple[str, ...]:
+        found = {code: f"{code} {text}" for code, text in by_code(self._problems).items()}
+        watched = self._distrusted("warn", now)
+        if watched:
+            found["AST-102"] = "AST-102 " + "; ".join(watched)
+        if no_slews:
+            found["AST-150"] = "AST-150 " + "; ".join(no_slews)
+        if self._step is not None:
+            found["AST-152"] = self._step[1]
+        return tuple(found[code] for code in sorted(found))
+
+    async def _publish(self, reasons: tuple[str, ...], no_slews: tuple[str, ...], now: Moment) -> None:
         last, safe = self._report, not reasons
         fresh = replace(
             last,
             safe=safe,
             reasons=reasons,
             epoch=self._gate.epoch,
-            since_us=now_us if safe != last.safe else last.since_us,
+            since_us=now.utc_us if safe != last.safe else last.since_us,
             roof=self._aperture,
             parked=dict(self._parked),
             weather=self._values(),
-            troubles=tuple(f"{code} {text}" for code, text in sorted(self._troubles.items())),
+            troubles=self._troubles(no_slews, now),
+            no_slews=no_slews,
         )
         if fresh == last:
             return
@@ -252,7 +328,7 @@ class SafetyLoop:
 
     def _values(self) -> dict[str, float]:
         values: dict[str, float] = {}
-        for state in self._sources.values():
+        for state in self._readings().values():
             if state.last is not None:
-                values.update(state.last.values)
+                values.update({name: value for name, value in state.last.values.items() if is_possible(name, value)})
         return values

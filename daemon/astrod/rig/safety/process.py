@@ -13,21 +13,25 @@ import logging
 import os
 import signal
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from astrod.domain.safety import SafetyReport
 from astrod.domain.site import Site
 from astrod.errors import AstrodError, Bug
-from astrod.rig.port import Port
+from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.guard import Guard
+from astrod.rig.safety.hardware import Hardware, OpenPort, hardware_of
 from astrod.rig.safety.link import NAME, translated
 from astrod.rig.safety.loop import SafetyLoop
-from astrod.rig.safety.memory import Memory
+from astrod.rig.safety.memory import Memory, boot_id
+from astrod.rig.safety.sources import free_bytes_of, is_own, own_source
 from astrod.runtime.clock import WallClock
 from astrod.runtime.systemd import start_log
+from astrod.runtime.timekeeping import Statements, Timekeeper, timekeeper
 from astrod_drivers.permit import EpochPage
-from astrod_drivers.protocols import Mount, Permit, Roof, Weather
+from astrod_drivers.protocols import Permit
 from astrod_drivers.session import open_session
 from astrod_drivers.wire import Offer, Server, decode
 
@@ -111,51 +115,62 @@ def _signal_former(handle: int, wanted: signal.Signals) -> None:
             log.info("it had ended already")
 
 
-def sessions_of(
-    site: Site, clock: WallClock, spool: Path, page: Path, offset_us: int, sim_socket: Path | None
-) -> tuple[dict[str, Port[Mount]], Port[Roof] | None]:
-    """Sessions of our own to what must move to make the site safe: mounts and roof."""
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How this process reaches devices: its frames' spool, the epoch's page, a rehearsal's clock and simulator."""
 
-    def session(address: str, kind: str) -> Any:
-        return open_session(address, kind, spool=spool, gate_path=page, offset_us=offset_us, sim_socket=sim_socket)
+    spool: Path
+    page: Path
+    offset_us: int = 0
+    sim_socket: Path | None = None
 
-    mounts: dict[str, Port[Mount]] = {
-        rig.name: Port(f"{rig.name} mount", "mount", rig.mount.address, session(rig.mount.address, "mount"), clock)
-        for rig in site.rigs
-    }
-    roof: Port[Roof] | None = None
-    if site.roof is not None:
-        roof = Port("roof", "roof", site.roof.address, session(site.roof.address, "roof"), clock)
-    return mounts, roof
-
-
-def build(site: Site, clock: WallClock, words: argparse.Namespace, page: EpochPage) -> SafetyLoop:
-    """The loop with its own sessions."""
-    mounts, roof = sessions_of(site, clock, words.spool, words.page, words.offset_us, words.sim_socket)
-    weather: dict[str, Port[Weather]] = {}
-    for source in site.weather:
-        session: Any = open_session(
-            source.address,
-            "weather",
-            spool=words.spool,
-            gate_path=words.page,
-            offset_us=words.offset_us,
-            sim_socket=words.sim_socket,
+    def session(self, address: str, kind: str) -> Any:
+        """A session of our own to a device. Raises AddressInvalid."""
+        return open_session(
+            address,
+            kind,
+            spool=self.spool,
+            gate_path=self.page,
+            offset_us=self.offset_us,
+            sim_socket=self.sim_socket,
         )
-        weather[source.name] = Port(source.name, "weather", source.address, session, clock)
-    return SafetyLoop(site, clock, page, weather, mounts, roof, Memory(words.memory))
+
+
+def opener(lines: Lines, clock: WallClock, time: Timekeeper, data: Path) -> OpenPort:
+    """Makes ports to devices through their sessions, and to the host's own sources in this very process."""
+
+    def open_port(name: str, kind: str, address: str) -> Port[Any]:
+        if is_own(address):
+            own = own_source(address, clock, time.quality, free_bytes_of(data))
+            return Port(name, kind, address, DirectSession(own), clock)
+        return Port(name, kind, address, lines.session(address, kind), clock)
+
+    return open_port
+
+
+def movers_of(site: Site, clock: WallClock, lines: Lines) -> Hardware:
+    """What makes the site safe, without the sources: for the closer."""
+
+    def open_port(name: str, kind: str, address: str) -> Port[Any]:
+        return Port(name, kind, address, lines.session(address, kind), clock)
+
+    return hardware_of(site, clock, open_port, sources=False)
 
 
 async def guard(words: argparse.Namespace) -> None:
     """Guard the site until told to stop, or until control is gone and all is safe."""
     clock = WallClock(words.offset_us)
     lock = take_over(words.pid_file, clock)
-    page = EpochPage(words.page)
-    loop = build(read_site(words.site), clock, words, page)
+    page, site = EpochPage(words.page), read_site(words.site)
+    time = timekeeper(clock, Statements(words.statement, clock, boot_id()), site.time.gpsd)
+    lines = Lines(words.spool, words.page, words.offset_us, words.sim_socket)
+    hardware = hardware_of(site, clock, opener(lines, clock, time, words.site.parent))
+    loop = SafetyLoop(site, clock, page, hardware, Memory(words.memory))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     running = asyncio.create_task(loop.run(lambda: None), name="safety")
+    keeping = asyncio.create_task(time.watch(), name="time")
     serving = asyncio.create_task(_serve_control(loop, words.fd), name="serve control")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
@@ -167,9 +182,9 @@ async def guard(words: argparse.Namespace) -> None:
         if running.done():
             running.result()
     finally:
-        for task in (running, serving, stopping):
+        for task in (running, serving, stopping, keeping):
             task.cancel()
-        await asyncio.gather(running, serving, stopping, return_exceptions=True)
+        await asyncio.gather(running, serving, stopping, keeping, return_exceptions=True)
         os.close(lock)
 
 
@@ -190,7 +205,7 @@ def main() -> None:
     """The command line; see `link.arguments`."""
     parser = argparse.ArgumentParser(prog="astrod-safety", description=__doc__)
     parser.add_argument("--fd", type=int, required=True)
-    for name in ("site", "page", "memory", "pid-file", "spool"):
+    for name in ("site", "page", "memory", "statement", "pid-file", "spool"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--sim-socket", type=Path)
     parser.add_argument("--offset-us", type=int, default=0)

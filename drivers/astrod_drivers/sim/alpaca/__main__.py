@@ -58,9 +58,11 @@ async def serve(server: AlpacaServer, host: str, port: int, discovery: tuple[str
             beacon.close()
 
 
-async def run(setup: ObservatorySetup, spool: Path, host: str, port: int, discovery: tuple[str, int] | None) -> None:
+async def run(
+    setup: ObservatorySetup, spool: Path, host: str, port: int, discovery: tuple[str, int] | None, offset_s: float
+) -> None:
     """The observatory and its server, until a signal."""
-    clock = WallClock()
+    clock = WallClock(round(offset_s * 1e6))
     observatory = observatory_of(setup, clock, spool)
     observatory.play_faults({})
     try:
@@ -88,6 +90,7 @@ def main() -> int:
         type=_place,
         help=f"where to answer discovery, for instance 0.0.0.0:{DISCOVERY_PORT}; else nowhere",
     )
+    parser.add_argument("--offset-s", type=float, default=0.0, help="added to the wall clock, for rehearsals")
     given = parser.parse_args()
     try:
         setup = ObservatorySetup.load(given.setup) if given.setup else ObservatorySetup()
@@ -95,7 +98,7 @@ def main() -> int:
         print(f"{given.setup}: {fault}", file=sys.stderr)
         return EXIT_SETUP
     with tempfile.TemporaryDirectory(prefix="astrod-alpaca-") as folder:
-        asyncio.run(run(setup, given.spool or Path(folder), given.host, given.port, given.discovery))
+        asyncio.run(run(setup, given.spool or Path(folder), given.host, given.port, given.discovery, given.offset_s))
     return 0
 
 

@@ -1,0 +1,71 @@
+"""What the dice of a soak draw: the same for the same seed, everything in its turn, a configuration that holds."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astrod.config.load import load
+from astrod.daemon import resolve_name
+from astrod.rehearsal.lots import FULL_PX, SMALL_PX, cells, draw, kinds, write
+from astrod.rehearsal.simulator import setup_of
+from astrod_drivers.sim.faults import CATALOGUE, check
+
+SEEDS = st.integers(0, 2**32 - 1)
+NUMBERS = st.integers(0, 100_000)
+
+
+@given(SEEDS, NUMBERS)
+def test_a_lot_depends_on_its_seed_and_number_alone(seed: int, number: int) -> None:
+    assert draw(seed, number) == draw(seed, number)
+
+
+def test_lots_of_one_seed_differ() -> None:
+    assert len({repr(draw(1, number)) for number in range(200)}) == 200
+
+
+def test_every_kind_comes_in_every_phase_before_any_comes_again() -> None:
+    dealt: list[tuple[str, str]] = []
+    number = 0
+    while len(dealt) < len(cells()):
+        dealt += [(fault.kind, str(fault.when)) for fault in draw(7, number).faults]
+        number += 1
+    assert set(dealt[: len(cells())]) == set(cells())
+    assert number < 250
+
+
+def test_a_third_of_the_nights_is_without_faults_and_all_are_when_none_are_wanted() -> None:
+    assert [bool(draw(3, number).faults) for number in range(6)] == [False, True, True, False, True, True]
+    assert not any(draw(3, number, faults=False).faults for number in range(30))
+
+
+def test_one_night_in_fifty_is_full_size() -> None:
+    assert [number for number in range(120) if not draw(1, number).small] == [49, 99]
+    assert all(draw(1, number, full_size_every=0).small for number in range(120))
+
+
+@pytest.mark.parametrize("number", range(0, 30, 3))
+def test_a_lot_is_an_observatory_that_has_what_its_faults_need(number: int, tmp_path: Path) -> None:
+    lot = draw(11, number + 1)
+    write(lot, tmp_path, tmp_path)
+    loaded = load(tmp_path, resolve_name)
+    check(lot.faults, setup_of(loaded).names())  # raises for a device that is not there
+    assert loaded.settings.simulator.width_px == (SMALL_PX if lot.small else FULL_PX)[0]
+    assert (loaded.site.roof is not None) == lot.shape.roof
+    assert len(loaded.site.rigs) == lot.shape.rigs
+
+
+def test_both_hemispheres_high_latitudes_and_all_shapes_come() -> None:
+    lots = [draw(5, number) for number in range(300)]
+    latitudes = [lot.place.latitude_deg for lot in lots]
+    assert min(latitudes) < -55 < 55 < max(latitudes)
+    assert {lot.shape.kind for lot in lots} == {"equatorial", "altaz"}
+    assert {lot.shape.rigs for lot in lots} == {1, 2}
+    assert {lot.weather for lot in lots} == {"clear", "mixed", "cloudy"}
+    for part in ("roof", "cooler", "wheel", "focuser"):
+        assert {getattr(lot.shape, part) for lot in lots} == {True, False}
+
+
+def test_faults_of_the_host_are_not_drawn() -> None:
+    assert all(CATALOGUE[kind].where != "host" for kind in kinds())

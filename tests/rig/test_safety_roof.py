@@ -1,0 +1,398 @@
+"""The roof's order of moves: its interlock, its second path, mounts that are stuck, covers, and power."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from astrod.domain.site import Outlet, RoofSetup, Site
+from astrod.errors import RecoverDevice
+from astrod.rig.safety.closing import COVER_S
+from astrod.rig.safety.roof import TAKEN_S, agreed
+from astrod_drivers.protocols import Aperture, Permit
+from tests.rig.devices import SITE, Hut, in_hut
+
+POWER = Outlet("sim://switch", "mount")
+ROOF_POWER = Outlet("sim://switch", "roof")
+Story = Callable[[Hut], Awaitable[None]]
+
+
+def site(cover: str | None = None, mount: dict[str, Any] | None = None, **roof: Any) -> Site:
+    """The hut's site with a roof, a mount and a cover of another kind."""
+    rig = SITE.rigs[0]
+    train = replace(rig.trains[0], cover=cover)
+    changed = replace(rig, mount=replace(rig.mount, **(mount or {})), trains=(train,))
+    return replace(SITE, rigs=(changed,), roof=RoofSetup("sim://roof", **{"open_s": 60.0, "close_s": 60.0} | roof))
+
+
+SENSED = site(interlock="sensor", mount={"park_sensor": "sim://park"})
+
+
+async def storm(hut: Hut) -> float:
+    """Blow; returns when the site is unsafe, and at what time that was."""
+    hut.weather.wind_m_s = 25.0
+    await hut.until(lambda report: not report.safe, 30.0)
+    return hut.clock.monotonic_s()
+
+
+async def shut(hut: Hut, within_s: float = 150.0) -> None:
+    await hut.until(lambda _: hut.roof.aperture == "closed", within_s)
+
+
+def play(story: Story, where: Site) -> Hut:
+    return in_hut(story, site=where)
+
+
+# -- order and time ------------------------------------------------------------------------------------------
+
+
+def test_the_roof_is_told_to_close_within_a_second_of_the_mounts_being_clear() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        await storm(hut)
+        await hut.until(lambda _: hut.mount.parked, 60.0)
+        clear_s = hut.clock.monotonic_s()
+        await shut(hut)
+        assert hut.roof.told_s[-1] - clear_s < 1.0
+
+    in_hut(story)
+
+
+def test_a_roof_that_clears_the_mounts_waits_for_none_of_them() -> None:
+    async def story(hut: Hut) -> None:
+        hut.roof.clears_mounts = True
+        await hut.open()
+        hut.mount.hangs = True
+        unsafe_s = await storm(hut)
+        await shut(hut)
+        assert hut.roof.told_s[-1] - unsafe_s < 1.0
+
+    play(story, site(interlock="none"))
+
+
+# -- covers --------------------------------------------------------------------------------------------------
+
+
+def test_covers_close_at_once_and_the_roof_waits_for_none_that_is_jammed() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.cover.jammed = True
+        unsafe_s = await storm(hut)
+        await hut.until(lambda _: "close cover" in hut.events, 1.0)
+        await shut(hut)
+        assert hut.roof.told_s[-1] - unsafe_s < COVER_S
+        report = await hut.until(lambda report: bool(report.troubles), 2 * COVER_S)
+        assert report.troubles[0].startswith("AST-113 main main cover")
+
+    play(story, site(cover="sim://cover"))
+
+
+def test_under_a_mount_that_is_stuck_the_cover_closes() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.mount.stuck = True
+        await storm(hut)
+        await hut.until(lambda _: hut.cover.aperture == "closed", 5.0)
+        await hut.clock.sleep(300.0)
+        assert hut.roof.aperture == "open"
+
+    play(story, site(cover="sim://cover"))
+
+
+# -- mounts that are stuck -----------------------------------------------------------------------------------
+
+
+def test_a_stuck_mount_has_its_power_cycled_once_its_time_is_over_and_then_the_roof_closes() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.mount.stuck = True
+        unsafe_s = await storm(hut)
+        await hut.until(lambda _: "mount off" in hut.events, 200.0)
+        assert hut.clock.monotonic_s() - unsafe_s >= SITE.rigs[0].mount.park_s
+        assert hut.events[hut.events.index("mount off") - 1] == "stop"  # never while it may move
+        await shut(hut, 300.0)
+        assert hut.events.count("mount off") == hut.events.count("mount on") == 1
+
+    play(story, site(mount={"power": POWER}))
+
+
+def test_stay_open_stays_open_over_a_mount_whose_power_did_not_help_and_calls_for_help() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.switch.welded = True  # it answers, and switches nothing
+        hut.mount.stuck = True
+        await storm(hut)
+        await hut.clock.sleep(1500.0)
+        assert hut.roof.aperture == "open"
+        assert hut.events.count("mount off") == 1  # once in an episode
+        report = await hut.loop.report()
+        assert not report.safe
+        assert any(text.startswith("AST-120 main mount is not parked") for text in report.troubles)
+
+    play(story, site(mount={"power": POWER}))
+
+
+@pytest.mark.parametrize("power", [None, POWER])
+def test_close_anyway_closes_only_when_nothing_else_is_left(power: Outlet | None) -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.roof.clears_mounts = True  # what the owner decided is not a wrong of ours
+        hut.switch.welded = True
+        hut.mount.stuck = True
+        unsafe_s = await storm(hut)
+        await shut(hut, 400.0)
+        waited_s = hut.roof.told_s[-1] - unsafe_s
+        assert waited_s >= (2 if power else 1) * SITE.rigs[0].mount.park_s
+        report = await hut.until(lambda report: any(text.startswith("AST-122") for text in report.troubles), 60.0)
+        assert not report.safe
+
+    play(story, site(on_stuck_mount="close_anyway", mount={"power": power}))
+
+
+def test_close_anyway_gives_a_mount_that_is_merely_away_the_time_to_come_back() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.mount.gone = True
+        await storm(hut)
+        await hut.clock.sleep(40.0)
+        hut.mount.gone = False
+        await shut(hut)
+        assert hut.mount.parked
+
+    play(story, site(on_stuck_mount="close_anyway"))
+
+
+def test_unsafe_stays_unsafe_until_the_site_is_closed_whatever_the_sky_does() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.mount.stuck = True
+        await storm(hut)
+        hut.weather.wind_m_s = 1.0
+        await hut.clock.sleep(300.0)
+        report = await hut.loop.report()
+        assert report.reasons == ("the site is not closed and parked yet",)
+        hut.mount.stuck = False
+        await shut(hut)
+        await hut.until(lambda report: report.safe, 30.0)
+
+    in_hut(story)
+
+
+# -- the interlock -------------------------------------------------------------------------------------------
+
+
+def test_a_mount_that_says_parked_is_not_believed_against_its_park_sensor() -> None:
+    async def story(hut: Hut) -> None:
+        permit = await hut.open()
+        assert hut.gate.allows(permit)
+        hut.park_sensor.safe = False
+        hut.mount.stuck = hut.mount.lies_parked = True
+        await storm(hut)
+        await hut.clock.sleep(300.0)
+        assert hut.roof.aperture == "open"
+        hut.mount.stuck = hut.mount.lies_parked = False
+        await hut.until(lambda _: hut.mount.parked, 60.0)
+        hut.park_sensor.safe = True
+        await shut(hut)
+
+    play(story, SENSED)
+
+
+def test_the_park_sensor_clears_a_mount_whose_driver_hangs() -> None:
+    async def story(hut: Hut) -> None:
+        permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        await hut.loop.open_roof(permit)
+        hut.mount.hangs = True
+        unsafe_s = await storm(hut)
+        await shut(hut)
+        assert hut.roof.told_s[-1] - unsafe_s < 15.0  # the driver's deadline, not the mount's
+
+    play(story, SENSED)
+
+
+def test_a_mount_that_says_it_moves_is_believed_against_its_park_sensor() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.mount.tracking = True
+        hut.mount.stuck = True
+        await storm(hut)
+        await hut.clock.sleep(300.0)
+        assert hut.roof.aperture == "open"
+        hut.mount.stuck = False
+        await hut.until(lambda _: hut.mount.parked, 120.0)
+        await hut.clock.sleep(60.0)
+        assert hut.roof.aperture == "open"
+        hut.mount.tracking = False
+        await shut(hut)
+
+    play(story, SENSED)
+
+
+@pytest.mark.parametrize("trouble", ["gone", "hangs"])
+def test_a_park_sensor_that_is_silent_clears_nothing(trouble: str) -> None:
+    async def story(hut: Hut) -> None:
+        permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        setattr(hut.park_sensor, trouble, True)
+        with pytest.raises(RecoverDevice, match="not parked under it, or not known to be"):
+            await hut.loop.open_roof(permit)
+        assert "open" not in hut.events
+
+    play(story, SENSED)
+
+
+def test_a_switch_and_a_quantity_can_be_park_sensors_too() -> None:
+    switched = site(interlock="sensor", mount={"park_sensor": "sim://switch#park", "park_sensor_kind": "switch"})
+    measured = site(interlock="sensor", mount={"park_sensor": "sim://weather#park", "park_sensor_kind": "weather"})
+
+    async def by_switch(hut: Hut) -> None:
+        hut.switch.on["park"] = True
+        permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        hut.switch.on["park"] = False
+        with pytest.raises(RecoverDevice):
+            await hut.loop.open_roof(permit)
+        hut.switch.on["park"] = True
+        await hut.loop.open_roof(permit)
+
+    async def by_quantity(hut: Hut) -> None:
+        hut.weather.more = {"park": 1.0}
+        permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        for unparked in ({}, {"park": 0.5}):  # not measured is not parked
+            hut.weather.more = unparked
+            with pytest.raises(RecoverDevice):
+                await hut.loop.open_roof(permit)
+        hut.weather.more = {"park": 0.51}
+        await hut.loop.open_roof(permit)
+
+    async def never_parked(hut: Hut) -> None:
+        await hut.clock.sleep(120.0)
+        assert not (await hut.loop.report()).safe  # a site that may stand open is made safe before it is safe
+
+    play(by_switch, switched)
+    play(by_quantity, measured)
+    play(never_parked, switched)
+
+
+def test_a_plate_solve_decides_and_silence_of_the_sky_clears_nothing() -> None:
+    async def story(hut: Hut) -> None:
+        permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        for seen in (None, (0.0, 60.0)):
+            hut.seen = seen
+            with pytest.raises(RecoverDevice):
+                await hut.loop.open_roof(permit)
+        hut.seen = (1.0, 41.0)
+        await hut.loop.open_roof(permit)
+
+    play(story, site(interlock="solve", mount={"park_place": (0.0, 41.7)}))
+
+
+# -- paths to the roof ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("second_path", ["sim://roof2", "sim://switch#relay"])
+@pytest.mark.parametrize("trouble", ["hangs", "gone"])
+def test_a_roof_whose_driver_hangs_closes_by_its_second_path(second_path: str, trouble: str) -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        setattr(hut.roof, trouble, True)
+        await storm(hut)
+        await hut.until(lambda _: hut.mount.parked, 60.0)
+        clear_s = hut.clock.monotonic_s()
+        await shut(hut)
+        assert hut.roof.told_s[-1] - clear_s < TAKEN_S + 12.0  # a read that hangs has its own deadline
+        if second_path == "sim://roof2":
+            report = await hut.until(lambda report: report.roof == "closed", 60.0)
+            assert any(text.startswith("AST-114 closed by roof, second path") for text in report.troubles)
+        else:  # a relay cannot tell whether the roof moved: then it has not closed
+            report = await hut.until(lambda report: bool(report.troubles), 120.0)
+            assert any("AST-110" in text and "second path" in text for text in report.troubles)
+
+    play(story, site(second_path=second_path))
+
+
+def test_the_second_path_has_a_time_of_its_own() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.roof.deaf = True  # takes the command, and does nothing: the first path uses up all its time
+        await storm(hut)
+        await hut.until(lambda _: "second path" in hut.events, 120.0)
+        second_s = hut.clock.monotonic_s()
+        await shut(hut, 60.0)
+        assert hut.clock.monotonic_s() - second_s <= 25.0
+
+    play(story, site(second_path="sim://roof2"))
+
+
+def test_two_drivers_that_contradict_each_other_leave_the_roof_unknown_and_so_not_closed() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.roof.jammed = True
+        hut.second_roof.lies = "closed"
+        await storm(hut)
+        await hut.until(lambda report: any(text.startswith("AST-110") for text in report.troubles), 300.0)
+        assert (await hut.loop.report()).roof == "unknown"
+
+    play(story, site(second_path="sim://roof2"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "seen"),
+    [
+        ("open", None, "open"),
+        (None, "closed", "closed"),
+        (None, None, "unknown"),
+        ("closed", "closed", "closed"),
+        ("closed", "open", "unknown"),
+        ("open", "closing", "closing"),
+        ("opening", "closed", "opening"),
+        ("unknown", "closed", "unknown"),
+    ],
+)
+def test_what_two_drivers_of_one_roof_amount_to(first: Aperture | None, second: Aperture | None, seen: str) -> None:
+    assert agreed(first, second) == seen
+
+
+def test_a_jammed_drive_has_its_power_cycled_and_never_while_the_roof_moves() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.roof.jammed = True
+        await storm(hut)
+        await hut.until(lambda _: "roof off" in hut.events, 200.0)
+        assert hut.roof.aperture == "open"
+        await shut(hut, 200.0)
+        assert hut.events[hut.events.index("roof off") + 1] == "roof on"
+
+    play(story, site(power=ROOF_POWER))
+
+
+def test_the_power_of_a_roof_that_still_moves_is_left_alone() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.roof.travel_s = 200.0  # slower than it may be
+        await storm(hut)
+        await shut(hut, 400.0)
+        assert "roof off" not in hut.events
+
+    play(story, site(power=ROOF_POWER))
+
+
+# -- nobody waits for anybody --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hung", ["roof", "mount", "cover", "switch", "park_sensor", "second_weather"])
+def test_whatever_hangs_the_first_command_toward_safety_leaves_within_a_second(hung: str) -> None:
+    """Of the reading that is unsafe; the epoch ends before any command, and that needs no device."""
+    where = site(cover="sim://cover", mount={"power": POWER}, second_path="sim://roof2", power=ROOF_POWER)
+    where = replace(where, weather=(*SITE.weather, replace(SITE.weather[0], name="other", address="sim://weather2")))
+
+    async def story(hut: Hut) -> None:
+        permit = await hut.open()
+        getattr(hut, hung).hangs = True
+        await hut.clock.sleep(20.0)  # whoever waits for it waits by now
+        hut.events.clear()
+        hut.weather.wind_m_s = 25.0
+        await hut.clock.sleep(2 * SITE.weather[0].poll_s + 1.0)
+        assert not hut.gate.allows(permit)
+        assert hut.events[:1] and hut.events[0] in ("stop", "park", "close cover")
+
+    in_hut(story, site=where)
