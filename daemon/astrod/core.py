@@ -594,8 +594,8 @@ def assemble(
         health,
         trace,
         clock,
-        solving.off_target_arcmin,
-        lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
+        distrust=lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
+        off_target_arcmin=solving.off_target_arcmin,
     )
     intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
     for name, telescope in telescopes.items():

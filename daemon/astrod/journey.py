@@ -123,8 +123,8 @@ class Journey:
         health: Health,
         trace: Trace,
         clock: Clock,
-        off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
         distrust: Distrust = trust_always,
+        off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
     ) -> None:
         """`off_target_arcmin` asks a light frame's own stars how far it is from its target."""
         self._off_target_arcmin = off_target_arcmin

@@ -2,8 +2,9 @@
 
     .venv-alpaca/bin/python tests/contract/alpaca_simulators_offline.py PORT [--no-stars]
 
-The only thing changed is that query. `--no-stars` leaves it as it is, for the test of what an owner without a network
-would meet.
+Changed besides: the telescope is a small one of 900 mm, and no image is kept to be sent a second time, which our gate
+rightly takes for a camera that repeats itself. `--no-stars` leaves the query as it is, for the test of what an owner
+without a network would meet.
 """
 
 import sys
@@ -11,6 +12,7 @@ import sys
 import cabaret.image
 import numpy as np
 import uvicorn
+from alpaca_simulators.api import camera
 from alpaca_simulators.config import Config
 from astropy.coordinates import SkyCoord
 from cabaret.queries import Filters, GaiaQuery
@@ -36,7 +38,9 @@ def sources(center, radius, filter_band=Filters.G, limit=100_000, **_):
 def main():
     if "--no-stars" not in sys.argv:
         cabaret.image.GaiaQuery.get_sources = staticmethod(sources)
+    camera._cache_image = lambda key, image: None
     Config().load()["gaia_query_timeout"] = 2
+    Config().load()["devices"]["telescope"][0] |= {"focallength": 0.9, "aperturediameter": 0.12}
     # its own default is every interface
     uvicorn.run("alpaca_simulators.main:app", host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
 

@@ -102,6 +102,25 @@ async def test_parked_mount_refuses_to_slew(bench: Bench) -> None:
     assert not (await bench.until(mount.read, lambda state: not state.parked)).slewing
 
 
+async def test_a_mount_that_must_not_move_leaves_its_place_in_no_way(bench: Bench) -> None:
+    """Under a closed roof, or by a clock that may be wrong, in a safe epoch; parking and stopping need no leave."""
+    mount = await ready_mount(bench)
+    before = await mount.read()
+    bench.gate.bar_slews(True)
+    try:
+        with pytest.raises(PermitRefused):
+            await mount.slew(before.ra_deg, before.dec_deg - 20.0, bench.permit)
+        await mount.abort()
+        await mount.park()
+        await bench.until(mount.read, lambda state: state.parked)
+        with pytest.raises(PermitRefused):
+            await mount.unpark(bench.permit)
+        assert (await mount.read()).parked
+    finally:
+        bench.gate.bar_slews(False)
+    await mount.unpark(bench.permit)
+
+
 async def test_hazards_of_the_mount_ask_the_gate(bench: Bench) -> None:
     mount = await ready_mount(bench)
     before = await mount.read()

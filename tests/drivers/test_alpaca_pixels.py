@@ -52,6 +52,7 @@ async def test_every_type_arrives_the_right_way_round(sent_as: int, tmp_path: Pa
     assert np.load(path).dtype == np.dtype(TYPES[sent_as])
     pixels, row_order = read_pixels(path, "npy")  # as the store reads it
     assert pixels.dtype == np.uint16
+    assert pixels.flags.c_contiguous  # row by row, as it is digested and written
     assert np.array_equal(pixels, rows)
     assert row_order is None
 

@@ -179,6 +179,21 @@ def test_unsafe_stays_unsafe_until_the_site_is_closed_whatever_the_sky_does() ->
     in_hut(story)
 
 
+def test_a_mount_that_hangs_is_tried_for_ever_and_the_roof_closes_once_it_answers() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.mount.hangs = True
+        await storm(hut)
+        await hut.until(lambda report: any(text.startswith("AST-120") for text in report.troubles), 60.0)
+        await hut.clock.sleep(300.0)
+        assert hut.roof.aperture == "open"
+        hut.mount.hangs = False
+        await shut(hut)
+        assert hut.mount.parked
+
+    in_hut(story)
+
+
 # -- the interlock -------------------------------------------------------------------------------------------
 
 
@@ -281,6 +296,11 @@ def test_a_plate_solve_decides_and_silence_of_the_sky_clears_nothing() -> None:
             with pytest.raises(RecoverDevice):
                 await hut.loop.open_roof(permit)
         hut.seen = (1.0, 41.0)
+        hut.mount.shove()
+        with pytest.raises(RecoverDevice):  # it stands there, and may move on
+            await hut.loop.open_roof(permit)
+        await hut.mount.park()
+        await hut.until(lambda _: hut.mount.parked, 30.0)
         await hut.loop.open_roof(permit)
 
     play(story, site(interlock="solve", mount={"park_place": (0.0, 41.7)}))

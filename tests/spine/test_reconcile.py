@@ -167,6 +167,7 @@ def test_a_slew_that_a_crash_left_under_way_is_stopped_and_its_intent_ended(tmp_
         telescope = played.core.telescopes["main"]
         assert await telescope.mount.found(10.0)
         permit = Permit(played.gate.become_safe())
+        played.gate.bar_slews(False)
         await telescope.unpark(permit)
         await played.clock.sleep(1.0)
         await telescope.mount.call("slew", lambda mount: mount.slew(10.0, 60.0, permit))
@@ -191,6 +192,7 @@ def test_an_intent_is_on_disk_before_the_command_and_ended_after_it(tmp_path: Pa
         telescope = played.core.telescopes["main"]
         assert await telescope.mount.found(10.0)
         permit = Permit(played.gate.become_safe())
+        played.gate.bar_slews(False)
         await telescope.unpark(permit)
         await played.clock.sleep(1.0)
         slewing = asyncio.create_task(telescope.slew(10.0, 60.0, permit))

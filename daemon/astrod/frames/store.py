@@ -241,14 +241,14 @@ def _counts(path: Path, array: "NDArray[Any]") -> "Pixels":
     if array.ndim != 2 or array.size == 0:
         raise InputInvalid(f"{path}: an array of shape {array.shape} is no frame; a frame has rows and columns")
     if array.dtype == np.uint16:
-        return array
+        return np.ascontiguousarray(array)  # Alpaca's frames come column by column
     if array.dtype.kind not in "iuf":
         raise InputInvalid(f"{path}: pixels of type {array.dtype} are no counts")
     low, high = array.min(), array.max()
     whole = array.dtype.kind != "f" or bool(np.all(array == np.floor(array)))  # NaN is not equal to itself
     if not (low >= 0 and high <= 65535 and whole):
         raise InputInvalid(f"{path}: values {low}..{high} are no 16-bit counts; set the camera to 16 bit")
-    return array.astype(np.uint16)
+    return array.astype(np.uint16, order="C")
 
 
 def fits_bytes(

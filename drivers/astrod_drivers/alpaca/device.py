@@ -143,3 +143,9 @@ class AlpacaDevice(Device):
         """The last thing before a hazardous command, in the thread that sends it. Raises PermitRefused."""
         if not self._gate.allows(permit):
             raise PermitRefused(f"{self.address}: safety epoch {permit.epoch} is over; wait for the site to be safe")
+
+    def _check_slew(self, permit: Permit) -> None:
+        """The same before a mount leaves its place. Raises PermitRefused."""
+        self._check(permit)
+        if not self._gate.allows_slew(permit):
+            raise PermitRefused(f"{self.address}: no mount may move now; `astrod status` says why")

@@ -123,10 +123,10 @@ class AlpacaMount(AlpacaDevice, Mount):
                 return
             if not self._unparks:
                 raise CommandRefused(f"{self.address} is parked and cannot unpark; do it at its hand controller")
-            self._check(permit)
+            self._check_slew(permit)
             device.Unpark()
 
-        self._check(permit)
+        self._check_slew(permit)
         await self._command("unparking", go)
 
     async def slew(self, ra_deg: float, dec_deg: float, permit: Permit) -> None:
@@ -134,12 +134,12 @@ class AlpacaMount(AlpacaDevice, Mount):
             self._refuse_parked(device)
             ra_h, own_dec_deg = self._of_icrs(ra_deg, dec_deg)
             if self._turns_tracking and not flag(device.Tracking, "Tracking"):
-                self._check(permit)
+                self._check_slew(permit)
                 device.Tracking = True  # the interface wants it on before a slew
-            self._check(permit)
+            self._check_slew(permit)
             device.SlewToCoordinatesAsync(ra_h, own_dec_deg)
 
-        self._check(permit)
+        self._check_slew(permit)
         await self._command("slewing", go)
 
     def _refuse_parked(self, device: Any) -> None:
