@@ -163,7 +163,8 @@ class Referee:
         truth = self._observatory.truth()
         self._look(truth)
         at_us = truth.utc_us
-        if method in TOWARD_SAFETY and self._spell is not None and self._spell.commanded_us is None:
+        moves = name in self._mounts or name == self._roof  # to abort an exposure makes nothing safe
+        if moves and method in TOWARD_SAFETY and self._spell is not None and self._spell.commanded_us is None:
             self._spell.commanded_us = at_us
         if self._site.roof is None or self._lies(at_us):
             return
