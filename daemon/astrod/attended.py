@@ -1,4 +1,5 @@
-"""What an owner does by hand at the running observatory: slew, expose, focus, calibrate the guider, align the axis.
+"""What an owner does by hand at the running observatory: slew, expose, focus, measure backlash, calibrate the
+guider, align the axis.
 
 One thing at a time, as a job that goes on without its terminal. Each takes the operator's pause for itself, which ends
 by itself when the terminal is forgotten, waits until the rig has stopped observing, and moves only with the permit
@@ -64,6 +65,7 @@ class Attended:
             "slew": self._slew,
             "expose": self._expose,
             "focus": self._focus,
+            "backlash": self._measure_backlash,
             "guide-calibrate": self._calibrate_guider,
             "polar-align": self._align,
         }
@@ -165,6 +167,16 @@ class Attended:
         await bench.observer.try_focus(bench.permit)
         findings = [f.text for f in self._core.health.findings if f.code == "AST-204"]
         bench.job.tell(findings[0] if findings else "focused; `astrod status` and the log have the curve")
+
+    async def _measure_backlash(self, bench: Bench, args: dict[str, Any]) -> None:
+        bench.job.tell("two sweeps through focus, one upwards and one downwards")
+        run = await bench.observer.try_backlash(bench.permit)
+        up, down = run.upwards, run.downwards
+        bench.job.tell(
+            f"best focus is {up.position:.0f} approached upwards (FWHM {up.fwhm_px:.2f} px), {down.position:.0f} "
+            f"approached downwards (FWHM {down.fwhm_px:.2f} px)"
+        )
+        bench.job.tell(f"{run.steps} steps of play: write backlash = {run.steps} under [rig.train.focuser]")
 
     async def _calibrate_guider(self, bench: Bench, args: dict[str, Any]) -> None:
         guiding = bench.telescope.guiding

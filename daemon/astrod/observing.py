@@ -25,6 +25,7 @@ from astrod.pointing import NO_FLIP_S, Pointing
 from astrod.refocusing import Refocusing
 from astrod.rig.exposing import Exposed, Exposing
 from astrod.rig.flipping import FlipFailed
+from astrod.rig.focusing import BacklashRun
 from astrod.rig.telescope import Telescope
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
@@ -171,6 +172,10 @@ class Observing:
     async def try_focus(self, permit: Permit) -> None:
         """A focus run where the telescope points; AST-204 tells when it fails."""
         await self._focus("the operator asks for it", self._filter, permit)
+
+    async def try_backlash(self, permit: Permit) -> BacklashRun:
+        """The focuser's play, measured where the telescope points. Raises Replan where no curve shows."""
+        return await self.refocusing.measure_backlash(permit)
 
     # -- getting ready ---------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from astrod.domain.focus import FocusMemory, RefocusRule, Sample
 from astrod.errors import Replan
 from astrod.health import Health
 from astrod.occupation import Occupation
-from astrod.rig.focusing import FieldPoor, Focusing, FocusRun
+from astrod.rig.focusing import BacklashRun, FieldPoor, Focusing, FocusRun, MeasuringBacklash
 from astrod.rig.telescope import Telescope
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
@@ -106,6 +106,14 @@ class Refocusing:
                 return moved
         self._health.found("AST-204", fault, self._train)
         return moved
+
+    async def measure_backlash(self, permit: Permit) -> BacklashRun:
+        """Two sweeps through focus; see `rig.focusing.MeasuringBacklash`. Raises Replan where no curve shows."""
+        self._occupation.enter("overhead", "measuring backlash")
+        measure = self._measuring(ATTEMPTS[0], permit)
+        run = await MeasuringBacklash(self._telescope, self._train, measure).run()
+        self._trace.note("backlash", train=self._train, steps=run.steps)
+        return run
 
     def _measuring(self, attempt: Attempt, permit: Permit) -> Callable[[], Awaitable[Sample]]:
         async def measure() -> Sample:

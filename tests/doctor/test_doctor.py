@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from astrod.core import data_paths
 from astrod.daemon import resolve_name
 from astrod.doctor.diagnosis import Diagnosis, sound
 from astrod.doctor.examination import examine
-from astrod.doctor.hardware import belief_troubles
+from astrod.doctor.hardware import belief_troubles, coverage_troubles
 from astrod.doctor.host import disk
 from astrod.domain.exposure import Taken
 from astrod.domain.identity import Night
@@ -31,7 +32,7 @@ from astrod.rehearsal.targets import Wish
 from astrod.runtime.clock import WallClock
 from astrod.runtime.timekeeping import ClockQuality
 from astrod_drivers.indi.server import SIMULATORS, IndiServer, missing
-from astrod_drivers.protocols import MountBelief, SiteFix
+from astrod_drivers.protocols import CameraInfo, MountBelief, SiteFix
 from astrod_models.card import weights_folder
 
 DISCIPLINED = ClockQuality("host clock, NTP", 2_000)
@@ -212,6 +213,21 @@ def test_a_mount_that_believes_to_be_elsewhere(house: House) -> None:
     where, when = belief_troubles("mount", mirrored, site, now_us)
     assert "east is positive" in where.text
     assert "summer time" in when.text
+    assert "astrod tells it" in where.cure and where.code == "AST-151"
+
+
+def test_a_field_that_the_installed_indexes_do_not_cover(house: House, tmp_path: Path) -> None:
+    loaded = load(house.file, resolve_name)
+    train = loaded.site.rigs[0].trains[0]
+    chip = CameraInfo("camera", 484, 274, 11.6, 16)
+    bare = replace(loaded.settings.solve, index_dirs=(tmp_path / "none",), astap=None)
+    (found,) = coverage_troubles(train, chip, bare)
+    assert found.code == "AST-610" and found.severity == "info"
+    assert "48' by 27'" in found.text and "0 index files" in found.text
+    assert "astrometry-data-tycho2-09" in found.cure
+    (tiny,) = coverage_troubles(replace(train, focal_length_mm=4000.0), chip, bare)
+    assert "5200" in tiny.cure
+    assert coverage_troubles(train, chip, replace(bare, astap="/bin/true")) == ()
 
 
 # -- on a real indiserver ----------------------------------------------------------------------------------------
@@ -272,7 +288,7 @@ def test_a_real_mount_that_was_told_another_place(indi: House, server: IndiServe
         site = f"LAT={place.latitude_deg};LONG={east_deg};ELEV={place.height_m}"
         subprocess.run([*setprop, f"Telescope Simulator.GEOGRAPHIC_COORD.{site}"], check=True, timeout=20)
         if found:
-            one(indi.found(), "AST-605", "east is positive")
+            one(indi.found(), "AST-151", "east is positive")
         else:
             assert indi.found() == []
 

@@ -1,6 +1,7 @@
 """Hands on in mid night, on the simulated clock: the pause, the job, and safety over both."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from astrod.errors import InputInvalid
 from astrod.holds import Holds
 from astrod.rehearsal.night import PlayedNight
 from astrod.runtime.clock import VirtualLoop, run_virtual
+from astrod_drivers.sim.focuser import SimFocuser
 from tests.nights.observatories import PLAIN, Sketch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -139,5 +141,28 @@ def test_a_job_ends_with_its_pause(tmp_path: Path) -> None:
         await visit.clock.sleep(2.0)
         await visit.attended.stop()
         assert again.state == "stopped"
+
+    visited(tmp_path, story)
+
+
+@pytest.mark.xdist_group("nights 1")
+def test_an_owner_focuses_and_measures_the_backlash(tmp_path: Path) -> None:
+    async def story(visit: Visit) -> None:
+        await visit.observing()
+        observatory = visit.played.observatory
+        focuser = observatory.bare("focuser")
+        assert isinstance(focuser, SimFocuser)
+        await focuser.move((await focuser.read()).position + 150)
+        focused = await visit.do("focus")
+        assert focused.state == "done" and "focused" in focused.lines[-1], focused
+        after = (await focuser.read()).position
+        assert abs(focuser.defocus_um(visit.clock.now_us(), 0.0)) < 60.0, "30 steps, where it began 210 away"
+        measured = await visit.do("backlash")
+        assert measured.state == "done", measured
+        found = re.fullmatch(
+            r"(\d+) steps of play: write backlash = \1 under \[rig\.train\.focuser\]", measured.lines[-1]
+        )
+        assert found is not None and 8 <= int(found[1]) <= 32, (measured.lines, "the simulated gears have 20")
+        assert abs((await focuser.read()).position - after) <= 1, "it goes back to where it was"
 
     visited(tmp_path, story)

@@ -1,4 +1,4 @@
-"""`astrod slew`, `expose`, `focus`, `guide-calibrate`, `polar-align`: by hand, at the running daemon."""
+"""`astrod slew`, `expose`, `focus`, `backlash`, `guide-calibrate`, `polar-align`: by hand, at the running daemon."""
 
 import argparse
 import getpass
@@ -92,6 +92,17 @@ VERBS = (
         text=f"The same focus run as in the night. {_PAUSE}",
         example="astrod focus",
         run=lambda args: _attend(args, "focus"),
+        options=_rig,
+    ),
+    Verb(
+        name="backlash",
+        summary="measure the play of the focuser's gears and say which key to write",
+        text=(
+            "Focus first. Sweeps through focus upwards, then downwards; the places of best focus differ by the play. "
+            f"The focuser goes back to where it was. {_PAUSE}"
+        ),
+        example="astrod backlash",
+        run=lambda args: _attend(args, "backlash"),
         options=_rig,
     ),
     Verb(

@@ -5,25 +5,27 @@ import math
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from astrod.config.load import Loaded
+from astrod.config.settings import SolveSettings
 from astrod.doctor.diagnosis import Diagnosis, Examined
 from astrod.domain.instant import SECOND_US, iso
-from astrod.domain.site import Site, WeatherSetup
+from astrod.domain.site import Site, Train, WeatherSetup
+from astrod.domain.standing import differences
 from astrod.domain.target import Request
+from astrod.rig.standing import belief_of
 from astrod.runtime.clock import Clock
+from astrod.solving import field_arcmin, field_coverage
 from astrod_drivers.errors import DriverError
-from astrod_drivers.protocols import MountBelief, WeatherReading, WheelState
+from astrod_drivers.protocols import CameraInfo, MountBelief, WeatherReading, WheelState
 from astrod_drivers.session import Session
 
 CONNECT_S = 20.0
 READ_S = 10.0
-PLACE_OFF_DEG = 0.5
-HEIGHT_OFF_M = 500.0
-CLOCK_OFF_S = 30.0
+OTHER_PLACE = "correct the mount's own setting, or [site] (west and south are negative)."
 
 OpenSession = Callable[[str, str], Session]
 """A session to a device by address and kind, not started. Raises DriverError."""
@@ -96,9 +98,19 @@ async def _look(loaded: Loaded, part: Part, title: str, device: Any, clock: Cloc
                 found = wheel_troubles(part.name, state, _requests(loaded))
             case "mount":
                 found = belief_troubles(part.name, await device.believes(), loaded.site, clock.now_us())
+            case "camera":
+                found = await _camera_troubles(loaded, part, device)
             case _:
                 found = ()
     return Examined(title, "answers", found)
+
+
+async def _camera_troubles(loaded: Loaded, part: Part, device: Any) -> tuple[Diagnosis, ...]:
+    trains = [train for rig in loaded.site.rigs for train in rig.trains if train.camera.address == part.address]
+    if not trains:
+        return ()  # a guide camera, whose frames are not solved
+    info: CameraInfo = await device.describe()
+    return tuple(found for train in trains for found in coverage_troubles(train, info, loaded.settings.solve))
 
 
 def _requests(loaded: Loaded) -> list[Request]:
@@ -135,25 +147,27 @@ def wheel_troubles(name: str, state: WheelState, requests: Sequence[Request]) ->
     )
 
 
-def belief_troubles(name: str, belief: MountBelief, site: Site, now_us: int) -> tuple[Diagnosis, ...]:
-    """Where the mount believes to be elsewhere, or at another time, than the configuration and the clock say."""
-    found, place = [], site.place
-    told = belief.site is not None and (belief.site.latitude_deg, belief.site.longitude_deg) != (0.0, 0.0)
-    if belief.site is not None and told:  # a driver that nobody has told yet says 0, 0; astrod tells it at each start
-        east_deg = abs((belief.site.longitude_deg - place.longitude_deg + 180.0) % 360.0 - 180.0)
-        if abs(belief.site.latitude_deg - place.latitude_deg) > PLACE_OFF_DEG or east_deg > PLACE_OFF_DEG:
-            found.append(
-                f"it believes to stand at {belief.site.latitude_deg:.2f}, {belief.site.longitude_deg:.2f}, and the "
-                f"configuration says {place.latitude_deg:.2f}, {place.longitude_deg:.2f} (east is positive)"
-            )
-        if abs(belief.site.height_m - place.height_m) > HEIGHT_OFF_M:
-            found.append(f"it believes to stand {belief.site.height_m:.0f} m high, not {place.height_m:.0f}")
-    if belief.utc_us is not None:
-        off_s = (belief.utc_us - now_us) / SECOND_US
-        if abs(off_s) > CLOCK_OFF_S:
-            hour = " (about a whole hour: summer time?)" if abs(abs(off_s) - 3600.0) < 300.0 else ""
-            found.append(f"its clock is off by {off_s:+.0f} s{hour}")
-    return tuple(Diagnosis("AST-605", f"{name}: {text}") for text in found)
+def belief_troubles(name: str, said: MountBelief, site: Site, now_us: int) -> tuple[Diagnosis, ...]:
+    """Where the mount believes to be elsewhere, or at another time, by the rig's own measure (`domain.standing`)."""
+    if said.site is not None and (said.site.latitude_deg, said.site.longitude_deg) == (0.0, 0.0):
+        said = replace(said, site=None)  # a driver that nobody has told yet; astrod tells it at each start
+    found = differences(site.place, now_us, belief_of(said), site.time)
+    told = site.time.mount_master == "astrod"
+    remedy = "astrod tells it at each start; if `astrod status` says the same then: " + OTHER_PLACE if told else ""
+    return tuple(Diagnosis("AST-151", f"{name}: {text}", remedy) for text in found)
+
+
+def coverage_troubles(train: Train, info: CameraInfo, settings: SolveSettings) -> tuple[Diagnosis, ...]:
+    """A field that the installed index files cannot solve when the mount is lost."""
+    width_arcmin, height_arcmin = field_arcmin(train, info.width_px, info.height_px, info.pixel_um)
+    found = field_coverage(settings, width_arcmin, height_arcmin)
+    if found.covered:
+        return ()
+    text = (
+        f"train {train.name}: its field of {width_arcmin:.0f}' by {height_arcmin:.0f}' is not covered by the "
+        f"{found.files} index files installed"
+    )
+    return (Diagnosis("AST-610", text, found.advice),)
 
 
 def sight(site: Site) -> Examined:

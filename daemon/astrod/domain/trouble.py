@@ -98,8 +98,6 @@ _ALL = (
             "Stop astrod, copy the file and its -wal away, then `sqlite3 archive.db .recover`, or restore a copy."),
     Trouble("AST-604", "warning", "What the archive says of frames and what is on disk differ.",
             "Put the files back from a copy; check the disk with dmesg and smartctl if nobody moved them."),
-    Trouble("AST-605", "warning", "A mount believes to be at another place or time.",
-            "Correct [site] (west and south are negative) or the mount's own setting; both must say the same."),
     Trouble("AST-606", "warning", "No sensor with a limit can see a danger coming that the roof should shut out.",
             "Add a limit under [[weather.limits]], or a sensor that measures it, or stay with the telescope."),
     Trouble("AST-607", "info", "A device server on this computer listens to the whole network.",
@@ -108,6 +106,8 @@ _ALL = (
             "Read the note; change the key, or leave it as it is."),
     Trouble("AST-609", "critical", "A daemon is there and does not answer, or does not let this account ask.",
             "Join its group if that is what it says; else `systemctl restart astrod`, and send its log with a report."),
+    Trouble("AST-610", "info", "The installed index files cannot solve a train's field when its mount is lost.",
+            "Install what the text names, or name ASTAP in solve.astap; until then a lost mount stays lost."),
 )  # fmt: skip
 
 TROUBLES: dict[str, Trouble] = {trouble.code: trouble for trouble in _ALL}

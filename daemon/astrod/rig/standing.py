@@ -43,9 +43,10 @@ class Standing:
         except CommandRefused as fault:
             log.info("the mount does not say where and when it believes it is: %s", fault)
             return Belief()
-        return _of(said)
+        return belief_of(said)
 
 
-def _of(said: MountBelief) -> Belief:
+def belief_of(said: MountBelief) -> Belief:
+    """A driver's word in the domain's terms."""
     site = said.site
     return Belief(site.latitude_deg if site else None, site.longitude_deg if site else None, said.utc_us)
