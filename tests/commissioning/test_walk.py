@@ -116,6 +116,7 @@ def test_a_simulated_observatory_is_commissioned_and_a_night_plays_with_it(
     with (out / "astrod.toml").open("a") as file:
         file.write(f"\n[darkness]\nnot_before = {iso(dusk_us)}\nnot_after = {iso(dusk_us + 40 * 60_000_000)}\n")
         file.write("\n[simulator]\nseed = 7\nwidth_px = 484\nheight_px = 274\npixel_um = 11.6\n")
+    (out / "spool").mkdir()
     summary = play_configured(out, Night.parse("2026-12-14"), out / "spool", 2.0)
     assert_in_order(summary)
     assert summary["frames"]["kept"] > 5, summary["frames"]
@@ -188,6 +189,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndiServer]:
     running.stop()
 
 
+STANDING = (
+    "Dome Simulator.DOME_SHUTTER.SHUTTER_CLOSE",
+    "Dome Simulator.DOME_SHUTTER.SHUTTER_OPEN",
+    "Telescope Simulator.TELESCOPE_PARK.PARK",
+    "Telescope Simulator.TELESCOPE_TRACK_STATE.TRACK_ON",
+    "Telescope Simulator.EQUATORIAL_EOD_COORD._STATE",
+)
+
+
 def said(server: IndiServer, what: str) -> str:
     """What a property of the server is."""
     command = ["indi_getprop", "-p", str(server.port), "-1", "-t", "5", what]
@@ -199,10 +209,10 @@ def said(server: IndiServer, what: str) -> str:
 def test_a_real_server_is_commissioned_and_nothing_moves(
     server: IndiServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    subprocess.run(
-        ["indi_setprop", "-p", str(server.port), "Dome Simulator.CONNECTION.CONNECT=On"], check=True, timeout=20
-    )
-    shut = said(server, "Dome Simulator.DOME_SHUTTER.SHUTTER_CLOSE")
+    for device in ("Dome", "Telescope"):
+        connect = f"{device} Simulator.CONNECTION.CONNECT=On"
+        subprocess.run(["indi_setprop", "-p", str(server.port), connect], check=True, timeout=20)
+    before = [said(server, what) for what in STANDING]
     assert commission(tmp_path, REAL.format(port=server.port)) == exits.DONE
     told = capsys.readouterr().out
     assert "filters Red, Green, Blue" in told and "pixels of" in told and "a field of" in told
@@ -212,10 +222,10 @@ def test_a_real_server_is_commissioned_and_nothing_moves(
     assert site.roof is not None and (site.roof.open_s, site.roof.close_s) == (120.0, 60.0)
     assert {limit.name for limit in site.weather[0].limits} <= {"wind_m_s", "gust_m_s", "rain_mm_h"}
     assert loaded.targets[0].requests[0].filter == "Red"
-    assert said(server, "Dome Simulator.DOME_SHUTTER.SHUTTER_CLOSE") == shut
-    assert said(server, "Telescope Simulator.TELESCOPE_PARK.PARK") == "On"
+    assert [said(server, what) for what in STANDING] == before
     assert main(["--config", str(tmp_path / "out"), "doctor"]) in (exits.DONE, exits.FAILED)
-    assert "answers" in capsys.readouterr().out and "AST-201" not in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "answers" in told and "AST-201" not in told
 
 
 @pytest.mark.indi
@@ -321,7 +331,7 @@ def test_a_person_is_corrected_repeats_and_is_told(tmp_path: Path) -> None:
             *("My Site", "mysite", "", "41.716", "-1.421", "762", "n"),  # a name that is none; then: no, not that dark
             *("mysite", "", "41.716", "1.421", "762", "", ""),
             *("", "none", "", "", ""),  # servers
-            *(f"{server}/Mount", f"{server}/Cam", "phd2://localhost", ""),
+            *(f"{server}/Mount", f"{server}/Cam", *[""] * 7, "phd2://localhost", ""),
             *("80", "400", "a", "400", "80", ""),  # the wrong way round, and again
             *("", ""),  # no roof
             *("", ""),  # no weather
@@ -346,8 +356,8 @@ def test_a_device_that_does_not_answer_is_chosen_again_or_taken_unheard(tmp_path
     path = tmp_path / "answers.toml"
     path.write_text(UNHEARD.replace("SERVER", server))
     answers = read_answers(path)
-    # site, then the cover: not unheard, another, unheard; devices, optics, roof, the wind's limit, weather
-    lines = iter(["", "", f"{server}/Other lid", "y", "", "", "", "12.5", ""])
+    # site; no focuser, wheel, rotator; the cover: not unheard, another, unheard; no monitor; devices, optics, roof
+    lines = iter(["", *[""] * 3, "", f"{server}/Other lid", "y", "", "", "", "", "12.5", ""])
     told: list[str] = []
     Walk(Interview(answers, lambda prompt: next(lines), told.append), opener, WallClock()).go(tmp_path / "out", check)
     assert sum("check its cable" in line for line in told) == 2

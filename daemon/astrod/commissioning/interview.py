@@ -57,10 +57,6 @@ class Interview:
         """Whether a person answers."""
         return self._ask is not None
 
-    def answers(self, key: str) -> bool:
-        """Whether the file answers that."""
-        return key in self._answers
-
     @property
     def unused(self) -> list[str]:
         """Keys of the file that no question asked for: slips of the pen, or answers for what was not there."""

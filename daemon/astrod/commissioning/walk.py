@@ -201,8 +201,6 @@ class Walk:
         """Choose a device and hear it. A person whose device does not answer chooses again, or takes it unheard."""
         ask, key = self._interview, f"devices.{kind}"
         offers = [offer for offer in self._found.offers if offer.kind == kind]
-        if not offers and kind not in NEEDED and not ask.answers(key):
-            return
         for offer in offers:
             ask.tell(f"  {kind}: {offer.name}, {offer.address}")
         default = offers[0].address if len(offers) == 1 else None if kind in NEEDED else NONE
