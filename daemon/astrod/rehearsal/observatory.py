@@ -82,6 +82,19 @@ _INDI_TIME = """
 error_max_s = 0.0
 """
 
+_SHIFTED_TIME = """
+# The daemon's clock is shifted into the night, and some simulators keep the host's.
+[time]
+error_max_s = 0.0
+mount_error_max_s = 0.0
+"""
+
+_NARROW = """
+# The field of INDI's camera simulator is too narrow for the brightest stars alone.
+[solve]
+lights = false
+"""
+
 _SIM_LIMITS = """
   { name = "gust_m_s", high = 20.0, margin = 2.0 },
   { name = "humidity_percent", high = 92.0, margin = 3.0 },
@@ -172,7 +185,7 @@ def write_indi(
         more_limits="",
         mount=f"{server}/Telescope Simulator",
         settle=1.0,
-        mount_keys=_NO_FLIP if shifted else "",
+        mount_keys='\ncentre = "never"' + (_NO_FLIP if shifted else ""),
         focal_length=900.0,
         aperture=120.0,
         wheel=f"{server}/Filter Simulator",
@@ -184,7 +197,7 @@ def write_indi(
         refocus=0.0,
         spool=spool,
     )
-    _write(folder, text + _INDI_TIME + more, wishes)
+    _write(folder, text + (_SHIFTED_TIME if shifted else _INDI_TIME) + _NARROW + more, wishes)
 
 
 def _write(folder: Path, text: str, wishes: Sequence[Wish]) -> None:
