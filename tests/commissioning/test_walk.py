@@ -1,6 +1,7 @@
 """The whole walk: on the simulated observatory, at a real indiserver, and with a person who makes mistakes."""
 
 import asyncio
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,27 +67,14 @@ exposure_s = 60
 """
 )
 
-REAL = (
-    SITE
-    + """
-[servers]
-indi = "localhost:{port}"
+PAGE = Path(__file__).parents[2] / "daemon/docs/commissioning.md"
 
-[devices]
-mount = "Telescope Simulator"
-camera = "CCD Simulator"
-wheel = "Filter Simulator"
-rotator = "none"
 
-[optics]
-focal_length_mm = 900
-aperture_mm = 120
-focus_step = 2000
-
-[roof]
-close_s = 60
-"""
-)
+def documented(port: int) -> str:
+    """The answers that the manual shows, for the server at that port."""
+    (block,) = re.findall(r"```\n(\[site\].*?)```", PAGE.read_text(), re.DOTALL)
+    assert "localhost:7624" in block
+    return str(block).replace("localhost:7624", f"localhost:{port}")
 
 
 def commission(folder: Path, answers: str) -> int:
@@ -213,7 +201,7 @@ def test_a_real_server_is_commissioned_and_nothing_moves(
         connect = f"{device} Simulator.CONNECTION.CONNECT=On"
         subprocess.run(["indi_setprop", "-p", str(server.port), connect], check=True, timeout=20)
     before = [said(server, what) for what in STANDING]
-    assert commission(tmp_path, REAL.format(port=server.port)) == exits.DONE
+    assert commission(tmp_path, documented(server.port)) == exits.DONE
     told = capsys.readouterr().out
     assert "filters Red, Green, Blue" in told and "pixels of" in told and "a field of" in told
     loaded = check(tmp_path / "out")
@@ -234,7 +222,7 @@ def test_a_device_that_is_of_another_kind_is_named(
     server: IndiServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lent = f'focuser = "indi://localhost:{server.port}/Dome Simulator"\nrotator = "none"'
-    answers = REAL.format(port=server.port).replace('rotator = "none"', lent)
+    answers = documented(server.port).replace('rotator = "none"', lent)
     assert commission(tmp_path, answers) == exits.FAILED
     assert "is no focuser" in capsys.readouterr().err
 
