@@ -12,7 +12,7 @@ import pytest
 
 from astrod.cli import exits
 from astrod.cli.main import main
-from astrod.commissioning.hardware import RoofWatch, generous_s
+from astrod.commissioning.hardware import Offered, RoofWatch, alpaca_devices, generous_s
 from astrod.commissioning.interview import Interview, read_answers
 from astrod.commissioning.walk import Walk
 from astrod.config.load import Loaded, load
@@ -21,9 +21,11 @@ from astrod.domain.darkness import dark_time
 from astrod.domain.identity import Night
 from astrod.domain.instant import iso
 from astrod.domain.site import Darkness
-from astrod.errors import Replan, TellOperator
+from astrod.errors import ConfigInvalid, Replan, TellOperator
 from astrod.rehearsal.night import play_configured
 from astrod.runtime.clock import SimClock, VirtualLoop, WallClock, run_virtual
+from astrod_drivers.alpaca.discovery import Found as AlpacaDevice
+from astrod_drivers.alpaca.discovery import Server
 from astrod_drivers.errors import Unreachable
 from astrod_drivers.indi.server import SIMULATORS, IndiServer, missing
 from astrod_drivers.protocols import (
@@ -438,3 +440,72 @@ async def _watched(server: IndiServer, folder: Path) -> float:
     finally:
         await session.kill()
         page.close()
+
+
+class Scripted(Reading):
+    """A roof that says these, one at each reading."""
+
+    def __init__(self, *says: Aperture) -> None:
+        super().__init__()
+        self.left = list(says)
+
+        async def read() -> RoofState:
+            return RoofState(self.left.pop(0))
+
+        self.device = SimpleNamespace(read=read)
+
+
+def roofed(folder: Path, says: Scripted, consent: str) -> Loaded:
+    """A commissioning with that roof, and this consent to have it timed."""
+    path = folder / "answers.toml"
+    path.write_text(
+        UNHEARD.replace("SERVER", "indi://pi:7624")
+        .replace('cover = "indi://pi:7624/Lid"\n', "")
+        .replace("time_it = false\nopen_s = 30\nclose_s = 30", consent)
+    )
+
+    def opens(address: str, kind: str) -> Any:
+        return says if kind == "roof" else opener(address, kind)
+
+    return Walk(Interview(read_answers(path), None, lambda text: None), opens, WallClock()).go(folder / "out", check)
+
+
+def test_a_roof_is_timed_with_two_words_of_consent(tmp_path: Path) -> None:
+    way: tuple[Aperture, ...] = ("closed", "closed", "closed", "opening", "open", "open", "open", "closing", "closed")
+    roof = Scripted(*way)
+    site = roofed(tmp_path, roof, "time_it = true\nbeside_it = true").site
+    assert roof.left == []
+    assert site.roof is not None and site.roof.open_s == site.roof.close_s == 11.0, "a fraction of a second, and ten"
+
+
+def test_a_roof_is_not_even_watched_without_somebody_beside_it(tmp_path: Path) -> None:
+    roof = Scripted("closed")
+    site = roofed(tmp_path, roof, "time_it = true").site
+    assert site.roof is not None and site.roof.open_s == 120.0 and roof.left == []
+
+
+# -- Alpaca ------------------------------------------------------------------------------------------------------
+
+
+async def test_what_alpaca_servers_have_is_offered_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    eye = AlpacaDevice("camera", "", "alpaca://10.0.0.2:11111/camera/2", "c-2")
+    film = AlpacaDevice(None, "Film", "alpaca://10.0.0.2:11111/video/0", "v-0")
+
+    async def find(clock: Any) -> tuple[Server, ...]:
+        return (Server("10.0.0.2", 11111, "Hut", (eye, film)),)
+
+    monkeypatch.setattr("astrod_drivers.alpaca.discovery.find", find)
+    assert await alpaca_devices(WallClock()) == [Offered("camera", eye.address, eye.address)]
+
+
+def test_what_does_not_pass_is_shown_and_not_written(tmp_path: Path) -> None:
+    def refuse(folder: Path) -> Loaded:
+        assert (folder / "astrod.toml").exists()
+        raise ConfigInvalid(["astrod.toml:1: site: no"])
+
+    path, told = tmp_path / "answers.toml", list[str]()
+    path.write_text(SIMULATED)
+    with pytest.raises(ConfigInvalid):
+        Walk(Interview(read_answers(path), None, told.append), opener, WallClock()).go(tmp_path / "out", refuse)
+    assert "is not written" in told[-1] and "[rig.mount]" in told[-1]
+    assert not (tmp_path / "out").exists()

@@ -30,7 +30,7 @@ from astrod.domain.darkness import dark_time
 from astrod.domain.identity import night_of
 from astrod.domain.instant import iso
 from astrod.domain.site import Darkness, Place
-from astrod.errors import AstrodError, InputInvalid, TellOperator
+from astrod.errors import AstrodError, ConfigInvalid, InputInvalid, TellOperator
 from astrod.rehearsal.targets import Wish
 from astrod.runtime.clock import Clock
 from astrod_drivers.address import INDI_PORT, parse
@@ -84,10 +84,7 @@ class Walk:
         refuse_to_overwrite(folder)
         for name, step, optional in self._steps():
             self._take(name, step, optional)
-        if self._interview.unused:
-            raise InputInvalid(
-                f"no question asked for {', '.join(self._interview.unused)}; see daemon/docs/commissioning.md"
-            )
+        self._account_for_unused()
         loaded = self._checked(folder, load)
         written = self.draft.write(folder)
         self._interview.tell("")
@@ -95,6 +92,15 @@ class Walk:
             self._interview.tell(f"written: {path}")
         self._tell_what_to_do_next(folder, loaded)
         return loaded
+
+    def _account_for_unused(self) -> None:
+        """Answers that no question asked for: a slip, which costs a person no answer of theirs."""
+        if not self._interview.unused:
+            return
+        text = f"no question asked for {', '.join(self._interview.unused)}; see daemon/docs/commissioning.md"
+        if not self._interview.attended:
+            raise InputInvalid(text)
+        self._interview.tell(f"  {text}")
 
     def _steps(self) -> Sequence[tuple[str, Callable[[], None], bool]]:
         return (
@@ -364,7 +370,11 @@ class Walk:
             draft.site["weather"] = NONE
         with tempfile.TemporaryDirectory(prefix="astrod-commission-") as name:
             draft.write(Path(name))
-            return load(Path(name))
+            try:
+                return load(Path(name))
+            except ConfigInvalid:
+                self._interview.tell(f"this does not pass, and is not written:\n\n{draft.text(folder)}")
+                raise
 
     def _tell_what_to_do_next(self, folder: Path, loaded: Loaded) -> None:
         tell, at = self._interview.tell, f"astrod --config {folder}"
