@@ -2,6 +2,7 @@
 
     interview    a question with its answer, from a person at a terminal or from a file
     hardware     what is there: servers asked for their devices, each device connected and read, a roof watched
+    limits       weather limits worth having
     draft        the configuration as it grows, and how it is written
     walk         the steps in their order
 
