@@ -70,7 +70,7 @@ class Recorded:
     events: tuple[Event, ...]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("night") / "observatory"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "ORT_DISABLE_TELEMETRY": "1"}

@@ -169,7 +169,8 @@ class Referee:
         if self._site.roof is None or self._lies(at_us):
             return
         unparked = [n for n, mount in truth.mounts.items() if not mount.parked]
-        if method in ("open", "close") and unparked and truth.aperture != ("open" if method == "open" else "closed"):
+        travels = name == self._roof and method in ("open", "close")  # a cover opens and closes too
+        if travels and unparked and truth.aperture != ("open" if method == "open" else "closed"):
             self._needs_parked(at_us, unparked)
         if method in ("unpark", "slew") and truth.aperture == "closed":
             self._break(at_us, f"{name} was told to {method} under a closed roof")
