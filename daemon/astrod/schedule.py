@@ -232,7 +232,7 @@ class Schedule:
         for slot in self.plan.slots:
             target = next((target for target in self.targets if target.name == slot.target), None)
             request = next((r for r in target.requests if r.id == slot.request), None) if target else None
-            if target is None or request is None or slot.rig != rig or target.name in bans:
+            if target is None or request is None or slot.rig != rig or {target.name, request.id} & bans.keys():
                 continue
             fits = slot.start_us <= now_us and now_us + round(request.exposure_s * SECOND_US) <= slot.end_us
             if fits and remaining[request.id] > 0:
@@ -247,6 +247,7 @@ class Schedule:
                     filter=request.filter,
                     binning=request.binning,
                     train=request.train,
+                    exposure_min_s=request.exposure_min_s,
                 )
         return None
 
@@ -261,7 +262,7 @@ class Schedule:
         self._rigs[rig] = replace(self._rigs[rig], pointing=pointing, filter=filter_name)
 
     def refuse(self, target: str, why: str, for_s: float | None = None) -> None:
-        """Leave a target alone for a while, twenty minutes unless told otherwise."""
+        """Leave a target, or one request by its id, alone for a while, twenty minutes unless told otherwise."""
         ban_us = BAN_US if for_s is None else round(for_s * SECOND_US)
         self._banned[target] = (self._clock.now_us() + ban_us, why)
         self.refresh(f"{target} refused")
