@@ -151,14 +151,17 @@ def _turn(
 
 
 def _advised(situation: Situation, plan: Plan, rig: RigState, now_us: int) -> Turn | None:
-    """The plan's advice for now, where it still makes sense."""
+    """The plan's advice for now, where it still makes sense. What would be waited for is begun early instead, where it
+    can be: the one before it was done early.
+    """
     soon = [slot for slot in plan.slots if slot.rig == rig.name and slot.end_us > now_us]
     for slot in soon[:2]:
         found = _found(situation.problem, slot.request)
         turn = _turn(situation, rig, *found, slot, now_us) if found else None
         if turn is None or turn.start_us > max(slot.start_us, now_us) + LATE_US:
             continue
-        turn = _postponed(turn, slot.start_us)
+        if slot.start_us - turn.start_us > WORTH_WAITING_US:
+            turn = _postponed(turn, slot.start_us)
         if (turn.start_us + turn.end_us) // 2 <= slot.end_us:  # at most half of it outside the slot
             return turn
     return None
