@@ -6,6 +6,7 @@ each light frame tells of the next.
 
 import math
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from astrod.domain.exposure import Intent
 from astrod.domain.plan import Choice
@@ -21,25 +22,36 @@ from astrod_drivers.protocols import Permit
 
 LOOK_FROM_S = 100.0
 """Shorter exposures cost no more than a look: they are their own."""
-LOOK_S = (10.0, 2.0)
+LOOK_S = (5.0, 1.0)
 """A look's length; and of the second, which tells the pedestal where the first alone would shorten the exposure."""
 
 Level = Callable[[str, float, Permit], Awaitable[float | None]]
 """Expose a test frame with a train for so many seconds and say its sky's level in ADU, None where it tells none."""
 
 
+class Lengths(Protocol):
+    """Who plans the night: hears how long exposures are, and knows how much of the night is left."""
+
+    @property
+    def left_s(self) -> float: ...
+
+    def lasts(self, request: str, exposure_s: float) -> None: ...
+
+
 class ExposureTime:
     """The exposure times of one rig."""
 
-    def __init__(self, site: Site, telescope: Telescope, level: Level, trace: Trace, clock: Clock) -> None:
-        self._site, self._telescope, self._level = site, telescope, level
+    def __init__(
+        self, site: Site, telescope: Telescope, schedule: Lengths, level: Level, trace: Trace, clock: Clock
+    ) -> None:
+        self._site, self._telescope, self._schedule, self._level = site, telescope, schedule, level
         self._trace, self._clock = trace, clock
         self.skylight = Skylight()
 
     async def of(self, choice: Choice, train: str, permit: Permit) -> float:
         """How long to expose for a choice, at which the mount points already; seconds.
 
-        Raises Replan where even the shortest frame that its request allows would be full of sky.
+        Raises Replan where even the shortest frame that its request allows would be full of sky, or end by day.
         """
         setup = self._telescope.trains[train].setup.camera
         glass, full_adu = (train, choice.filter, choice.binning), float(setup.saturation_adu)
@@ -48,10 +60,16 @@ class ExposureTime:
         bright_s = self.skylight.longest_s(glass, full_adu, self._clock.now_us())
         turning_s = await self._longest_turning_s(choice, self._telescope.trains[train])
         exposure_s = halved(choice.exposure_s, min(bright_s, turning_s), choice.exposure_min_s)
+        self._schedule.lasts(choice.request, exposure_s)
+        left_s = self._schedule.left_s
+        exposure_s = halved(exposure_s, left_s, choice.exposure_min_s)
+        if exposure_s > left_s:
+            raise Replan(f"{left_s:.0f} s are left of the night, too few for {exposure_s:g} s")
         if exposure_s * FULL > bright_s:
             raise Replan(f"the sky is too bright for {exposure_s:g} s: it fills the pixels in {bright_s / FULL:.0f} s")
         if exposure_s < choice.exposure_s:
-            why = "the field turns" if turning_s < bright_s else "the sky is bright"
+            reasons = {bright_s: "the sky is bright", turning_s: "the field turns", left_s: "dawn is near"}
+            why = reasons[min(reasons)]
             self._trace.note("shortened", target=choice.target, exposure_s=exposure_s, why=why)
         return exposure_s
 

@@ -99,7 +99,7 @@ class Observing:
         self._filter: str | None = None
         self._broken: BaseException | None = None
         self.pointing = Pointing(site, telescope, solving, self._look, health, trace, clock, occupation)
-        self.exposure_time = ExposureTime(site, telescope, self._sky_level, trace, clock)
+        self.exposure_time = ExposureTime(site, telescope, schedule, self._sky_level, trace, clock)
         self.refocusing = Refocusing(
             telescope, self._train, self._sample, self.pointing.rich_field, health, trace, clock, occupation
         )

@@ -724,7 +724,7 @@ class ExposureSection(Section):
     exposure_s: float = key(..., "Length of one exposure.", when="live", example=120.0, gt=0, le=3600)
     exposure_min_s: float | None = key(
         None,
-        "Under a bright sky, or where an alt-azimuth's field turns, it is halved to no less than this; to 30 without it.",
+        "Under a bright sky, or where an alt-azimuth turns the field, it is halved to no less than this; 30 by itself.",
         when="live",
         example=60.0,
         gt=0,
