@@ -294,7 +294,7 @@ class Journey:
         withdraw(frame.raw)
         if found.culprit == "camera":
             await self._count_spoiled(intent, found.reason)
-        consequence = REFUSED.get(found.culprit, "none")
+        consequence = "none" if found.full else REFUSED.get(found.culprit, "none")  # the next one will be shorter
         return Outcome(intent, None, None, consequence, found.reason, overflowed=found.full)
 
     async def _count_spoiled(self, intent: Intent, reason: str) -> None:
