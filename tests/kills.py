@@ -68,7 +68,7 @@ class Observatory:
         site = known("pujalt")
         dusk_us = dark_time(site.place, Darkness(), NIGHT).dusk_us
         self.offset_us = dusk_us + 2 * HOUR_US - WallClock().now_us()
-        write_indi(folder, site, self.server.port, folder / "spool", [Wish("Luminance", 2.0, 9000)])
+        write_indi(folder, site, self.server.port, folder / "spool", [Wish("Luminance", 2.0, 9000)], shifted=True)
         self.log = (folder / "daemon.log").open("ab")
         self.ended_by_itself: list[int] = []
         self.start()

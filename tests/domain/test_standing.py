@@ -50,3 +50,9 @@ def test_half_an_hour_is_no_time_zone() -> None:
 
 def test_all_that_is_wrong_is_said() -> None:
     assert len(differences(PLACE, NOW_US, Belief(-41.72, 3.5, NOW_US + HOUR_US), SETUP)) == 3
+
+
+def test_a_clock_that_nobody_minds_may_be_anything() -> None:
+    careless = TimeSetup(mount_error_max_s=0.0, mount_place_max_deg=0.1)
+    assert differences(PLACE, NOW_US, Belief(41.72, -3.5, NOW_US + 40 * HOUR_US), careless) == ()
+    assert differences(PLACE, NOW_US, Belief(-41.72, -3.5, NOW_US), careless)

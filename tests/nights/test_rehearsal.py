@@ -54,7 +54,9 @@ class Observatory:
         self.start_server()
         window = f'\n[darkness]\nnot_before = "{iso(dusk_us)}"\nnot_after = "{iso(dusk_us + LASTS_US)}"\n'
         window = window.replace('"', "")
-        write_indi(folder, site, self.server.port, folder / "spool", [Wish("Luminance", 5.0, 40)], more=window)
+        write_indi(
+            folder, site, self.server.port, folder / "spool", [Wish("Luminance", 5.0, 40)], more=window, shifted=True
+        )
         self.readdress()
         self.log = (folder / "daemon.log").open("wb")
         self.daemon = subprocess.Popen(

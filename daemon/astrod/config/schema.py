@@ -316,7 +316,7 @@ class TimeSection(Section):
         "astrod", "Who tells the other its place and time; a mount with GPS of its own may be it.", when="restart"
     )
     mount_error_max_s: float = key(
-        30.0, "A mount whose clock is off by more does not slew.", when="restart", gt=0, le=3600
+        30.0, "A mount whose clock is off by more does not slew; 0: never mind.", when="restart", ge=0, le=3600
     )
     mount_place_max_deg: float = key(
         0.1, "A mount that believes itself farther away from the site does not slew.", when="restart", gt=0, le=10

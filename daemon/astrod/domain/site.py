@@ -273,7 +273,8 @@ class TimeSetup:
     """How good the clock must be, and who tells the other where and when it is.
 
     Above `error_max_s` nothing slews (0: never mind). `gpsd` is HOST:PORT of a gpsd that knows better than the
-    kernel. `mount_error_max_s` and `mount_place_max_deg` bound what a mount may believe of time and place.
+    kernel. `mount_error_max_s` (0: never mind) and `mount_place_max_deg` bound what a mount may believe of time and
+    place.
     """
 
     error_max_s: float = 15.0

@@ -49,7 +49,7 @@ def _wrong_sign(believed_deg: float, site_deg: float, setup: TimeSetup, positive
 
 
 def _of_time(utc_us: int, belief: Belief, setup: TimeSetup) -> str | None:
-    if belief.utc_us is None:
+    if belief.utc_us is None or setup.mount_error_max_s == 0.0:
         return None
     ahead_us = belief.utc_us - utc_us
     if abs(ahead_us) <= setup.mount_error_max_s * SECOND_US:

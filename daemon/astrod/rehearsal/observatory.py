@@ -39,7 +39,7 @@ name = "main"
 
 [rig.mount]
 address = "{mount}"
-settle_s = {settle}
+settle_s = {settle}{mount_keys}
 
 [[rig.train]]
 name = "main"
@@ -82,6 +82,19 @@ _INDI_TIME = """
 error_max_s = 0.0
 """
 
+_SHIFTED_TIME = """
+# The daemon's clock is shifted into the night, and some simulators keep the host's.
+[time]
+error_max_s = 0.0
+mount_error_max_s = 0.0
+"""
+
+_NARROW = """
+# The field of INDI's camera simulator is too narrow for the brightest stars alone.
+[solve]
+lights = false
+"""
+
 _SIM_LIMITS = """
   { name = "gust_m_s", high = 20.0, margin = 2.0 },
   { name = "humidity_percent", high = 92.0, margin = 3.0 },
@@ -121,6 +134,7 @@ def write_simulated(
         more_limits=_SIM_LIMITS,
         mount="sim://mount",
         settle=2.0,
+        mount_keys="",
         focal_length=400.0,
         aperture=80.0,
         wheel="sim://wheel",
@@ -138,6 +152,9 @@ def write_simulated(
     _write(folder, text, wishes)
 
 
+_NO_FLIP = "\nflip_after_deg = 60.0\ntrack_past_meridian_deg = 60.0"
+
+
 def write_indi(
     folder: Path,
     site: KnownSite,
@@ -146,8 +163,13 @@ def write_indi(
     wishes: Sequence[Wish],
     safe_after_s: float = 5.0,
     more: str = "",
+    shifted: bool = False,
 ) -> None:
-    """The same at Debian's INDI simulators behind an indiserver at `port`; `more` is appended (whole tables)."""
+    """The same at Debian's INDI simulators behind an indiserver at `port`; `more` is appended (whole tables).
+
+    `shifted`: the daemon's clock will not be the host's. INDI's telescope simulator reckons its side of the pier by the
+    host's own clock, so no flip of it can then be verified, and none is asked for within four hours of the meridian.
+    """
     place, server = site.place, f"indi://localhost:{port}"
     text = _SITE.format(
         title=f"{site.title} (INDI simulators)",
@@ -163,6 +185,7 @@ def write_indi(
         more_limits="",
         mount=f"{server}/Telescope Simulator",
         settle=1.0,
+        mount_keys='\ncentre = "never"' + (_NO_FLIP if shifted else ""),
         focal_length=900.0,
         aperture=120.0,
         wheel=f"{server}/Filter Simulator",
@@ -174,7 +197,7 @@ def write_indi(
         refocus=0.0,
         spool=spool,
     )
-    _write(folder, text + _INDI_TIME + more, wishes)
+    _write(folder, text + (_SHIFTED_TIME if shifted else _INDI_TIME) + _NARROW + more, wishes)
 
 
 def _write(folder: Path, text: str, wishes: Sequence[Wish]) -> None:
