@@ -85,7 +85,7 @@ def test_a_request_may_be_banned_without_its_target() -> None:
 
 
 def test_a_slot_is_begun_some_minutes_early_rather_than_waited_for() -> None:
-    problem, outlook, plan = _night()
+    _, _, plan = _night()
     first, second = plan.slots[:2]
     now = first.end_us - 3 * MINUTE_US
     done = {slot.request: slot.exposures for slot in plan.slots if slot.request != first.request}
