@@ -58,6 +58,7 @@ class Outcome:
     """How a frame ended: kept or rejected with its verdict, or quarantined (`judgement` None) and why.
 
     `off_target_arcmin` is how far it was from its target by its own stars; None where they do not say.
+    `overflowed`: its pixels were full.
     """
 
     intent: Intent
@@ -66,6 +67,7 @@ class Outcome:
     consequence: Consequence
     reason: str = ""
     off_target_arcmin: float | None = None
+    overflowed: bool = False
 
     @property
     def kept(self) -> bool:
@@ -292,7 +294,8 @@ class Journey:
         withdraw(frame.raw)
         if found.culprit == "camera":
             await self._count_spoiled(intent, found.reason)
-        return Outcome(intent, None, None, REFUSED.get(found.culprit, "none"), found.reason)
+        consequence = "none" if found.full else REFUSED.get(found.culprit, "none")  # the next one will be shorter
+        return Outcome(intent, None, None, consequence, found.reason, overflowed=found.full)
 
     async def _count_spoiled(self, intent: Intent, reason: str) -> None:
         camera = (intent.rig, intent.train)

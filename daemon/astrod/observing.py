@@ -17,6 +17,7 @@ from astrod.domain.focus import RefocusRule, Sample
 from astrod.domain.plan import Choice
 from astrod.domain.site import Site
 from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
+from astrod.exposure_time import ExposureTime
 from astrod.guidance import Guidance
 from astrod.health import Health
 from astrod.journey import Journey, Outcome, Seen
@@ -99,6 +100,7 @@ class Observing:
         self._filter: str | None = None
         self._broken: BaseException | None = None
         self.pointing = Pointing(site, telescope, solving, self._look, health, trace, clock, occupation)
+        self.exposure_time = ExposureTime(site, telescope, schedule, self._sky_level, trace, clock)
         self.refocusing = Refocusing(
             telescope, self._train, self._sample, self.pointing.rich_field, health, trace, clock, occupation
         )
@@ -232,8 +234,21 @@ class Observing:
             raise
         await self._guide(choice, permit)
         self._schedule.stands(self._telescope.setup.name, (choice.ra_deg, choice.dec_deg), choice.filter)
-        exposed = await self._expose("light", choice, choice.exposure_s, permit)
+        exposed = await self._expose("light", choice, await self._exposure_s(choice, permit), permit)
         await self._hand_on(await self._guidance.after(exposed))
+
+    async def _exposure_s(self, choice: Choice, permit: Permit) -> float:
+        """See `ExposureTime.of`; a request that no exposure serves under this sky is left alone for a while."""
+        try:
+            return await self.exposure_time.of(choice, self._train_of(choice), permit)
+        except Replan as fault:
+            self._schedule.refuse(choice.request, str(fault))
+            raise
+
+    async def _sky_level(self, train: str, exposure_s: float, permit: Permit) -> float | None:
+        """See `exposure_time.Level`."""
+        exposed = await self._expose("test", None, exposure_s, permit, train)
+        return (await self._journey.look(exposed)).measured.background
 
     async def _guide(self, choice: Choice, permit: Permit) -> None:
         """Guiding settled and the dither done, as far as the rig guides and dithers."""
@@ -333,6 +348,7 @@ class Observing:
     async def _follow(self, exposed: Exposed) -> None:
         outcome = await self._journey.walk(exposed)
         self.pointing.hear(outcome.intent.target, outcome.off_target_arcmin)
+        self.exposure_time.hear(outcome)
         if outcome.kept and outcome.measured is not None and outcome.intent.train == self._train:
             self.refocusing.seen(outcome.intent.filter, outcome.measured.fwhm_px)
         self._schedule.settled(outcome)

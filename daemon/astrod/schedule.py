@@ -36,6 +36,8 @@ LANE = "plan"
 COST = Cost(modelled_s=1.5, deadline_s=60.0)
 BAN_US = 20 * MINUTE_US
 REPLAN_US = 2 * MINUTE_US
+RETAKE_US = 10 * MINUTE_US
+"""A frame to be taken again changes a plan by one exposure: it is made anew for that no more often than so."""
 SOON_US = 30 * SECOND_US
 DAWN_MARGIN_US = 10 * SECOND_US
 FLIP_S = 30.0
@@ -124,6 +126,7 @@ class Schedule:
         self._retakes: dict[str, deque[str]] = {}
         self._attempts: dict[str, int] = {}
         self._remembers = False
+        self._lengths_s: dict[str, float] = {}
         self._banned: dict[str, tuple[int, str]] = {}
         self._kept_since_plan: dict[str, int] = {}
         self._dark = DarkTime(0, 0, 0)
@@ -140,6 +143,7 @@ class Schedule:
         """Take up a night: what was kept before counts, and a first plan is begun."""
         self._dark, self.outlook = dark, None
         self._banned.clear()
+        self._lengths_s.clear()
         self._given_up.clear()
         self._kept = dict(await self._recording(lambda archive: archive.kept_counts()))
         if not self._remembers:
@@ -156,6 +160,7 @@ class Schedule:
     def reload(self, targets: Sequence[Target], work: float, retakes_max: int) -> None:
         """The configuration was reloaded; the plan is made anew."""
         self.targets, self.outlook = tuple(targets), None
+        self._lengths_s.clear()
         self._work, self._retakes_max = work, retakes_max
         self._revision += 1  # a plan that is being made knows the old targets only
         self.refresh("the configuration was reloaded")
@@ -193,7 +198,7 @@ class Schedule:
         return Problem(
             place=self._site.place,
             rigs=tuple(self._rigs.values()),
-            targets=self.targets,
+            targets=tuple(self._as_exposed(target) for target in self.targets),
             now_us=self._clock.now_us(),
             end_us=self._dark.dawn_us - DAWN_MARGIN_US,
             dusk_us=self._dark.dusk_us,
@@ -202,6 +207,13 @@ class Schedule:
             min_altitude_deg=self._site.min_altitude_deg,
             work=self._work,
         )
+
+    def _as_exposed(self, target: Target) -> Target:
+        """The target with its requests' exposures as long as they are under this sky."""
+        if not any(request.id in self._lengths_s for request in target.requests):
+            return target
+        requests = (replace(r, exposure_s=self._lengths_s.get(r.id, r.exposure_s)) for r in target.requests)
+        return replace(target, requests=tuple(requests))
 
     # -- the decision ----------------------------------------------------------------------------------------
 
@@ -224,7 +236,15 @@ class Schedule:
         if turn.leave_us - now_us > SOON_US:
             self.idle_because = f"waiting for {turn.choice.target}"
             return None
-        return turn.choice
+        return replace(turn.choice, exposure_s=self._asked_s(turn.choice.request))
+
+    def _asked_s(self, request_id: str) -> float:
+        return next(r.exposure_s for target in self.targets for r in target.requests if r.id == request_id)
+
+    @property
+    def left_s(self) -> float:
+        """The seconds until no exposure may be under way any more, at dawn."""
+        return (self._dark.dawn_us - DAWN_MARGIN_US - self._clock.now_us()) / SECOND_US
 
     def _by_former_plan(self, rig: str, now_us: int) -> Choice | None:
         """What the plan from before a restart, or a reload, says of now; its slots keep every limit of the night."""
@@ -232,7 +252,7 @@ class Schedule:
         for slot in self.plan.slots:
             target = next((target for target in self.targets if target.name == slot.target), None)
             request = next((r for r in target.requests if r.id == slot.request), None) if target else None
-            if target is None or request is None or slot.rig != rig or target.name in bans:
+            if target is None or request is None or slot.rig != rig or {target.name, request.id} & bans.keys():
                 continue
             fits = slot.start_us <= now_us and now_us + round(request.exposure_s * SECOND_US) <= slot.end_us
             if fits and remaining[request.id] > 0:
@@ -247,6 +267,7 @@ class Schedule:
                     filter=request.filter,
                     binning=request.binning,
                     train=request.train,
+                    exposure_min_s=request.exposure_min_s,
                 )
         return None
 
@@ -260,8 +281,12 @@ class Schedule:
         """Where a rig points now and its filter."""
         self._rigs[rig] = replace(self._rigs[rig], pointing=pointing, filter=filter_name)
 
+    def lasts(self, request: str, exposure_s: float) -> None:
+        """How long an exposure of a request is under this sky; plans reckon with it from now on."""
+        self._lengths_s[request] = exposure_s
+
     def refuse(self, target: str, why: str, for_s: float | None = None) -> None:
-        """Leave a target alone for a while, twenty minutes unless told otherwise."""
+        """Leave a target, or one request by its id, alone for a while, twenty minutes unless told otherwise."""
         ban_us = BAN_US if for_s is None else round(for_s * SECOND_US)
         self._banned[target] = (self._clock.now_us() + ban_us, why)
         self.refresh(f"{target} refused")
@@ -295,7 +320,7 @@ class Schedule:
             self._given_up[intent.request] = self._given_up.get(intent.request, 0) + 1
         else:
             self._retakes.setdefault(intent.request, deque()).append(str(intent.id))
-            if self._clock.now_us() - self._refreshed_us > REPLAN_US:
+            if self._clock.now_us() - self._refreshed_us > RETAKE_US:
                 self.refresh(f"{intent.id} must be taken again")
 
     def _settle(self, intent: Intent) -> None:

@@ -104,3 +104,14 @@ def test_black_is_right_for_a_bias_and_wrong_for_a_light() -> None:
     black[:, 1] = 3
     assert "black" in str(refusal(black, ASKED, []))
     assert refusal(black, dataclasses.replace(ASKED, light=False, roof_open=False), []) is None
+
+
+def test_a_frame_full_of_sky_is_told_from_a_read_out_that_broke_off() -> None:
+    bright = sky()
+    bright[:40] = 65535  # most rows hold one value: that of a full pixel
+    found = refusal(bright, ASKED, [])
+    assert found is not None and found.full and found.culprit == "light"
+    whole = refusal(np.full((48, 64), 65535, np.uint16), ASKED, [])
+    assert whole is not None and whole.full and "too bright" in whole.reason
+    dark = refusal(np.full((48, 64), 65535, np.uint16), dataclasses.replace(ASKED, light=False), [])
+    assert dark is not None and not dark.full

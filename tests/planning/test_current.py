@@ -73,6 +73,28 @@ def test_what_is_done_or_banned_is_passed_over() -> None:
     assert needs_replan(plan, banned, {}, now) == f"{first.choice.target}: the mount would not go there"
 
 
+def test_a_request_may_be_banned_without_its_target() -> None:
+    problem, outlook, plan = _night()
+    now = problem.start_us
+    first = next_exposure(plan, _situation(), "east", now)
+    assert first is not None
+    banned = Situation(problem, outlook, {first.choice.request: "the sky is too bright for it"})
+    other = next_exposure(plan, banned, "east", now)
+    assert other is not None and other.choice.request != first.choice.request
+    assert needs_replan(plan, banned, {}, now) == f"{first.choice.target}: the sky is too bright for it"
+
+
+def test_a_slot_is_begun_some_minutes_early_rather_than_waited_for() -> None:
+    _, _, plan = _night()
+    first, second = plan.slots[:2]
+    now = first.end_us - 3 * MINUTE_US
+    done = {slot.request: slot.exposures for slot in plan.slots if slot.request != first.request}
+    turn = next_exposure(plan, _situation(remaining={**done, first.request: 0}), "east", now)
+    assert turn is not None and turn.slot == second
+    assert turn.leave_us == now
+    assert turn.start_us < second.start_us
+
+
 def test_without_a_plan_what_is_worth_most_is_taken() -> None:
     problem, outlook, _ = _night()
     empty = Plan(problem.now_us, "dispatch", ())

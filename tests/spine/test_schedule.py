@@ -232,3 +232,38 @@ def test_a_restart_remembers_what_waits_to_be_taken_again_and_what_was_given_up(
     assert remembered(again, 1) == ({}, {second: 1}, {REQUEST: 1})
     assert remembered(again, 2) == ({REQUEST: deque([second])}, {second: 1}, {})
     assert remembered([row(3, None, aside=True)], 1) == ({REQUEST: deque([third])}, {}, {})
+
+
+def test_plans_reckon_with_how_long_exposures_are_and_choices_keep_what_was_asked(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.schedule.begin_night(dark_time(SITE.place, SITE.darkness, NIGHT))
+        await desk.clock.sleep(60.0)
+        desk.schedule.lasts(REQUEST, 30.0)
+        await desk.schedule.replan("the sky is bright")
+        slot = desk.schedule.plan.slots[0]
+        assert (slot.end_us - slot.start_us) / 1e6 < 3 * 60.0
+        choice = desk.schedule.choose("main")
+        assert choice is not None and choice.exposure_s == 60.0
+
+    at_desk(tmp_path, story)
+
+
+def test_a_request_is_left_alone_while_it_is_refused(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.schedule.begin_night(dark_time(SITE.place, SITE.darkness, NIGHT))
+        await desk.clock.sleep(60.0)
+        desk.schedule.refuse(REQUEST, "the sky is too bright for it")
+        assert desk.schedule.choose("main") is None
+        await desk.clock.sleep(BAN_US / 1e6 + 1.0)
+        assert desk.schedule.choose("main") is not None
+
+    at_desk(tmp_path, story)
+
+
+def test_what_is_left_of_the_night_ends_just_before_dawn(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        dark = dark_time(SITE.place, SITE.darkness, NIGHT)
+        await desk.schedule.begin_night(dark)
+        assert desk.schedule.left_s == pytest.approx((dark.dawn_us - desk.clock.now_us()) / 1e6 - 10.0)
+
+    at_desk(tmp_path, story)

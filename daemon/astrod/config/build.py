@@ -548,4 +548,5 @@ def _request(target: str, index: int, section: ExposureSection) -> Request:
         filter=section.filter,
         binning=section.binning,
         train=section.train,
+        exposure_min_s=section.exposure_min_s,
     )

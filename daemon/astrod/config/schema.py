@@ -722,6 +722,14 @@ class ExposureSection(Section):
     """Exposures of one kind."""
 
     exposure_s: float = key(..., "Length of one exposure.", when="live", example=120.0, gt=0, le=3600)
+    exposure_min_s: float | None = key(
+        None,
+        "Under a bright sky, or where an alt-azimuth turns the field, it is halved to no less than this; 30 by itself.",
+        when="live",
+        example=60.0,
+        gt=0,
+        le=3600,
+    )
     count: int = key(..., "How many usable ones are wanted, over all nights.", when="live", example=40, ge=1, le=100000)
     filter: str | None = key(
         None, "Filter; leave it out where there is no wheel.", when="live", example="L", min_length=1

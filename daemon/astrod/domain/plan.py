@@ -44,7 +44,10 @@ def progress(kept: int, count: int) -> Progress:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The next exposure of a rig, decided now. Coordinates ICRS degrees; `why` is for people."""
+    """The next exposure of a rig, decided now. Coordinates ICRS degrees; `why` is for people.
+
+    `exposure_min_s` is as in `Request`.
+    """
 
     rig: str
     target: str
@@ -56,3 +59,4 @@ class Choice:
     filter: str | None = None
     binning: int = 1
     train: str | None = None
+    exposure_min_s: float | None = None

@@ -10,7 +10,8 @@ _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 _+.\-/']{0,63}$")
 class Request:
     """`count` usable exposures of one length through one filter. `id` is `TARGET/N`, stable across reloads.
 
-    `filter` None: whatever is in the beam (no wheel).
+    `filter` None: whatever is in the beam (no wheel). Under a bright sky, or where the field turns, an exposure may be
+    shortened by halves to no less than `exposure_min_s`; None: to 30 s.
     """
 
     id: str
@@ -20,6 +21,7 @@ class Request:
     filter: str | None = None
     binning: int = 1
     train: str | None = None
+    exposure_min_s: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.exposure_s <= 3600.0:

@@ -44,11 +44,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """The frame is not believed: where it lies (relative to the data root), why, and who spoiled it."""
+    """The frame is not believed: where it lies (relative to the data root), why, and who spoiled it. `full`: its
+    pixels are, and it was to see light.
+    """
 
     path: str
     reason: str
     culprit: str = "camera"
+    full: bool = False
 
 
 def admit(
@@ -93,7 +96,7 @@ def admit(
     refused = refusal(pixels, asked, seen.recent, fingerprint)
     if refused is not None:
         path = store.quarantine(pixels_path, fmt, facts, refused.reason)
-        return Quarantined(path, refused.reason, refused.culprit)
+        return Quarantined(path, refused.reason, refused.culprit, refused.full)
     return Kept(store.keep(pixels_path, fmt, facts), fingerprint)
 
 

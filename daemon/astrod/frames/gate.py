@@ -61,10 +61,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a frame must not be believed, in words for a person, and who spoiled it."""
+    """Why a frame must not be believed, in words for a person, and who spoiled it. `full`: its pixels are."""
 
     culprit: Culprit
     reason: str
+    full: bool = False
 
 
 def digest(pixels: Pixels) -> str:
@@ -142,14 +143,16 @@ def _content(pixels: Pixels, asked: Asked) -> Refusal | None:
     low_by_row, high_by_row = pixels.min(axis=1), pixels.max(axis=1)
     low, high = int(low_by_row.min()), int(high_by_row.max())
     if low == high:
-        return Refusal("camera", f"every pixel is {low}; the camera or its cable failed")
-    dead = float(np.mean(low_by_row == high_by_row))
+        full = asked.light and low >= asked.saturation_adu
+        what = "the sky was too bright, or the camera failed" if full else "the camera or its cable failed"
+        return Refusal("camera", f"every pixel is {low}; {what}", full)
+    dead = float(np.mean((low_by_row == high_by_row) & (low_by_row < asked.saturation_adu)))
     if dead > _DEAD_ROWS and pixels.shape[1] > 1:
         return Refusal("camera", f"{dead:.0%} of its rows hold one value each; the read-out broke off")
     thinned = pixels[::4, ::4]
     if np.median(thinned) >= asked.saturation_adu:
-        what = "there was light that is no sky" if asked.light else "the shutter stood open in the light"
-        return Refusal("light", f"more than half of it is saturated; {what}")
+        what = "there was too much light for so long" if asked.light else "the shutter stood open in the light"
+        return Refusal("light", f"more than half of it is saturated; {what}", full=asked.light)
     if asked.light and np.count_nonzero(thinned) * 100 < thinned.size:
         return Refusal("camera", "it is black; the camera lost its data, or the shutter or the cover stayed shut")
     return None

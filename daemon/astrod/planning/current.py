@@ -37,8 +37,8 @@ class Situation:
     """What holds at the moment of a decision.
 
     `problem` is the one planned from, with its rigs where they stand *now* and its `remaining` as it is *now*
-    (`dataclasses.replace`); `outlook` is what the plan was made under. `banned` are targets to leave alone
-    for now (a failed slew, a cloud in front), with the reason.
+    (`dataclasses.replace`); `outlook` is what the plan was made under. `banned` are targets and requests, by name
+    and id, to leave alone for now (a failed slew, a sky too bright for one), with the reason.
     """
 
     problem: Problem
@@ -60,6 +60,11 @@ def _found(problem: Problem, request_id: str) -> tuple[Target, Request] | None:
             if request.id == request_id:
                 return target, request
     return None
+
+
+def _ban(situation: Situation, target: Target, request: Request) -> str | None:
+    """Why a request is to be left alone for now, by its target or by itself."""
+    return situation.banned.get(target.name, situation.banned.get(request.id))
 
 
 def side_of_pier(rig: RigState, transit_us: int, instant_us: int) -> int:
@@ -123,7 +128,7 @@ def _turn(
     situation: Situation, rig: RigState, target: Target, request: Request, slot: Slot | None, now_us: int
 ) -> Turn | None:
     """A request's turn on a rig, as early as can be; None when it is not wanted, allowed or possible."""
-    if target.name in situation.banned or not situation.problem.wanted(request):
+    if _ban(situation, target, request) is not None or not situation.problem.wanted(request):
         return None
     begin = earliest_us(situation, rig, target, request, now_us)
     if begin is None:
@@ -139,20 +144,24 @@ def _turn(
         filter=request.filter,
         binning=request.binning,
         train=request.train,
+        exposure_min_s=request.exposure_min_s,
     )
     leave = max(now_us, begin - setup_us(rig, target, request))
     return Turn(choice, leave, begin, begin + _whole_us(request.exposure_s), slot)
 
 
 def _advised(situation: Situation, plan: Plan, rig: RigState, now_us: int) -> Turn | None:
-    """The plan's advice for now, where it still makes sense."""
+    """The plan's advice for now, where it still makes sense. What would be waited for is begun early instead, where it
+    can be: the one before it was done early.
+    """
     soon = [slot for slot in plan.slots if slot.rig == rig.name and slot.end_us > now_us]
     for slot in soon[:2]:
         found = _found(situation.problem, slot.request)
         turn = _turn(situation, rig, *found, slot, now_us) if found else None
         if turn is None or turn.start_us > max(slot.start_us, now_us) + LATE_US:
             continue
-        turn = _postponed(turn, slot.start_us)
+        if slot.start_us - turn.start_us > WORTH_WAITING_US:
+            turn = _postponed(turn, slot.start_us)
         if (turn.start_us + turn.end_us) // 2 <= slot.end_us:  # at most half of it outside the slot
             return turn
     return None
@@ -248,8 +257,9 @@ def _slot_trouble(situation: Situation, slot: Slot, now_us: int) -> str | None:
     if found is None or rig is None:
         return "it is not among what is wanted any more"
     target, request = found
-    if target.name in situation.banned:
-        return situation.banned[target.name]
+    ban = _ban(situation, target, request)
+    if ban is not None:
+        return ban
     if not situation.problem.wanted(request):
         return None if slot.end_us - now_us < WORTH_WAITING_US else f"{request.id} is done early"
     begin = earliest_us(situation, rig, target, request, now_us)
