@@ -1,6 +1,5 @@
-"""A night of four minutes through Alpaca: the real daemon, INDI's configuration but for the addresses.
-
-Once on our server over the simulated observatory, once on alpaca-simulators.
+"""A night of four minutes through Alpaca: the real daemon, INDI's configuration but for the addresses, on our server over
+the simulated observatory. `test_twins` has one on alpaca-simulators.
 """
 
 import os
@@ -23,7 +22,7 @@ from astrod_drivers.sim.setup import (
     TrainSetup,
     WheelSetup,
 )
-from tests.contract.alpaca_bench import SIMULATORS_PYTHON, free_port
+from tests.contract.alpaca_bench import free_port
 from tests.nights.test_rehearsal import NIGHT, Observatory
 
 ROOT = Path(__file__).parents[2]
@@ -85,29 +84,16 @@ class AlpacaObservatory(Observatory):
         self.peer.wait(10.0)
 
 
-class ForeignObservatory(AlpacaObservatory):
-    """On alpaca-simulators."""
-
-    def command(self) -> list[str]:
-        return [str(SIMULATORS_PYTHON), str(ROOT / "tests/contract/alpaca_simulators_offline.py"), str(self.port)]
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(AlpacaObservatory, marks=pytest.mark.xdist_group("alpaca night")),
-        pytest.param(ForeignObservatory, marks=pytest.mark.xdist_group("alpaca-simulators night")),
-    ]
-)
-def observatory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlpacaObservatory]:
-    if request.param is ForeignObservatory and not SIMULATORS_PYTHON.exists():
-        pytest.skip("alpaca-simulators is not installed (make test puts it into .venv-alpaca)")
-    there: AlpacaObservatory = request.param(tmp_path)
+@pytest.fixture
+def observatory(tmp_path: Path) -> Iterator[AlpacaObservatory]:
+    there = AlpacaObservatory(tmp_path)
     try:
         yield there
     finally:
         there.end()
 
 
+@pytest.mark.xdist_group("alpaca night")
 def test_a_night_through_alpaca_observes_and_ends_closed_and_parked(observatory: AlpacaObservatory) -> None:
     observatory.until("exposures begin", lambda s: s["phase"] == "observing", 200.0)
     over = observatory.until("dawn", lambda s: s["phase"] == "asleep", 350.0)
