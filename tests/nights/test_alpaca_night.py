@@ -1,5 +1,6 @@
-"""A night of four minutes through Alpaca: the real daemon, INDI's configuration but for the addresses, on our server over
-the simulated observatory. `test_twins` has one on alpaca-simulators.
+"""A night of four minutes through Alpaca: the real daemon on our server over the simulated observatory.
+
+The configuration is that of INDI but for the addresses; `test_twins` has such a night on alpaca-simulators.
 """
 
 import os

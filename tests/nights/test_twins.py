@@ -36,9 +36,7 @@ pytestmark = [
     pytest.mark.timeout(480),
     pytest.mark.xdist_group("twins"),
     pytest.mark.skipif(missing() is not None, reason=f"indiserver: {missing()}"),
-    pytest.mark.skipif(
-        not SIMULATORS_PYTHON.exists(), reason="alpaca-simulators is not installed; `make test` does it"
-    ),
+    pytest.mark.skipif(not SIMULATORS_PYTHON.exists(), reason="alpaca-simulators is not installed (make test)"),
 ]
 
 ROOT = Path(__file__).parents[2]
