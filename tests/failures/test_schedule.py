@@ -1,10 +1,9 @@
 """Nights lost to schedules and unattended hosts: FAILURES S12, S14, 31, 32, 43, 49."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from astrod.config.load import load
 from astrod.core import DISK_S, Core
@@ -65,22 +64,21 @@ def with_core(folder: Path, story: Any) -> None:
     run_virtual(play)
 
 
-def test_s14_a_disk_that_fills_in_mid_night_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = {"bytes": 10**15}
-    monkeypatch.setattr("astrod.core.free_bytes", lambda _: free["bytes"])
-
+def test_s14_a_disk_that_has_too_little_left_in_mid_night_is_noticed(tmp_path: Path) -> None:
     def told(health: Health) -> bool:
         return any(finding.code == "AST-304" for finding in health.findings)
 
     async def story(core: Core) -> None:
+        roomy = replace(core.storage, free_min_gb=0.0)
+        core.storage = roomy
         watching = asyncio.create_task(core.watch_disk())
         core.conductor.dark = dark_time(SITE.place, SITE.darkness, NIGHT)
         await core.clock.sleep(2 * DISK_S)
         assert not told(core.health)
-        free["bytes"] = 10**8
+        core.storage = replace(roomy, free_min_gb=1e6)  # more than any disk has: to it, this one is full
         await core.clock.sleep(DISK_S + 10.0)
         assert told(core.health)
-        free["bytes"] = 10**15
+        core.storage = roomy
         await core.clock.sleep(DISK_S + 10.0)
         assert not told(core.health)
         watching.cancel()

@@ -192,7 +192,9 @@ def test_what_is_no_report_of_time_is_left_aside(line: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_whatever_gpsd_says_it_breaks_nothing(line: bytes) -> None:
-    Gpsd("localhost", 2947, StillClock()).hear(line)
+    gpsd = Gpsd("localhost", 2947, StillClock())
+    gpsd.hear(line)
+    assert gpsd.word() is None
 
 
 async def test_gpsd_is_listened_to_over_its_socket_and_again_after_it_went(tmp_path: Path) -> None:
