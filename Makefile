@@ -69,9 +69,9 @@ test-system:
 
 $(VENV)/ready: pyproject.toml constraints.txt | system
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[indi,alpaca,systemd,dev]' || { \
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[indi,alpaca,systemd,mqtt,dev]' || { \
 	  echo "astrod: without the system's packages INDI and systemd are left out; the simulated rig runs all the same"; \
-	  $(PIP) install --quiet --constraint constraints.txt --editable '.[alpaca,dev]'; }
+	  $(PIP) install --quiet --constraint constraints.txt --editable '.[alpaca,mqtt,dev]'; }
 	@touch $@
 
 # An Alpaca server of somebody else, for the contract tests. It stays out of our own libraries; without it they skip.
