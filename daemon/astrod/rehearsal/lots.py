@@ -98,7 +98,7 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
         sky_seed=dice.randrange(2**31),
         weather=dice.choices(("clear", "mixed", "cloudy"), (3, 2, 1))[0],
         shape=shape,
-        wishes=_wishes(dice, shape, any(_flips(cell) for cell in cells)),
+        wishes=_wishes(dice, shape, any(_goes_about(cell) for cell in cells)),
         hours=None if dice.random() < _WHOLE else round(dice.uniform(*_HOURS), 2),
         faults=tuple(
             _fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape, last=cell is cells[-1]) for cell in cells
@@ -159,7 +159,7 @@ _CALM = 3
 """One night in so many has no faults."""
 _AT_ONCE = 1, 2, 3
 _LASTING = 0.12
-_NTH: dict[Phase, int] = {"exposing": 6, "reading_out": 6, "slewing": 4}
+_NTH: dict[Phase, int] = {"exposing": 6, "reading_out": 6, "slewing": 3}
 """Up to the how-manieth of a phase that comes often."""
 _PHASE_NEEDS: dict[Phase, str] = {
     "opening": "roof",
@@ -233,6 +233,11 @@ def _shuffled(seed: int, deal: int) -> tuple[Cell, ...]:
 def _flips(cell: Cell) -> bool:
     """Whether it needs a mount that changes the side of its pier."""
     return cell[0] in ("flip_fails", "pier_lies") or cell[1] == "flipping"
+
+
+def _goes_about(cell: Cell) -> bool:
+    """Whether it needs a mount that goes from object to object."""
+    return _flips(cell) or cell[1] == "slewing"
 
 
 def _fit(shape: Shape, night: tuple[Cell, ...]) -> Shape:
