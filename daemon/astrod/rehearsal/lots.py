@@ -88,6 +88,7 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
     while cells and not _gets_dark(place, night):  # what goes wrong in the dark needs some
         name, place, seeing_arcsec = _place(dice)
     shape = _fit(_shape(dice), cells)
+    restless = any(_goes_about(cell) for cell in cells)
     return Lot(
         seed=seed,
         number=number,
@@ -98,8 +99,8 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
         sky_seed=dice.randrange(2**31),
         weather=dice.choices(("clear", "mixed", "cloudy"), (3, 2, 1))[0],
         shape=shape,
-        wishes=_wishes(dice, shape, any(_goes_about(cell) for cell in cells)),
-        hours=None if dice.random() < _WHOLE else round(dice.uniform(*_HOURS), 2),
+        wishes=_wishes(dice, shape, restless),
+        hours=None if dice.random() < _WHOLE and not restless else round(dice.uniform(*_HOURS), 2),
         faults=tuple(
             _fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape, last=cell is cells[-1]) for cell in cells
         ),
@@ -137,12 +138,13 @@ def _shape(dice: random.Random) -> Shape:
 
 
 def _wishes(dice: random.Random, shape: Shape, restless: bool) -> tuple[Wish, ...]:
-    """Enough for the longest night, in exposures of several lengths; `restless`: so little of each object that the
-    mount goes to and fro across the meridian.
+    """Enough for the longest night, in exposures of several lengths; `restless`: enough for a short one, and so little
+    of each object that the mount goes to and fro across the meridian.
     """
-    if restless:
-        return (Wish("L" if shape.wheel else None, dice.choice(EXPOSURES_S[:2]), dice.randrange(1, 4)),)
     filters: Sequence[str | None] = FILTERS if shape.wheel else (None,)
+    if restless:
+        count = dice.randrange(8, 13) // len(filters)
+        return tuple(Wish(name, 60.0, count) for name in filters)
     return tuple(
         Wish(name, dice.choice(EXPOSURES_S), dice.randrange(8, 25))
         for name in filters
