@@ -224,6 +224,7 @@ class PlayedNight:
         await self.sky.sleep(30.0)
 
     async def _summary(self, began_s: float) -> dict[str, Any]:
+        self.host.disk = None  # a night that never ended is summed up by its judges, whose disk is another
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
