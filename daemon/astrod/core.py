@@ -253,8 +253,17 @@ def _record_intervals(archive: Archive, night: Night, intervals: Sequence[Interv
 class ArchiveIntents:
     """Exposures recorded before they begin (`observing.Intents`), in the archive."""
 
-    def __init__(self, site: Site, recording: Recording, clock: Clock, night: Callable[[], Night]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        recording: Recording,
+        clock: Clock,
+        night: Callable[[], Night],
+        angle_deg: Callable[[str, str], float | None],
+    ) -> None:
+        """`angle_deg` is the mechanical angle of a rig's and train's rotator, None where it has none."""
         self._site, self._recording, self._clock, self._night = site, recording, clock, night
+        self._angle_deg = angle_deg
         self._ending: set[asyncio.Task[None]] = set()
 
     async def begin(
@@ -275,6 +284,7 @@ class ArchiveIntents:
             "binning": choice.binning if choice else setup.camera.binning,
             "retake_of": retake_of,
             "at_us": self._clock.now_us(),
+            "rotation_deg": self._angle_deg(rig, train),
             **_camera_facts(setup),
         }
         night = self._night()
@@ -424,6 +434,7 @@ def telescope_of(
             ),
             wheel=port(f"{label}wheel", "wheel", train.wheel, train.wheel_power),
             cover=port(f"{label}cover", "cover", train.cover, None),
+            rotator=port(f"{label}rotator", "rotator", train.rotator, None),
         )
 
     mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
@@ -597,7 +608,9 @@ def assemble(
         distrust=lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
         off_target_arcmin=solving.off_target_arcmin,
     )
-    intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
+    intents = ArchiveIntents(
+        site, recording, clock, lambda: conductor.night, lambda rig, train: telescopes[rig].angle_deg(train)
+    )
     for name, telescope in telescopes.items():
         occupation = Occupation(name, clock)
         observers[name] = Observing(

@@ -140,7 +140,10 @@ class GuiderSetup:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """What hangs on a mount behind one optic."""
+    """What hangs on a mount behind one optic.
+
+    `rotator_within_deg` is how near a frame must stand to the position angle that its target asks for.
+    """
 
     name: str
     camera: CameraSetup
@@ -152,6 +155,7 @@ class Train:
     guider: GuiderSetup | None = None
     cover: str | None = None
     wheel_power: Outlet | None = None
+    rotator_within_deg: float = 1.0
 
     def __post_init__(self) -> None:
         if self.focal_length_mm <= 0 or self.aperture_mm <= 0:

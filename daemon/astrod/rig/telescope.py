@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
+from astrod.domain.plate import turn_deg
 from astrod.domain.site import Rig, Train
 from astrod.domain.sphere import separation_deg
 from astrod.errors import OutcomeUnknown, RecoverDevice, Replan
@@ -51,6 +52,8 @@ AnyPort = (
 
 FILTER_S = 60.0
 FOCUS_MOVE_S = 120.0
+ROTATE_S = 300.0
+ROTATED_WITHIN_DEG = 0.5
 COOL_WITHIN_C = 1.0
 COOLS_S = 5.0
 COVER_S = 60.0
@@ -116,11 +119,14 @@ class Telescope:
         self.before_slew: list[Callable[[], Awaitable[None]]] = []
         self._focus: dict[str, int] = {}
         self._offsets: dict[str, int] = {}
+        self._angles: dict[str, float] = {}
         self._cools: set[str] = set()
         for train in trains.values():
             train.camera.on_connect(partial(self._restore_cooler, train))
             if train.focuser is not None:
                 train.focuser.on_connect(partial(self._restore_focus, train.setup.name))
+            if train.rotator is not None:
+                train.rotator.on_connect(partial(self._restore_angle, train.setup.name))
 
     def device_names(self) -> tuple[str, ...]:
         """Everything on this rig, for activities that need all of it."""
@@ -306,6 +312,45 @@ class Telescope:
             FOCUS_MOVE_S,
         )
 
+    def rotator(self, train: str) -> Port[Rotator] | None:
+        """The train's rotator; None where there is none, or where it is lost and all was tried."""
+        port = self.trains[train].rotator
+        return None if port is None or port.given_up else port
+
+    def angle_deg(self, train: str) -> float | None:
+        """The rotator's mechanical angle as it was read last; None where there is none or it was never read."""
+        return self._angles.get(train)
+
+    async def rotator_angle_deg(self, train: str) -> float:
+        """The rotator's mechanical angle now. Raises Replan where the train has none."""
+        rotator = self.rotator(train)
+        if rotator is None:
+            raise Replan(f"train {train} has no rotator")
+        state = await rotator.call("read the rotator", lambda device: device.read())
+        self._angles[train] = state.angle_deg
+        return state.angle_deg
+
+    async def turn_rotator(self, train: str, angle_deg: float) -> None:
+        """Turn the camera to a mechanical angle and wait until it is there; guiding lets go first.
+
+        Raises OutcomeUnknown when it does not arrive, Replan where the train has no rotator or it refuses.
+        """
+        rotator = self.rotator(train)
+        if rotator is None:
+            raise Replan(f"train {train} has no rotator")
+        for let_go in self.before_slew:
+            await let_go()
+        await rotator.call(f"turn to {angle_deg:.1f}", lambda device: device.move(angle_deg))
+        await until(
+            self._clock,
+            rotator.name,
+            f"turn to {angle_deg:.1f}",
+            lambda: rotator.call("read the rotator", lambda device: device.read()),
+            lambda state: not state.moving and abs(turn_deg(state.angle_deg, angle_deg)) <= ROTATED_WITHIN_DEG,
+            ROTATE_S,
+        )
+        self._angles[train] = angle_deg
+
     async def cool(self, warm: bool, at_once: bool = False) -> None:
         """Bring each camera to its configured temperature, or warm it up at the end of the night (`warm`).
 
@@ -343,6 +388,15 @@ class Telescope:
             return
         log.warning("train %s: the focuser came back elsewhere; moving it to %d again", train, wanted)
         await focuser.move(wanted)
+
+    async def _restore_angle(self, train: str, rotator: Rotator) -> None:
+        """Turn a rotator that came back elsewhere to where it stood last."""
+        state, wanted_deg = await rotator.read(), self._angles.get(train)
+        if wanted_deg is None:
+            self._angles[train] = state.angle_deg
+        elif abs(turn_deg(state.angle_deg, wanted_deg)) > ROTATED_WITHIN_DEG:
+            log.warning("train %s: the rotator came back elsewhere; turning it to %.1f° again", train, wanted_deg)
+            await rotator.move(wanted_deg)
 
     async def see_cooler(self, train: str, state: CameraState) -> None:
         """Take note of what a camera says before an exposure; a cooler that went off by itself goes on again.
