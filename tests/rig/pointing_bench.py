@@ -86,8 +86,10 @@ class Bench:
         return Sighting(PlateSolution(ra_deg, dec_deg, rotation_deg % 360.0, 1.5, "direct", 0.3, stars, "test"), stars)
 
 
-def at_bench(story: Callable[[Bench], Awaitable[T]], **mount: Any) -> T:
-    """Play a story at a rig whose mount is set up so (fields of `MountSetup`); returns what the story returns."""
+def at_bench(story: Callable[[Bench], Awaitable[T]], rotates: bool = False, **mount: Any) -> T:
+    """Play a story at a rig whose mount is set up so (fields of `MountSetup`), and whose camera hangs on a rotator
+    where it `rotates`; returns what the story returns.
+    """
 
     async def play(loop: VirtualLoop) -> T:
         clock = SimClock(loop, MIDNIGHT_US)
@@ -102,7 +104,7 @@ def at_bench(story: Callable[[Bench], Awaitable[T]], **mount: Any) -> T:
             Port("focuser", "focuser", "sim://focuser", DirectSession(focuser), clock),
             Port("rotator", "rotator", "sim://rotator", DirectSession(rotator), clock),
         ]
-        train = TrainPorts(rig.trains[0], camera=ports[0], focuser=ports[1], rotator=ports[2])
+        train = TrainPorts(rig.trains[0], camera=ports[0], focuser=ports[1], rotator=ports[2] if rotates else None)
         telescope = Telescope(rig, ports[0], {"main": train}, clock)
         keeping = [asyncio.create_task(port.keep()) for port in ports]
         for port in ports:

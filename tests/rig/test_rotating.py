@@ -1,5 +1,8 @@
 """Turning the camera: whatever the optics and the rotator, it ends as asked or says that it does not."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,9 +14,17 @@ from astrod.health import Health
 from astrod.occupation import Occupation
 from astrod.rig.rotating import TURNS, Framed, Rotating, RotatorFailed
 from astrod.runtime.trace import Trace
-from tests.rig.pointing_bench import Bench, at_bench
+from tests.rig.pointing_bench import Bench
+from tests.rig.pointing_bench import at_bench as at_plain_bench
 
 WITHIN = 1.0
+T = TypeVar("T")
+
+
+def at_bench(story: Callable[[Bench], Awaitable[T]], **mount: Any) -> T:
+    """At a rig whose camera hangs on a rotator."""
+    return at_plain_bench(story, rotates=True, **mount)
+
 
 
 class Eye:
