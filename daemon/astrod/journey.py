@@ -158,7 +158,9 @@ class Journey:
         camera = (intent.rig, intent.train)
         async with self._turns.setdefault(camera, asyncio.Lock()):  # each frame knows those before it
             recent = await self._recent(camera)
-            admitted = await self._admit(replace(frame, seen=replace(frame.seen, recent=recent)))
+            dark_adu, dark_noise_adu = await self._dark_level(intent)
+            seen = replace(frame.seen, recent=recent, dark_adu=dark_adu, dark_noise_adu=dark_noise_adu)
+            admitted = await self._admit(replace(frame, seen=seen))
             if isinstance(admitted, Kept):
                 self._digests[camera] = (*recent, admitted.pixels_digest)[-REMEMBERED:]
         if isinstance(admitted, Quarantined):
@@ -201,6 +203,17 @@ class Journey:
                 lambda: self._recording(lambda archive: archive.recent_digests(rig, train, REMEMBERED)),
             )
         return self._digests[camera]
+
+    async def _dark_level(self, intent: Intent) -> tuple[float | None, float | None]:
+        """What the camera gives without light, by its newest dark or bias like this frame; None where it has none."""
+        if intent.kind != "light":
+            return None, None
+        return await insist(
+            self._clock,
+            self._health,
+            "AST-303",
+            lambda: self._recording(lambda archive: archive.dark_level(intent)),
+        )
 
     async def _admit(self, frame: Landed) -> Kept | Quarantined:
         """Through the gate and onto the disk, however long the disk refuses; or aside, when it kills workers."""

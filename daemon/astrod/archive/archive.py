@@ -33,7 +33,7 @@ from astrod.archive.rows import (
     taken_row,
 )
 from astrod.archive.schema import ARCHIVE, ARCHIVE_APPLICATION
-from astrod.domain.calibration import CalibrationKind, Stock, made_as
+from astrod.domain.calibration import WITHIN_EXPOSURE, CalibrationKind, Stock, made_as
 from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
@@ -176,6 +176,26 @@ class Archive:
             limit,
         )
         return tuple(row["digest"] for row in reversed(rows))
+
+    def dark_level(self, like: Intent) -> tuple[float | None, float | None]:
+        """Level and spread, ADU, of the newest dark (else bias) that a camera took as a frame was taken; None, None
+        where there is none.
+        """
+        row = self._database.row(
+            "SELECT background, noise FROM exposures JOIN judged USING (id)"
+            " WHERE (kind = 'bias' OR kind = 'dark' AND abs(exposure_s - ?1) <= ?2 * ?1) AND decision = 'keep'"
+            ' AND rig = ?3 AND train = ?4 AND binning = ?5 AND gain IS ?6 AND "offset" IS ?7 AND temperature_c IS ?8'
+            " ORDER BY kind = 'dark' DESC, begun_us DESC, id DESC LIMIT 1",
+            like.exposure_s,
+            WITHIN_EXPOSURE,
+            like.rig,
+            like.train,
+            like.binning,
+            like.gain,
+            like.offset,
+            like.temperature_c,
+        )
+        return (row["background"], row["noise"]) if row else (None, None)
 
     def record_judged(self, exposure: ExposureId, measured: Measured, judgement: Judgement, at_us: int) -> None:
         """The verdict on a frame that was taken."""
