@@ -19,6 +19,8 @@ from astrod.api.schema import (
     FramesAnswer,
     Hold,
     Next,
+    OffsetRow,
+    OffsetsAnswer,
     PlanAnswer,
     RequestRow,
     Slot,
@@ -38,6 +40,7 @@ from astrod.domain.plan import progress
 from astrod.errors import InputInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.rig.port import Port
+from astrod.rig.telescope import Telescope
 from astrod.runtime.timekeeping import Timekeeper
 
 Handler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -59,6 +62,7 @@ class Answers:
             "targets": self.targets,
             "frames": self.frames,
             "calibrations": self.calibrations,
+            "offsets": self.offsets,
             "pause": self.pause,
             "resume": self.resume,
             "close": self.close,
@@ -260,6 +264,16 @@ class Answers:
         scheduled = calibrating.settings.scheduled
         return CalibrationsAnswer(schema=SCHEMA, site=self._core.site.name, scheduled=scheduled, sets=rows)
 
+    async def offsets(self, args: dict[str, Any]) -> OffsetsAnswer:
+        """By how much the focus of the filters differs: the owner's word, and what focus runs have told."""
+        rows = [
+            row
+            for name, telescope in self._core.telescopes.items()
+            for train in telescope.trains
+            for row in _offsets(name, train, telescope)
+        ]
+        return OffsetsAnswer(schema=SCHEMA, site=self._core.site.name, offsets=rows)
+
     # -- the operator ----------------------------------------------------------------------------------------
 
     async def pause(self, args: dict[str, Any]) -> Ack:
@@ -376,6 +390,31 @@ def _frame(row: Row) -> FrameRow:
         stars=measured.stars if measured else None,
         fwhm_px=measured.fwhm_px if measured else None,
     )
+
+
+def _offsets(rig: str, train: str, telescope: Telescope) -> list[OffsetRow]:
+    setup = telescope.trains[train].setup.focuser
+    configured = (setup.filter_offsets if setup else None) or {}
+    own = [
+        OffsetRow(
+            rig=rig, train=train, filter=name, steps=steps, by="configured", pairs=None, scatter=None, applied=True
+        )
+        for name, steps in configured.items()
+    ]
+    told = [
+        OffsetRow(
+            rig=rig,
+            train=train,
+            filter=offset.filter,
+            steps=offset.steps,
+            by="learned",
+            pairs=offset.pairs,
+            scatter=round(offset.scatter, 1),
+            applied=offset.filter not in configured,
+        )
+        for offset in telescope.offsets_learned(train)
+    ]
+    return own + told
 
 
 def _calibration(need: Need) -> CalibrationRow:

@@ -29,6 +29,7 @@ from astrod.domain.guiding import GuideStar
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
+from astrod.domain.offsets import FocusPoint
 from astrod.domain.plan import Choice
 from astrod.domain.safety import ClockQuality, SafetyReport
 from astrod.domain.site import GuiderSetup, Outlet, Rig, Site, Train
@@ -325,6 +326,28 @@ class ArchiveIntents:
         outcome: Outcome = "aborted" if reason == "aborted" else "failed"
         now_us = self._clock.now_us()
         await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
+
+
+class ArchiveFocusLog:
+    """Focus runs of one rig, in the archive (`refocusing.FocusLog`). A disk that refuses costs a run's record."""
+
+    def __init__(self, rig: str, recording: Recording, health: Health) -> None:
+        self._rig, self._recording, self._health = rig, recording, health
+
+    async def record(self, train: str, point: FocusPoint) -> None:
+        """See `refocusing.FocusLog`."""
+        try:
+            await self._recording(lambda archive: archive.record_focus(self._rig, train, point))
+        except (Retry, TellOperator) as fault:
+            self._health.found("AST-303", str(fault))
+
+    async def recall(self, train: str) -> list[FocusPoint]:
+        """See `refocusing.FocusLog`."""
+        try:
+            return await self._recording(lambda archive: archive.focus_points(self._rig, train))
+        except (Retry, TellOperator) as fault:
+            self._health.found("AST-303", str(fault))
+            return []
 
 
 def _camera_facts(train: Train) -> dict[str, float | None]:
@@ -625,6 +648,7 @@ def assemble(
             clock,
             occupation,
             solving,
+            ArchiveFocusLog(name, recording, health),
         )
     calibrating = Calibrating(
         settings.calibration,

@@ -14,6 +14,7 @@ from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
 from astrod.domain.minutes import Interval
+from astrod.domain.offsets import FocusPoint
 from astrod.domain.plan import Plan, Slot
 from astrod.errors import Bug
 
@@ -116,6 +117,15 @@ def test_what_a_camera_gives_without_light_is_that_of_its_newest_dark_else_bias(
     unlit("dark", 300.0, 530.0)
     unlit("bias", 0.0, 501.0)
     assert archive.dark_level(light) == (504.0, 3.0)
+
+
+def test_focus_points_come_back_in_order_each_train_its_own(archive: Archive) -> None:
+    points = [FocusPoint("L", 5000, 4.5, 10), FocusPoint("R", 5012, None, 20)]
+    for point in points:
+        archive.record_focus("main", "newton", point)
+    archive.record_focus("main", "finder", points[0])
+    assert archive.focus_points("main", "newton") == points
+    assert archive.focus_points("other", "newton") == []
 
 
 def test_values_that_are_not_numbers_count_as_not_measured(archive: Archive) -> None:

@@ -210,3 +210,16 @@ def frames() -> dict[str, Any]:
     fresh = kept | dict.fromkeys(("quality", "decision", "cause", "stars", "fwhm_px"))
     fresh |= {"id": "pujalt-20261214-00042"}
     return {"schema": 1, "site": "pujalt", "night": "2026-12-14", "frames": [kept, rejected, fresh]}
+
+
+def offsets() -> dict[str, Any]:
+    """Two filters of the owner's, one of which runs have told too, and one that only runs have told."""
+    row = {"rig": "main", "train": "main", "by": "configured", "pairs": None, "scatter": None, "applied": True}
+    learned = row | {"by": "learned", "pairs": 7, "scatter": 4.4}
+    rows = [
+        row | {"filter": "L", "steps": 0},
+        row | {"filter": "R", "steps": 12},
+        learned | {"filter": "R", "steps": 15, "applied": False},
+        learned | {"filter": "Ha", "steps": -25},
+    ]
+    return {"schema": 1, "site": "pujalt", "offsets": rows}

@@ -26,7 +26,6 @@ def at_bench(story: Callable[[Bench], Awaitable[T]], **mount: Any) -> T:
     return at_plain_bench(story, rotates=True, **mount)
 
 
-
 class Eye:
     """Looks through the train, and counts how often."""
 

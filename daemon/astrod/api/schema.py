@@ -236,6 +236,29 @@ class CalibrationsAnswer(TypedDict):
     sets: list[CalibrationRow]
 
 
+class OffsetRow(TypedDict):
+    """Steps to a filter's focus from the common zero of its train; `by` is configured or learned, and learned ones
+    tell of how many `pairs` of focus runs they are, and how these scatter. `applied`: the wheel's turning applies it.
+    """
+
+    rig: str
+    train: str
+    filter: str
+    steps: int
+    by: str
+    pairs: int | None
+    scatter: float | None
+    applied: bool
+
+
+class OffsetsAnswer(TypedDict):
+    """`astrod offsets --json`."""
+
+    schema: int
+    site: str
+    offsets: list[OffsetRow]
+
+
 class ClockAnswer(TypedDict):
     """`astrod clock --json`. `error_s` is how wrong the clock is at most, None where nobody knows; beyond
     `error_max_s` (None: no bound) nothing slews. `slews_forbidden_by` is what forbids it now.

@@ -38,10 +38,12 @@ from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
 from astrod.domain.minutes import Interval
+from astrod.domain.offsets import FocusPoint
 from astrod.domain.plan import Plan
 from astrod.errors import Bug, TellOperator
 
 PLANS_KEPT_DAYS = 30
+FOCUS_POINTS = 300
 _MOST_COUNTER = 99_999
 
 
@@ -325,6 +327,24 @@ class Archive:
             str(exposure),
         )
         return int(row["depth"]) if row and row["depth"] is not None else 0
+
+    # -- focus -----------------------------------------------------------------------------------------------
+
+    def record_focus(self, rig: str, train: str, point: FocusPoint) -> None:
+        """A focus run found this."""
+        with self._database.transaction():
+            self._database.insert("focus_points", {"rig": rig, "train": train, **dataclasses.asdict(point)})
+
+    def focus_points(self, rig: str, train: str) -> list[FocusPoint]:
+        """What the last focus runs of a train found, oldest first; older ones may be of other optics."""
+        rows = self._database.rows(
+            "SELECT filter, position, temperature_c, at_us FROM focus_points WHERE rig = ? AND train = ? "
+            "ORDER BY number DESC LIMIT ?",
+            rig,
+            train,
+            FOCUS_POINTS,
+        )
+        return [FocusPoint(**row) for row in reversed(rows)]
 
     # -- calibration frames ----------------------------------------------------------------------------------
 

@@ -99,6 +99,15 @@ ARCHIVE: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX commands_unfinished ON commands (number) WHERE outcome IS NULL",
     ),
+    (  # where focus was found, through which filter: what their offsets are learned from
+        """
+        CREATE TABLE focus_points (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, rig TEXT NOT NULL, train TEXT NOT NULL,
+            filter TEXT NOT NULL, position INTEGER NOT NULL, temperature_c REAL, at_us INTEGER NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX focus_points_by_train ON focus_points (rig, train, number)",
+    ),
 )
 
 TELEMETRY: tuple[tuple[str, ...], ...] = (

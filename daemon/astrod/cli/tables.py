@@ -7,6 +7,8 @@ from astrod.api.schema import (
     CalibrationsAnswer,
     FrameRow,
     FramesAnswer,
+    OffsetRow,
+    OffsetsAnswer,
     PlanAnswer,
     TargetRow,
     TargetsAnswer,
@@ -135,4 +137,24 @@ def _set_cells(row: CalibrationRow) -> tuple[str, ...]:
         str(row["frames"]),
         f"{row['has']} of {row['wanted']}",
         row["standing"],
+    )
+
+
+def offsets_lines(answer: OffsetsAnswer) -> list[Line]:
+    """Each train's filters; what the configuration overrules is dim."""
+    if not answer["offsets"]:
+        return [line(Span(" no offset is configured, and no focus runs tell one yet", "dim"))]
+    rows = [_offset_cells(row) for row in answer["offsets"]]
+    styles: list[Style] = ["" if row["applied"] else "dim" for row in answer["offsets"]]
+    return columns(("train", "filter", "steps", "by", "pairs", "scatter"), rows, styles)
+
+
+def _offset_cells(row: OffsetRow) -> tuple[str, ...]:
+    return (
+        row["train"],
+        row["filter"],
+        f"{row['steps']:+d}",
+        row["by"] if row["applied"] else f"{row['by']}, overruled",
+        "-" if row["pairs"] is None else str(row["pairs"]),
+        "-" if row["scatter"] is None else f"{row['scatter']:g}",
     )

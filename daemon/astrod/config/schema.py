@@ -457,6 +457,9 @@ class FocuserSection(Section):
         when="restart",
         example={"L": 0, "R": 12, "Ha": -25},
     )
+    learn_offsets: bool = key(
+        True, "Where filter_offsets says nothing, apply what focus runs have told (`astrod offsets`).", when="restart"
+    )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 

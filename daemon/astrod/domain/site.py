@@ -93,7 +93,8 @@ class CameraSetup:
 class FocuserSetup:
     """Steps. `backlash` is overshot on every way down (0: not known, and a step is overshot).
 
-    `filter_offsets` says by how much the focus of each filter differs from a common zero.
+    `filter_offsets` says by how much the focus of each filter differs from a common zero; where it says nothing and
+    `learn_offsets` allows it, focus runs tell (`domain.offsets`).
     """
 
     address: str
@@ -101,6 +102,7 @@ class FocuserSetup:
     step: int = 150
     backlash: int = 0
     filter_offsets: dict[str, int] | None = None
+    learn_offsets: bool = True
     power: Outlet | None = None
 
 

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
+from astrod.domain.offsets import FilterOffset, shift
 from astrod.domain.plate import turn_deg
 from astrod.domain.site import Rig, Train
 from astrod.domain.sphere import separation_deg
@@ -118,7 +119,8 @@ class Telescope:
         self._beside = (0.0, 0.0)
         self.before_slew: list[Callable[[], Awaitable[None]]] = []
         self._focus: dict[str, int] = {}
-        self._offsets: dict[str, int] = {}
+        self._suits: dict[str, str] = {}
+        self._learned: dict[str, tuple[FilterOffset, ...]] = {}
         self._angles: dict[str, float] = {}
         self._cools: set[str] = set()
         for train in trains.values():
@@ -253,20 +255,35 @@ class Telescope:
         )
         await self._shift_focus(train, name)
 
-    async def _shift_focus(self, train: str, name: str) -> None:
-        """Move the focuser by what the new filter's focus differs from that of the last one, where that is known.
+    def learn_offsets(self, train: str, offsets: tuple[FilterOffset, ...]) -> None:
+        """What focus runs tell of the filters of a train; the configuration's own offsets go before them."""
+        self._learned[train] = offsets
 
-        A filter without an offset in the configuration leaves the focuser where it is.
+    def offsets_learned(self, train: str) -> tuple[FilterOffset, ...]:
+        """What focus runs have told of the filters of a train."""
+        return self._learned.get(train, ())
+
+    def suits(self, train: str, name: str | None) -> None:
+        """The focuser of a train stands where a run through this filter found its focus."""
+        if name is not None:
+            self._suits[train] = name
+
+    async def _shift_focus(self, train: str, name: str) -> None:
+        """Move the focuser by what the filter's focus differs from that of the filter which it suits now.
+
+        Where that is not known the focuser stays, and goes on suiting the former filter.
         """
         setup, focuser = self.trains[train].setup.focuser, self.focuser(train)
-        offset = (setup.filter_offsets or {}).get(name) if setup is not None else None
-        if offset is None or focuser is None:
+        if setup is None or focuser is None:
             return
-        before, self._offsets[train] = self._offsets.get(train), offset
-        if before is not None and before != offset:
+        before = self._suits.setdefault(train, name)
+        steps = shift(setup.filter_offsets, self.offsets_learned(train), before, name)
+        if steps is None:
+            return
+        if steps:
             here = await focuser.call("read the focuser", lambda device: device.read())
-            wanted = here.position + offset - before
-            await self.move_focus(train, min(max(wanted, 0), here.max_position))
+            await self.move_focus(train, min(max(here.position + steps, 0), here.max_position))
+        self._suits[train] = name
 
     async def move_focus(self, train: str, position: int) -> None:
         """Move the focuser, always ending upwards so that backlash does not matter: a way down overshoots first.
