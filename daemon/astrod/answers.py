@@ -1,5 +1,6 @@
 """What the daemon answers at its socket: the read verbs from the core's state, the operator's verbs to it."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from astrod.api.schema import (
     FrameCounts,
     FrameRow,
     FramesAnswer,
+    GuidingRow,
     Hold,
     Next,
     OffsetRow,
@@ -97,6 +99,7 @@ class Answers:
             },
             devices=self._devices(),
             exposing=self._exposing(),
+            guiding=self._guiding(),
             plan=self._slots()[:SLOTS],
             next=self._next(),
             frames=FrameCounts(
@@ -154,6 +157,19 @@ class Answers:
                 )
             )
         return found
+
+    def _guiding(self) -> list[GuidingRow]:
+        return [
+            GuidingRow(
+                rig=name,
+                star_lost=state.star_lost,
+                rms_ra_arcsec=_hundredths(state.rms_ra_arcsec),
+                rms_dec_arcsec=_hundredths(state.rms_dec_arcsec),
+                rms_arcsec=_hundredths(state.rms_arcsec),
+            )
+            for name, telescope in self._core.telescopes.items()
+            if telescope.guiding is not None and (state := telescope.guiding.seen) is not None and state.guiding
+        ]
 
     def _slots(self) -> list[Slot]:
         schedule, now_us = self._core.schedule, self._core.clock.now_us()
@@ -339,6 +355,10 @@ class Answers:
         return await self.clock({})
 
 
+def _hundredths(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
 def _device(port: Port[Any]) -> Device:
     state = "ready" if port.up else ("connecting" if port.detail == "not connected yet" else "lost")
     return Device(
@@ -389,6 +409,7 @@ def _frame(row: Row) -> FrameRow:
         cause=judgement.cause if judgement else None,
         stars=measured.stars if measured else None,
         fwhm_px=measured.fwhm_px if measured else None,
+        guide_rms_arcsec=round(math.hypot(*row.guided_arcsec), 3) if row.guided_arcsec else None,
     )
 
 

@@ -194,6 +194,12 @@ class Core:
             self.conductor.bar("no mount answers any more" if lost else None)
             await self.clock.sleep(DEVICES_S)
 
+    async def guiding_errors(self) -> dict[str, dict[str, float]]:
+        """How well each rig that guides is guided now, by the guider's name; for the telemetry."""
+        guidings = [telescope.guiding for telescope in self.telescopes.values() if telescope.guiding is not None]
+        told = {guiding.port.name: await guiding.errors_arcsec() for guiding in guidings}
+        return {name: errors for name, errors in told.items() if errors}
+
     async def watch_disk(self) -> None:
         """Compare what is free with what the rest of the night will take, for ever. Run as a service."""
         while True:

@@ -168,6 +168,15 @@ class Archive:
                 if pixels_digest is not None:
                     self._database.insert("digests", {"id": str(taken.id), "digest": pixels_digest})
 
+    def record_guided(self, exposure: ExposureId, rms_ra_arcsec: float, rms_dec_arcsec: float) -> None:
+        """How well the mount was guided while it was exposed; of a repeat the first word stands."""
+        self._database.change(
+            "INSERT OR IGNORE INTO guided (id, rms_ra_arcsec, rms_dec_arcsec) VALUES (?, ?, ?)",
+            str(exposure),
+            rms_ra_arcsec,
+            rms_dec_arcsec,
+        )
+
     def recent_digests(self, rig: str, train: str, limit: int) -> tuple[str, ...]:
         """The digests of the pixels of a camera's last frames, oldest first."""
         rows = self._database.rows(

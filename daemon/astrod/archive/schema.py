@@ -107,6 +107,12 @@ ARCHIVE: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
         "CREATE INDEX focus_points_by_train ON focus_points (rig, train, number)",
+        # how well the mount was guided while an exposure ran
+        """
+        CREATE TABLE guided (
+            id TEXT PRIMARY KEY REFERENCES exposures (id), rms_ra_arcsec REAL NOT NULL, rms_dec_arcsec REAL NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
     ),
 )
 

@@ -91,7 +91,7 @@ def frames_lines(answer: FramesAnswer) -> list[Line]:
         return [line(Span(" no frame yet", "dim"))]
     rows = [_frame_cells(frame) for frame in answer["frames"]]
     styles: list[Style] = ["warn" if frame["decision"] == "reject" else "" for frame in answer["frames"]]
-    return columns(("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars"), rows, styles)
+    return columns(("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars", "guided"), rows, styles)
 
 
 def _frame_cells(frame: FrameRow) -> tuple[str, ...]:
@@ -105,6 +105,7 @@ def _frame_cells(frame: FrameRow) -> tuple[str, ...]:
         "-" if frame["quality"] is None else f"{frame['quality']:.0f}",
         "-" if frame["fwhm_px"] is None else f"{frame['fwhm_px']:.1f}",
         "-" if frame["stars"] is None else str(frame["stars"]),
+        "-" if frame["guide_rms_arcsec"] is None else f"{frame['guide_rms_arcsec']:.2f}″",
     )
 
 
