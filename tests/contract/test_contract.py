@@ -212,6 +212,8 @@ async def test_exposures_ask_the_gate(bench: Bench) -> None:
     assert not (await camera.read()).exposing
     await camera.expose(Shot("g3", 0.2, light=False), bench.permit)  # a closed shutter sees no unsafe sky
     assert (await camera.fetch("g3")).exposure_id == "g3"
+    await camera.expose(Shot("g4", 0.2, sight=True), bench.permit)  # safety itself wants to see where the tube points
+    assert (await camera.fetch("g4")).exposure_id == "g4"
 
 
 async def test_cooler_goes_on_and_off(bench: Bench) -> None:
