@@ -130,6 +130,11 @@ class Mount(Device, Protocol):
     async def park(self) -> None:
         """Start parking; `read().parked` says when it is done."""
 
+    async def set_park(self) -> None:
+        """Make the place where it stands now its park place, for good. Raises CommandRefused while parked or moving,
+        and where its driver cannot.
+        """
+
 
 # -- camera --------------------------------------------------------------------------------------------------
 

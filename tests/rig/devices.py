@@ -261,6 +261,9 @@ class FakeMount(FakeDevice):
         await self.answer()
         self.events.append("stop")
 
+    async def set_park(self) -> None:
+        raise CommandRefused("it parks where it stands")
+
     async def park(self) -> None:
         await self.answer()
         self.events.append("park")

@@ -205,9 +205,9 @@ class RoofSection(Section):
     interlock: Literal["none", "mount", "sensor", "solve"] | None = key(
         None,
         "What must tell that a mount is out of the way before the roof moves: none (the roof clears it), mount (its own"
-        " park flag), sensor (its park_sensor), solve (its own park flag, and before closing a plate solve that shows the"
-        " tube at park_place: under clouds such a roof stays open, see on_stuck_mount). Without it mount, or none where"
-        " needs_parked is false.",
+        " park flag), sensor (its park_sensor), solve (its own park flag, and before closing a plate solve that shows"
+        " the tube at park_place: under clouds such a roof stays open, see on_stuck_mount). Without it mount, or none"
+        " where needs_parked is false.",
         when="restart",
         example="mount",
     )
