@@ -81,6 +81,7 @@ class SafetyLoop:
         self._step: tuple[int, str] | None = None
         self._changed = asyncio.Condition()
         self._values = self._measured()
+        self._told: tuple[object, ...] = ()
         gate.become_unsafe()
         gate.bar_slews(True)
         self._report = SafetyReport(1, False, ("starting",), gate.epoch, clock.now_us(), self._aperture)
@@ -327,21 +328,11 @@ class SafetyLoop:
     async def _publish(self, reasons: tuple[str, ...], no_slews: tuple[str, ...], now: Moment) -> None:
         """Tell who waits what has changed; mostly nothing has, and that is seen at little cost."""
         last, safe = self._report, not reasons
-        troubles = self._troubles(no_slews, now)
-        wanted = self._sights.wanted
-        facts = (
-            safe,
-            reasons,
-            self._gate.epoch,
-            self._aperture,
-            self._parked,
-            self._values,
-            troubles,
-            no_slews,
-            wanted,
-        )
-        if facts == _facts(last):
+        parked, troubles, wanted = dict(self._parked), self._troubles(no_slews, now), self._sights.wanted
+        told = (reasons, self._gate.epoch, self._aperture, parked, self._values, troubles, no_slews, wanted)
+        if told == self._told:
             return
+        self._told = told
         self._report = SafetyReport(
             version=last.version + 1,
             safe=safe,
@@ -349,7 +340,7 @@ class SafetyLoop:
             epoch=self._gate.epoch,
             since_us=now.utc_us if safe != last.safe else last.since_us,
             roof=self._aperture,
-            parked=dict(self._parked),
+            parked=parked,
             weather=self._values,
             troubles=troubles,
             sights_wanted=wanted,
@@ -367,18 +358,3 @@ class SafetyLoop:
             if state.last is not None:
                 values.update({name: value for name, value in state.last.values.items() if is_possible(name, value)})
         return values
-
-
-def _facts(report: SafetyReport) -> tuple[object, ...]:
-    """What a report says but for its number and its instant."""
-    return (
-        report.safe,
-        report.reasons,
-        report.epoch,
-        report.roof,
-        report.parked,
-        report.weather,
-        report.troubles,
-        report.no_slews,
-        report.sights_wanted,
-    )
