@@ -176,7 +176,7 @@ _IN_TURN: tuple[Phase, ...] = (
 """As a night goes through them: it is idle before it begins."""
 _INTO_S: dict[Phase, tuple[float, float]] = {
     "exposing": (0.0, 25.0),
-    "idle": (0.0, 2400.0),
+    "idle": (0.0, 450.0),
     "cooling": (35.0, 90.0),  # the roof opens meanwhile, and that is another phase
     "opening": (0.0, 15.0),
     "closing": (0.0, 15.0),

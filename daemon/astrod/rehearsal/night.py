@@ -138,7 +138,7 @@ class PlayedNight:
         setup = setup_of(loaded, seeing_arcsec, faults=faults)
         self.observatory = Observatory(setup, self.sky, self.gate, spool, self.render)
         self.offload = VirtualOffload(self.clock, setup.seed, processes=() if alone else ("frames", "plan"))
-        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky)
+        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky, self._alarms)
         self._boot()
 
     def _boot(self) -> None:
@@ -157,6 +157,10 @@ class PlayedNight:
             simulated_stars,
         )
         self.traces.append(self.core.trace)
+
+    def _alarms(self) -> set[str]:
+        """The codes that `astrod status` shows."""
+        return {finding.code for finding in self.core.health.findings}
 
     def _clock_quality(self) -> ClockQuality:
         return ClockQuality("simulated", None if self.host.clock_told_wrong else 0)
@@ -240,6 +244,8 @@ class PlayedNight:
                 row.kept,
                 row.intent.kind,
                 row.intent.rig,
+                row.intent.ra_deg,
+                row.intent.dec_deg,
             )
             for row in rows
             if row.taken is not None
