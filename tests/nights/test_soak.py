@@ -50,6 +50,15 @@ def test_a_daemon_that_ends_breaks_its_night_and_the_culprit_is_found() -> None:
     assert culprits(lot, played.broken, play_on) == (RAIN,)
 
 
+def test_the_culprit_is_found_by_what_was_broken_whichever_frame_it_was() -> None:
+    def play(lot: Lot, folder: Path, spool: Path) -> dict[str, Any]:
+        broken = f"2026-12-14T20:00:00.000Z anywhere-20261214-0000{len(lot.faults)} was kept although …"
+        return {"invariants_broken": [broken] if RAIN in lot.faults else []}
+
+    lot = replace(draw(1, 0), faults=(SLOW, RAIN))
+    assert culprits(lot, play_lot(lot, play=play).broken, play) == (RAIN,)
+
+
 def _played(number: int, sort: str, usable_min: float, used_min: float, *broken: str) -> Played:
     return Played(number, "a night", sort, broken, usable_min, used_min, 7, (("hang", "slewing"),), "ab", 2.0)
 

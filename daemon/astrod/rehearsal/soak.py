@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -33,6 +34,7 @@ from astrod_drivers.host import die_with_parent
 from astrod_drivers.sim.faults import Fault
 
 EXCERPT_LINES = 16
+_PARTICULARS = re.compile(r"\S*-\d{8}-\d+\S*|\d+(\.\d+)?")
 THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
 
@@ -165,8 +167,8 @@ def culprits(lot: Lot, broken: tuple[str, ...], play: Play = played_alone) -> tu
 
 
 def _way(what: str) -> str:
-    """What was broken, without when."""
-    return what.split(" ", 1)[1] if what[:2] == "20" else what
+    """What was broken, without when, by which frame and by how much: those change when other faults are left out."""
+    return _PARTICULARS.sub("…", what.split(" ", 1)[1] if what[:2] == "20" else what)
 
 
 # -- jobs ----------------------------------------------------------------------------------------------------
