@@ -59,6 +59,7 @@ from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
+from astrod.whereabouts import Whereabouts
 from astrod_drivers.protocols import Guider, Mount, Roof, Switch
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class Core:
     conductor: Conductor
     storage: StorageSettings
     calibrating: Calibrating
+    whereabouts: Whereabouts
     switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -685,6 +687,7 @@ def assemble(
         conductor,
         settings.storage,
         calibrating,
+        Whereabouts(site, guard, telescopes, solving, clock),
         tuple(board.switches.values()),
     )
     return core

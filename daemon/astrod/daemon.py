@@ -199,6 +199,7 @@ class Daemon:
                 group.create_task(core.watch_devices(), name="watch devices")
                 group.create_task(core.tend(), name="tend heaters and domes")
                 group.create_task(core.watch_disk(), name="watch the disk")
+                group.create_task(core.whereabouts.answer(), name="tell safety where the tubes point")
 
         async def conduct(ready: Ready) -> None:
             await holds.restore()

@@ -1,5 +1,6 @@
 """The roof's order of moves: its interlock, its second path, mounts that are stuck, covers, and power."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from astrod.domain.site import Outlet, RoofSetup, Site
 from astrod.errors import RecoverDevice
-from astrod.rig.safety.closing import COVER_S
+from astrod.rig.safety.closing import COVER_S, SKY_S
 from astrod.rig.safety.roof import TAKEN_S, agreed
 from astrod_drivers.protocols import Aperture, Permit
 from tests.rig.devices import SITE, Hut, in_hut
@@ -288,22 +289,127 @@ def test_a_switch_and_a_quantity_can_be_park_sensors_too() -> None:
     play(never_parked, switched)
 
 
-def test_a_plate_solve_decides_and_silence_of_the_sky_clears_nothing() -> None:
+SOLVED = site(interlock="solve", mount={"park_place": (0.0, 41.7)})
+
+
+async def astronomer(hut: Hut, place: Callable[[], tuple[float, float] | None], takes_s: float = 5.0) -> None:
+    """Control's part: answers safety's questions by where the tube points, or that nothing is seen, for ever."""
+    version = 0
+    while True:
+        report = await hut.loop.changed(version)
+        version = report.version
+        for rig, number in report.sights_wanted.items():
+            await hut.clock.sleep(takes_s)
+            hut.events.append("sight")
+            await hut.loop.tell_place(rig, number, *(place() or (None, None)))
+
+
+async def opened_under_the_sky(hut: Hut, place: Callable[[], tuple[float, float] | None]) -> "asyncio.Task[None]":
+    """Open, with somebody there who solves; under a closed roof the mount's word is enough."""
+    looking = asyncio.create_task(astronomer(hut, place))
+    await hut.open()
+    assert "sight" not in hut.events
+    return looking
+
+
+@pytest.mark.parametrize("cloudy", [False, True])
+def test_a_roof_that_asks_the_sky_closes_once_the_tube_is_seen_at_its_place(cloudy: bool) -> None:
+    seen: list[tuple[float, float] | None] = [None if cloudy else (1.0, 41.0)]
+
+    async def story(hut: Hut) -> None:
+        looking = await opened_under_the_sky(hut, lambda: seen[0])
+        await storm(hut)
+        if cloudy:
+            await hut.until(lambda report: any("no plate solution says" in text for text in report.troubles), 120.0)
+            await hut.clock.sleep(200.0)
+            assert hut.mount.parked and hut.roof.aperture == "open"
+            seen[0] = (1.0, 41.0)
+        await hut.until(lambda _: "sight" in hut.events, 60.0)
+        await shut(hut, 60.0)
+        looking.cancel()
+
+    play(story, SOLVED)
+
+
+def test_a_mount_that_lies_about_being_parked_is_found_out_by_the_sky() -> None:
+    async def story(hut: Hut) -> None:
+        looking = await opened_under_the_sky(hut, lambda: (0.0, 41.7) if hut.mount.parked else (182.0, 55.0))
+        hut.mount.stuck = hut.mount.lies_parked = True
+        await storm(hut)
+        report = await hut.until(lambda report: any("the sky shows it" in text for text in report.troubles), 120.0)
+        assert any("AST-120" in text and "azimuth 182°, altitude 55°" in text for text in report.troubles)
+        await hut.clock.sleep(300.0)
+        assert hut.roof.aperture == "open" and "close" not in hut.events
+        hut.mount.stuck = hut.mount.lies_parked = False
+        await shut(hut)
+        looking.cancel()
+
+    play(story, SOLVED)
+
+
+def test_without_anybody_who_solves_a_roof_that_asks_the_sky_stays_open_and_says_so() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        await storm(hut)
+        await hut.until(lambda report: any("AST-120" in text for text in report.troubles), 300.0)
+        assert hut.mount.parked and hut.roof.aperture == "open"
+
+    play(story, SOLVED)
+
+
+def test_without_anybody_who_solves_the_owners_wish_closes_it_all_the_same() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        await storm(hut)
+        await shut(hut, 400.0)
+
+    play(story, site(interlock="solve", mount={"park_place": (0.0, 41.7)}, on_stuck_mount="close_anyway"))
+
+
+def test_an_unparked_mount_opens_no_roof_whatever_the_sky_would_say() -> None:
     async def story(hut: Hut) -> None:
         permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
-        for seen in (None, (0.0, 60.0)):
-            hut.seen = seen
-            with pytest.raises(RecoverDevice):
-                await hut.loop.open_roof(permit)
-        hut.seen = (1.0, 41.0)
         hut.mount.shove()
-        with pytest.raises(RecoverDevice):  # it stands there, and may move on
+        with pytest.raises(RecoverDevice):
             await hut.loop.open_roof(permit)
         await hut.mount.park()
         await hut.until(lambda _: hut.mount.parked, 30.0)
         await hut.loop.open_roof(permit)
 
-    play(story, site(interlock="solve", mount={"park_place": (0.0, 41.7)}))
+    play(story, SOLVED)
+
+
+def test_what_the_sky_said_counts_until_the_mount_leaves() -> None:
+    async def story(hut: Hut) -> None:
+        looking = await opened_under_the_sky(hut, lambda: (0.0, 41.7))
+        await hut.mount.park()
+        await storm(hut)
+        await shut(hut)
+        assert hut.events.count("sight") == 1
+        hut.weather.wind_m_s = 1.0
+        await hut.open()
+        await storm(hut)
+        await shut(hut)
+        assert hut.events.count("sight") == 2
+        looking.cancel()
+
+    play(story, SOLVED)
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_covers_stay_open_until_the_sky_was_asked_and_no_longer_than_bounded(sees: bool) -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        unsafe_s = await storm(hut)
+        if sees:
+            looking = asyncio.create_task(astronomer(hut, lambda: (0.0, 41.7)))
+            await shut(hut)
+            assert hut.events.index("sight") < hut.events.index("close cover")
+            looking.cancel()
+        await hut.until(lambda _: "close cover" in hut.events, 120.0)
+        assert hut.clock.monotonic_s() - unsafe_s < SKY_S + 5.0
+
+    play(story, site(cover="sim://cover", interlock="solve", mount={"park_place": (0.0, 41.7)}))
 
 
 # -- paths to the roof ---------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import KeptMemory
+from astrod.rig.safety.sights import Sights
 from astrod.rig.safety.sources import is_own, simulated_source
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
@@ -168,8 +169,9 @@ class PlayedNight:
         return SimSession(self.observatory, parse(address).device, self.host.life, self.referee.overhear)
 
     def _safety(self) -> SafetyLoop:
-        hardware = hardware_of(self.loaded.site, self.clock, self._port)
-        return SafetyLoop(self.loaded.site, self.clock, self.gate, hardware, self.memory)
+        sights = Sights(self.clock)
+        hardware = hardware_of(self.loaded.site, self.clock, self._port, sights.where_is_it)
+        return SafetyLoop(self.loaded.site, self.clock, self.gate, hardware, self.memory, sights)
 
     def _port(self, name: str, kind: str, address: str) -> Port[Any]:
         """A port of safety's own. The host's disk and line are the simulated night's: always good."""
@@ -200,7 +202,8 @@ class PlayedNight:
         """One life of the daemon: to the night's end, or to its own."""
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
-        watching = (self.core.watch_devices(), self.core.watch_disk(), self.core.tend())
+        looking = self.core.whereabouts.answer()
+        watching = (self.core.watch_devices(), self.core.watch_disk(), self.core.tend(), looking)
         catching_up = reconcile(self.core, self.loaded.settings.storage)
         services = (self.safety.run(ready), self.core.conductor.run(ready), catching_up, *watching, *keeping)
         async with _running(*services):

@@ -32,6 +32,8 @@ ABORTED_S = 15.0
 """An aborted camera that still exposes after this long is not believed to abort at all."""
 ASIDE_S = 3.0
 """How long an exposure waits for facts that its header can do without."""
+NO_PERMIT = Permit(-1)
+"""What a shot that needs no permit is taken with; anything else is refused with it."""
 LOOKS = 8
 LOOK_LEAST_S, LOOK_MOST_S = 5.0, 30.0
 
@@ -85,8 +87,9 @@ class Exposing:
         self._clock = clock
         self.under_way: tuple[Intent, int] | None = None
 
-    async def expose(self, intent: Intent, permit: Permit) -> Exposed:
-        """Take the exposure. Cancelling it aborts the camera and brings no frame.
+    async def expose(self, intent: Intent, permit: Permit | None) -> Exposed:
+        """Take the exposure. Cancelling it aborts the camera and brings no frame. Without a permit it is a sight for
+        safety (`protocols.Shot.sight`).
 
         Raises RecoverDevice or OutcomeUnknown when the camera is lost, GoSafe when the permit is over.
         """
@@ -103,10 +106,12 @@ class Exposing:
                 gain=train.setup.camera.gain,
                 offset=train.setup.camera.offset,
                 binning=intent.binning,
+                sight=permit is None,
             )
+            leave = permit or NO_PERMIT
             asked_us = self._clock.now_us()
             try:
-                await train.camera.call("expose", lambda device: device.expose(shot, permit))
+                await train.camera.call("expose", lambda device: device.expose(shot, leave))
                 self.under_way = (intent, asked_us)
                 pointing = await self._while_open(intent)
                 raw = await self._fetch(train, intent)

@@ -9,6 +9,7 @@ sky does. Plan, operator and peers cannot overrule it.
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from astrod.domain.instant import SECOND_US
 from astrod.domain.safety import (
@@ -34,6 +35,7 @@ from astrod.rig.safety.guard import EpochGate
 from astrod.rig.safety.hardware import Hardware
 from astrod.rig.safety.memory import Memory
 from astrod.rig.safety.problem import Problem, by_code
+from astrod.rig.safety.sights import Sights
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
 from astrod.runtime.supervise import Ready
@@ -54,8 +56,17 @@ STEP_TOLD_US = 1800 * SECOND_US
 class SafetyLoop:
     """Safety for one site. Implements `Guard`; everything it holds is its own."""
 
-    def __init__(self, site: Site, clock: Clock, gate: EpochGate, hardware: Hardware, memory: Memory) -> None:
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        gate: EpochGate,
+        hardware: Hardware,
+        memory: Memory,
+        sights: Sights | None = None,
+    ) -> None:
         self._site, self._clock, self._gate, self._hardware, self._memory = site, clock, gate, hardware, memory
+        self._sights = sights or Sights(clock)
         self._closing = Closing(clock, site, hardware)
         self._setups = {setup.name: setup for setup in (*site.sources, *map(comparison, site.agreements))}
         remembered = memory.load()
@@ -70,6 +81,7 @@ class SafetyLoop:
         self._step: tuple[int, str] | None = None
         self._changed = asyncio.Condition()
         self._values = self._measured()
+        self._told: tuple[object, ...] = ()
         gate.become_unsafe()
         gate.bar_slews(True)
         self._report = SafetyReport(1, False, ("starting",), gate.epoch, clock.now_us(), self._aperture)
@@ -95,10 +107,12 @@ class SafetyLoop:
             raise GoSafe("the roof stays closed: " + "; ".join(self._report.reasons))
         closes = self._closes
         await self._wait_for_making()
-        if await roof.aperture() == "open":  # left open by a control process that died: nothing has to move
+        aperture = await roof.aperture()
+        if aperture == "open":  # left open by a control process that died: nothing has to move
             await self._take_note()
             return
-        clear = await asyncio.gather(*map(self._hardware.clearance.is_clear, self._hardware.mounts))
+        asking = partial(self._hardware.clearance.is_clear, under_roof=aperture == "closed")
+        clear = await asyncio.gather(*map(asking, self._hardware.mounts))
         if not all(clear):
             raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it, or not known to be")
         if closes != self._closes:  # whoever asked to close asked after us
@@ -129,6 +143,12 @@ class SafetyLoop:
         self._problems = await self._closing.make_safe()
         await self._look()
         raise_critical(self._problems)
+
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        """See `Guard`."""
+        known = azimuth_deg is not None and altitude_deg is not None
+        self._sights.tell(rig, number, (azimuth_deg or 0.0, altitude_deg or 0.0) if known else None)
+        await self._publish(self._report.reasons, self._report.no_slews, self._now())
 
     # -- the loop --------------------------------------------------------------------------------------------
 
@@ -308,11 +328,11 @@ class SafetyLoop:
     async def _publish(self, reasons: tuple[str, ...], no_slews: tuple[str, ...], now: Moment) -> None:
         """Tell who waits what has changed; mostly nothing has, and that is seen at little cost."""
         last, safe = self._report, not reasons
-        troubles = self._troubles(no_slews, now)
-        facts = (safe, reasons, self._gate.epoch, self._aperture, self._parked, self._values, troubles, no_slews)
-        told = (last.safe, last.reasons, last.epoch, last.roof, last.parked, last.weather, last.troubles, last.no_slews)
-        if facts == told:
+        parked, troubles, wanted = dict(self._parked), self._troubles(no_slews, now), self._sights.wanted
+        told = (reasons, self._gate.epoch, self._aperture, parked, self._values, troubles, no_slews, wanted)
+        if told == self._told:
             return
+        self._told = told
         self._report = SafetyReport(
             version=last.version + 1,
             safe=safe,
@@ -320,9 +340,10 @@ class SafetyLoop:
             epoch=self._gate.epoch,
             since_us=now.utc_us if safe != last.safe else last.since_us,
             roof=self._aperture,
-            parked=dict(self._parked),
+            parked=parked,
             weather=self._values,
             troubles=troubles,
+            sights_wanted=wanted,
             no_slews=no_slews,
         )
         if safe != last.safe:

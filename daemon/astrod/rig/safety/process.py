@@ -26,6 +26,7 @@ from astrod.rig.safety.hardware import Hardware, OpenPort, hardware_of
 from astrod.rig.safety.link import NAME, translated
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory, boot_id
+from astrod.rig.safety.sights import Sights
 from astrod.rig.safety.sources import free_bytes_of, is_own, own_source
 from astrod.runtime.clock import WallClock
 from astrod.runtime.systemd import start_log
@@ -71,6 +72,10 @@ class Door:
             await self._guard.close_site(reason)
         except AstrodError as fault:
             raise translated(fault) from fault
+
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        """See `Guard`."""
+        await self._guard.tell_place(rig, number, azimuth_deg, altitude_deg)
 
 
 def read_site(path: Path) -> Site:
@@ -164,8 +169,9 @@ async def guard(words: argparse.Namespace) -> None:
     page, site = EpochPage(words.page), read_site(words.site)
     time = timekeeper(clock, Statements(words.statement, clock, boot_id()), site.time.gpsd)
     lines = Lines(words.spool, words.page, words.offset_us, words.sim_socket)
-    hardware = hardware_of(site, clock, opener(lines, clock, time, words.site.parent))
-    loop = SafetyLoop(site, clock, page, hardware, Memory(words.memory))
+    sights = Sights(clock)
+    hardware = hardware_of(site, clock, opener(lines, clock, time, words.site.parent), sights.where_is_it)
+    loop = SafetyLoop(site, clock, page, hardware, Memory(words.memory), sights)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
