@@ -421,6 +421,18 @@ def test_frames_with_the_time_of_a_wrong_clock_are_where_they_truly_were(tmp_pat
     assert "30' off" not in said(judged(tmp_path / "right", _exposing_beside, claims=told))
 
 
+def test_a_roof_that_lies_half_open_is_believed_and_one_that_is_shut_is_not(tmp_path: Path) -> None:
+    dark = dark_time(PLAIN.place, Darkness(), PLAIN.night)
+    claims = (_claim(tmp_path, "seen.fits", dark.dusk_us + 2 * HOUR_US + 120 * SECOND_US),)
+    half, shut = (
+        Fault("roof_lies", "roof", at=f"start+00:00:{second:02}", lasts_s=300.0) for second in (10, 0)
+    )  # it opens within half a minute
+    assert "not open" not in said(judged(tmp_path, well_behaved, claims=claims, faults=(half,)))
+    assert "seen.fits was kept although the roof was not open" in said(
+        judged(tmp_path, well_behaved, claims=claims, faults=(shut,))
+    )
+
+
 def test_counts_the_minutes_in_which_a_frame_on_disk_was_exposed(tmp_path: Path) -> None:
     dark = dark_time(PLAIN.place, Darkness(), PLAIN.night)
     middle_us = dark.dusk_us + 2 * HOUR_US + 6 * MINUTE_US
