@@ -320,9 +320,7 @@ class Journey:
             await self._distrust(intent, f"{DISTRUST} frames in a row were refused, the last because {reason}")
 
 
-def _record_taken(
-    archive: Archive, taken: Taken, at_us: int, pixels_digest: str | None, frame: Landed | None
-) -> None:
+def _record_taken(archive: Archive, taken: Taken, at_us: int, pixels_digest: str | None, frame: Landed | None) -> None:
     """The frame and how it was guided, in one transaction; a frame resumed from the disk has no more to tell."""
     with archive.together():
         archive.record_taken(taken, at_us, pixels_digest)
