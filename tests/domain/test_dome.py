@@ -86,8 +86,8 @@ def test_a_tube_in_the_middle_and_a_dome_without_end_need_no_correction(
 
 
 def test_a_figure_worked_by_hand() -> None:
-    """At the equator, looking at the zenith's neighbour due south at 45° with the tube 0.5 m west of the pier, in a dome of
-    1 m: it leaves at east -0.5, and at k sin 45° south and up with 2 (k sin 45°)² = 1 - 0.25.
+    """At the equator, looking due south at 45° with the tube 0.5 m west of the pier, in a dome of 1 m: it leaves at
+    0.5 m west, and at k sin 45° south and up, with 2 (k sin 45°)² = 1 - 0.25.
     """
     altitude, azimuth = slit_place_deg(DomeGeometry(1.0, tube_offset_m=0.5), 45.0, 180.0, 0.0, "west")
     assert altitude == pytest.approx(math.degrees(math.asin(math.sqrt(0.375))))

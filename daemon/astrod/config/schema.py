@@ -208,7 +208,7 @@ class GeometrySection(Section):
     up_m: float = key(0.0, "The same, up; the centre is that of the dome's sphere.", when="restart", ge=-50, le=50)
     tube_offset_m: float = key(
         0.0,
-        "From the polar axis of a German mount to the middle of the tube; 0 for others.",
+        "From a German mount's polar axis to the middle of the tube; 0 for others.",
         when="restart",
         ge=0,
         le=10,
