@@ -10,13 +10,25 @@ Parity = Literal["direct", "mirrored"]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Where a frame should be (ICRS degrees), how far from it it may be, and its scale, within a share of itself."""
+    """Where a frame should be (ICRS degrees), how far from it it may be, and its scale, within a share of itself.
+
+    `turned` is how the camera's last frame lay, which this one probably does too, or the other way round.
+    """
 
     ra_deg: float
     dec_deg: float
     scale_arcsec_px: float
     within_deg: float
     scale_error: float = 0.04
+    turned: "Orientation | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How a frame lies; see `PlateSolution`."""
+
+    rotation_deg: float
+    parity: Parity
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,11 @@ class PlateSolution:
     residual_arcsec: float
     stars: int
     by: str
+
+    @property
+    def orientation(self) -> Orientation:
+        """How the frame lies."""
+        return Orientation(self.rotation_deg, self.parity)
 
     def off_arcsec(self, ra_deg: float, dec_deg: float) -> float:
         """How far the frame's centre is from a place."""

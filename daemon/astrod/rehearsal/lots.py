@@ -30,7 +30,7 @@ HIGHEST_LATITUDE_DEG = 69.0
 """North of it the winter's night has no noon to begin at."""
 FIRST_DAY = date(2026, 1, 1)
 DAYS = 730
-_WHOLE = 0.3
+_WHOLE = 0.1
 """The share of nights that last until dawn. The others end earlier by the operator's wish: what goes wrong mostly
 does where something begins or ends, and their time is worth more."""
 
@@ -91,7 +91,7 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
         weather=dice.choices(("clear", "mixed", "cloudy"), (3, 2, 1))[0],
         shape=shape,
         wishes=_wishes(dice, shape),
-        hours=None if dice.random() < _WHOLE else round(dice.uniform(1.5, 4.0), 2),
+        hours=None if dice.random() < _WHOLE else round(dice.uniform(0.8, 2.5), 2),
         faults=tuple(_fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape) for cell in cells),
         small=not (full_size_every and number % full_size_every == full_size_every - 1),
     )

@@ -55,7 +55,7 @@ from astrod_drivers.sim.scene import Scene
 
 log = logging.getLogger(__name__)
 
-BEFORE_US = 45 * MINUTE_US
+BEFORE_US = 10 * MINUTE_US
 AFTER_S = 3 * 3600.0
 BEFORE_BREAK, AFTER_BREAK = 14, 4
 """Notes of the trace that are shown around a broken invariant."""

@@ -11,6 +11,7 @@ and, just after a slew, a ringing of the tube.
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -624,9 +625,7 @@ class SimMount:
         slew = self._slew_before(instant_us)
         if slew is None:
             return 0.0, 0.0
-        sequence = np.random.SeedSequence((abs(self._seed), 0x51E3, slew.number))
-        east, north = np.random.Generator(np.random.PCG64(sequence)).normal(0.0, self.setup.repeat_arcsec / 3600.0, 2)
-        return float(east), float(north)
+        return _scattered_deg(self._seed, slew.number, self.setup.repeat_arcsec)
 
     def _ringing_deg(self, instant_us: int) -> float:
         slew = self._slew_before(instant_us)
@@ -636,3 +635,11 @@ class SimMount:
         if after_s > 10.0 * _RING_S:
             return 0.0
         return _RING_ARCSEC / 3600.0 * math.exp(-after_s / _RING_S) * math.sin(math.tau * _RING_HZ * after_s)
+
+
+@lru_cache(maxsize=64)
+def _scattered_deg(seed: int, slew: int, repeat_arcsec: float) -> tuple[float, float]:
+    """East and north, of a slew by its number."""
+    sequence = np.random.SeedSequence((abs(seed), 0x51E3, slew))
+    east, north = np.random.Generator(np.random.PCG64(sequence)).normal(0.0, repeat_arcsec / 3600.0, 2)
+    return float(east), float(north)

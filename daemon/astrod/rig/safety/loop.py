@@ -9,7 +9,6 @@ sky does. Plan, operator and peers cannot overrule it.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from astrod.domain.instant import SECOND_US
@@ -81,6 +80,7 @@ class SafetyLoop:
         self._seen = self._now()
         self._step: tuple[int, str] | None = None
         self._changed = asyncio.Condition()
+        self._values = self._measured()
         gate.become_unsafe()
         gate.bar_slews(True)
         self._report = SafetyReport(1, False, ("starting",), gate.epoch, clock.now_us(), self._aperture)
@@ -191,6 +191,7 @@ class SafetyLoop:
     async def _weigh(self, setup: WeatherSetup, reading: Observation | None) -> None:
         """Take a reading in and act on it; only then is it remembered, since a disk may make us wait."""
         self._sources[setup.name] = poll(setup, self._sources[setup.name], reading, self._now())
+        self._values = self._measured()
         await self._tick()
         self._memory.save(self._sources)
 
@@ -324,29 +325,33 @@ class SafetyLoop:
         return tuple(found[code] for code in sorted(found))
 
     async def _publish(self, reasons: tuple[str, ...], no_slews: tuple[str, ...], now: Moment) -> None:
+        """Tell who waits what has changed; mostly nothing has, and that is seen at little cost."""
         last, safe = self._report, not reasons
-        fresh = replace(
-            last,
+        troubles, asked = self._troubles(no_slews, now), self._sights.wanted
+        facts = (safe, reasons, self._gate.epoch, self._aperture, self._parked, self._values, troubles, no_slews)
+        told = (last.safe, last.reasons, last.epoch, last.roof, last.parked, last.weather, last.troubles, last.no_slews)
+        if facts == told and asked == last.sights_wanted:
+            return
+        self._report = SafetyReport(
+            version=last.version + 1,
             safe=safe,
             reasons=reasons,
             epoch=self._gate.epoch,
             since_us=now.utc_us if safe != last.safe else last.since_us,
             roof=self._aperture,
             parked=dict(self._parked),
-            weather=self._values(),
-            troubles=self._troubles(no_slews, now),
-            sights_wanted=self._sights.wanted,
+            weather=self._values,
+            troubles=troubles,
             no_slews=no_slews,
+            sights_wanted=asked,
         )
-        if fresh == last:
-            return
-        self._report = replace(fresh, version=last.version + 1)
         if safe != last.safe:
             log.warning("the site is %s%s", "safe" if safe else "UNSAFE: ", "; ".join(reasons))
         async with self._changed:
             self._changed.notify_all()
 
-    def _values(self) -> dict[str, float]:
+    def _measured(self) -> dict[str, float]:
+        """What the sources last said, a new dictionary each time: reports hold it."""
         values: dict[str, float] = {}
         for state in self._readings().values():
             if state.last is not None:

@@ -104,7 +104,9 @@ class RoofPaths:
 
     async def aperture(self) -> Aperture:
         """The roof as its drivers read it; "unknown" when none answers, or they contradict each other."""
-        first, second = await asyncio.gather(self._by_first(), self._by_second())
+        if self._second is None:
+            return agreed(await self._by_first(), None)
+        first, second = await asyncio.gather(self._by_first(), self._by_second(self._second))
         return agreed(first, second)
 
     async def open(self, permit: Permit) -> None:
@@ -170,11 +172,9 @@ class RoofPaths:
 
     # -- what is left ----------------------------------------------------------------------------------------
 
-    async def _by_second(self) -> Aperture | None:
-        if self._second is None:
-            return None
+    async def _by_second(self, second: SecondPath) -> Aperture | None:
         try:
-            return await self._second.aperture()
+            return await second.aperture()
         except AstrodError as fault:
             log.debug("roof state unknown by its second path: %s", fault)
             return None
