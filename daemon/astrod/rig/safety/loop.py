@@ -30,7 +30,7 @@ from astrod.domain.site import Action, Agreement, Site, WeatherSetup
 from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError, GoSafe, RecoverDevice
 from astrod.rig.port import Port
-from astrod.rig.safety.closing import Closing, raise_critical
+from astrod.rig.safety.closing import AGAIN_S, Closing, raise_critical
 from astrod.rig.safety.guard import EpochGate
 from astrod.rig.safety.hardware import Hardware
 from astrod.rig.safety.memory import Memory
@@ -45,7 +45,6 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 STATUS_S = 2.0
-AGAIN_S = 10.0
 CONTROL_SILENT_S = 20.0
 FIRST_CONTACT_S = 5.0
 STEP_S = 1.0
