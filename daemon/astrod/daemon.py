@@ -76,8 +76,8 @@ class Run:
 
 
 def moving_s(site: Site) -> tuple[float, float]:
-    """How long opening and how long making the site safe may take, seconds."""
-    return (site.roof.open_s if site.roof else 0.0) + 30.0, closing_s(site) + 60.0
+    """How long opening (a mount that must be parked first) and how long making the site safe may take, seconds."""
+    return (site.roof.open_s if site.roof else 0.0) + closing_s(site) + 30.0, closing_s(site) + 60.0
 
 
 def closer_s(site: Site) -> float:

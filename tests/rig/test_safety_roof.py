@@ -372,14 +372,23 @@ def test_without_anybody_who_solves_the_owners_wish_closes_it_all_the_same() -> 
 def test_an_unparked_mount_opens_no_roof_whatever_the_sky_would_say() -> None:
     async def story(hut: Hut) -> None:
         permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        hut.mount.stuck = True
         hut.mount.shove()
         with pytest.raises(RecoverDevice):
             await hut.loop.open_roof(permit)
-        await hut.mount.park()
-        await hut.until(lambda _: hut.mount.parked, 30.0)
-        await hut.loop.open_roof(permit)
+        assert "open" not in hut.events
 
     play(story, SOLVED)
+
+
+def test_a_mount_that_is_not_parked_under_the_closed_roof_is_parked_before_it_opens() -> None:
+    async def story(hut: Hut) -> None:
+        permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        hut.mount.shove()
+        await hut.loop.open_roof(permit)
+        assert hut.events[-2:] == ["park", "open"] and hut.roof.aperture == "open"
+
+    play(story, site())
 
 
 def test_what_the_sky_said_counts_until_the_mount_leaves() -> None:

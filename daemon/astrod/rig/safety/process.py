@@ -41,6 +41,8 @@ from astrod_drivers.wire import Offer, Server, decode
 log = logging.getLogger("astrod.safety")
 
 TAKE_OVER_S = 5.0
+SETTLE_S = 1.0
+"""At its end safety waits so long for its memory to be written: whoever takes over waits for the lock."""
 
 
 class Door:
@@ -183,7 +185,8 @@ async def guard(words: argparse.Namespace) -> None:
     lines = Lines(words.spool, words.page, words.offset_us, words.sim_socket)
     sights = Sights(clock)
     hardware = hardware_of(site, clock, opener(site, lines, clock, time, words.site.parent), sights.where_is_it)
-    loop = SafetyLoop(site, clock, page, hardware, Memory(words.memory), sights)
+    memory = Memory(words.memory)
+    loop = SafetyLoop(site, clock, page, hardware, memory, sights)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -203,6 +206,8 @@ async def guard(words: argparse.Namespace) -> None:
         for task in (running, serving, stopping, keeping):
             task.cancel()
         await asyncio.gather(running, serving, stopping, keeping, return_exceptions=True)
+        if not memory.settle(SETTLE_S):
+            log.warning("what safety remembered last is not written")
         os.close(lock)
 
 
