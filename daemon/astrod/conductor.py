@@ -54,6 +54,8 @@ BEAT_S = 1.0
 REST_S = 60.0
 SAFETY_CODES = ("AST-102", "AST-110", "AST-113", "AST-114", "AST-120", "AST-122", "AST-150", "AST-152")
 """The troubles that safety finds and mends."""
+THE_SITE = "site"
+"""The subject of a closing that failed. What safety says of its roof has none, and is mended by safety alone."""
 
 
 class Observer(Protocol):
@@ -338,7 +340,7 @@ class Conductor:
                 if work == "open":
                     self._health.found("AST-111", str(fault))
                 else:
-                    self._health.found("AST-110", str(fault))
+                    self._health.found("AST-110", str(fault), THE_SITE)
                     await self._clock.sleep(AGAIN_S)
                 self.send(Finished(work, ok=False))
             else:
@@ -408,7 +410,7 @@ class Conductor:
         self._cut_short()
         await self._guard.close_site("; ".join(self.safety.reasons) or "the operator's wish")
         await self._rest()
-        self._health.mended("AST-110")
+        self._health.mended("AST-110", THE_SITE)
 
     async def _end(self) -> None:
         self._cut_short()
@@ -418,7 +420,7 @@ class Conductor:
         except AstrodError:
             await self._warm_up()  # a roof that cannot be closed must not keep the coolers running into the day
             raise
-        self._health.mended("AST-110")
+        self._health.mended("AST-110", THE_SITE)
         self._work_under_roof()
         if self._aside is not None:
             await asyncio.wait({self._aside})

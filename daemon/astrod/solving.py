@@ -2,7 +2,7 @@
 
 A quick look around the place that the mount reports is the rule; only a search for a mount that is lost runs the
 programs that take long, in a lane of its own, so that frames go on being judged. The scale of each train is learned
-from its first solution, which makes all later ones faster and surer.
+from its first solution and how its frames lie from its last, which makes all later ones faster and surer.
 """
 
 import logging
@@ -102,7 +102,7 @@ class Solving:
     ) -> None:
         self._site, self._settings, self._stars = site, settings, stars
         self._offload, self._clock = offload, clock
-        self._scales: dict[tuple[str, str, int], float] = {}
+        self._known: dict[tuple[str, str, int], PlateSolution] = {}
         self._indexed = any(next(folder.glob("index-*.fits"), None) for folder in settings.index_dirs)
         self.last: dict[tuple[str, str], PlateSolution] = {}
 
@@ -160,9 +160,10 @@ class Solving:
         intent, mount, pixel_um = exposed.intent, exposed.mount, exposed.camera.pixel_um
         if not (math.isfinite(mount.ra_deg) and abs(mount.dec_deg) <= 90.0 and 0.5 <= pixel_um <= 100.0):
             return None
-        known = self._scales.get((intent.rig, intent.train, intent.binning))
+        known = self._known.get((intent.rig, intent.train, intent.binning))
         if known is not None:
-            return Expected(mount.ra_deg, mount.dec_deg, known, NEAR_DEG, LEARNED_ERROR)
+            place = mount.ra_deg, mount.dec_deg
+            return Expected(*place, known.scale_arcsec_px, NEAR_DEG, LEARNED_ERROR, known.orientation)
         scale = pixel_um * intent.binning / self._train(exposed).focal_length_mm * 206.265
         return Expected(mount.ra_deg, mount.dec_deg, scale, NEAR_DEG)
 
@@ -186,6 +187,6 @@ class Solving:
         if up_deg < -1.0:
             log.warning("%s would be %.0f° under the horizon; site, time or solution is wrong", intent.id, -up_deg)
             return Sighting(None, sighting.stars)
-        self._scales[intent.rig, intent.train, intent.binning] = found.scale_arcsec_px
+        self._known[intent.rig, intent.train, intent.binning] = found
         self.last[intent.rig, intent.train] = found
         return sighting

@@ -14,6 +14,7 @@ Every driver (INDI, the simulated observatory) implements these protocols and is
 `connect` may be called again after `Unreachable`; it reconnects and leaves the hardware as it is.
 """
 
+import math
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +131,11 @@ class Mount(Device, Protocol):
     async def park(self) -> None:
         """Start parking; `read().parked` says when it is done."""
 
+    async def set_park(self) -> None:
+        """Make the place where it stands now its park place, for good. Raises CommandRefused while parked or moving,
+        and where its driver cannot.
+        """
+
 
 # -- camera --------------------------------------------------------------------------------------------------
 
@@ -161,7 +167,10 @@ class CameraState:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One exposure as the camera is asked for it. `light` False keeps the shutter closed where there is one."""
+    """One exposure as the camera is asked for it. `light` False keeps the shutter closed where there is one.
+
+    `sight` True: taken for safety itself, which wants to know where a parked tube points before the roof moves.
+    """
 
     exposure_id: str
     exposure_s: float
@@ -169,6 +178,12 @@ class Shot:
     gain: float | None = None
     offset: float | None = None
     binning: int = 1
+    sight: bool = False
+
+    @property
+    def needs_permit(self) -> bool:
+        """Whether it looks at a sky that safety must have allowed: a dark sees none, a sight serves safety."""
+        return self.light and not self.sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +215,8 @@ class Camera(Device, Protocol):
     async def expose(self, shot: Shot, permit: Permit) -> None:
         """Start an exposure. Raises CommandRefused while another is under way.
 
-        A shot with `light` False (dark, bias) sees no sky, so it is taken whatever the permit says.
+        A shot with `light` False (dark, bias) sees no sky, and one with `sight` serves safety: both are taken
+        whatever the permit says (`Shot.needs_permit`).
         """
 
     async def fetch(self, exposure_id: str) -> RawFrame:
@@ -397,6 +413,13 @@ class GuiderState:
     calibrating: bool = False
     scale_arcsec_px: float | None = None
     trouble: str = ""
+
+    @property
+    def rms_arcsec(self) -> float | None:
+        """Both axes together; None before there are both."""
+        if self.rms_ra_arcsec is None or self.rms_dec_arcsec is None:
+            return None
+        return math.hypot(self.rms_ra_arcsec, self.rms_dec_arcsec)
 
 
 class Guider(Device, Protocol):

@@ -13,11 +13,11 @@ import pytest
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
-from astrod.domain.exposure import Intent
+from astrod.domain.exposure import Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import CameraSetup, FocuserSetup, MountSetup, Rig, Train
-from astrod.errors import AstrodError, OutcomeUnknown, RecoverDevice, TellOperator
+from astrod.errors import AstrodError, OutcomeUnknown, RecoverDevice, Replan, TellOperator
 from astrod.frames.admission import Circumstances
 from astrod.health import Health
 from astrod.journey import Journey, Outcome
@@ -106,6 +106,43 @@ def in_hut(folder: Path, story: Callable[[Hut], Awaitable[None]]) -> Hut:
 
     run_virtual(play)
     return huts[0]
+
+
+# -- the mount in mid exposure -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["slips", "stops"])
+def test_an_exposure_is_broken_off_as_soon_as_its_mount_has_left(tmp_path: Path, how: str) -> None:
+    async def story(hut: Hut) -> None:
+        exposing = asyncio.create_task(hut.expose())
+        await hut.clock.sleep(7.0)
+        if how == "slips":
+            hut.mount.dec_deg -= 0.5
+        else:
+            hut.mount.tracking = False
+        began_s = hut.clock.monotonic_s()
+        with pytest.raises(Replan, match="30.0' from the target" if how == "slips" else "does not track"):
+            await exposing
+        assert hut.clock.monotonic_s() - began_s < 10.0
+        assert hut.events[-1] == "abort" and not hut.camera.exposing
+
+    in_hut(tmp_path, story)
+
+
+def test_a_mount_within_its_limit_or_silent_breaks_nothing_off(tmp_path: Path) -> None:
+    async def story(hut: Hut) -> None:
+        exposing = asyncio.create_task(hut.expose())
+        await hut.clock.sleep(7.0)
+        hut.mount.dec_deg -= 0.1
+        hut.mount.gone = True
+        exposed = await exposing
+        assert exposed.pointing.off_arcmin == pytest.approx(0.0)
+        hut.mount.gone = False
+        assert await hut.ports[1].found(60.0)
+        hut.mount.tracking = True
+        assert (await hut.expose()).pointing.off_arcmin == pytest.approx(6.0)
+
+    in_hut(tmp_path, story)
 
 
 # -- drivers and their servers -------------------------------------------------------------------------------
@@ -436,6 +473,27 @@ def test_4_and_5_black_frames_in_a_row_have_the_camera_started_anew(tmp_path: Pa
         await desk.walk(black)
         assert len(desk.distrusted) == 2  # a good frame between them takes the suspicion away
         assert {row.outcome for row in desk.archive.frames() if row.quarantine_path} == {"failed"}
+
+    at_desk(tmp_path, story)
+
+
+def test_4_and_5_frames_as_black_as_a_dark_are_refused_once_a_dark_is_known(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        assert (await desk.walk(black(1))).judgement is not None  # nobody knows yet what this camera gives unlit
+        dark = desk.archive.begin_exposure(
+            "pujalt", NIGHT, kind="dark", rig="main", train="newton", exposure_s=300.0, at_us=desk.clock.now_us()
+        )
+        desk.archive.record_taken(Taken(dark.id, "darks/1.fits", "ab", 2880, 7, 300.0), 8)
+        level = Measured(0, 500.0, 6.0, None, None)
+        desk.archive.record_judged(dark.id, level, Judgement(100.0, "keep", "none", {}, "dark level"), 9)
+        for count in range(3):
+            refused = await desk.walk(black(2 + count))
+            assert "it is black" in refused.reason
+        assert len(desk.distrusted) == 1
+        assert (await desk.walk(sky(3))).judgement is not None
+
+    def black(seed: int) -> "np.ndarray[Any, np.dtype[np.uint16]]":
+        return np.random.default_rng(seed).normal(500.0, 6.0, (64, 96)).astype(np.uint16)
 
     at_desk(tmp_path, story)
 

@@ -25,6 +25,7 @@ from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory
+from astrod.rig.safety.sights import Sights
 from astrod.runtime.clock import Clock, SimClock, VirtualLoop, run_virtual
 from astrod_drivers.errors import CommandRefused, PermitRefused, Unreachable
 from astrod_drivers.permit import EpochCell
@@ -39,6 +40,7 @@ from astrod_drivers.protocols import (
     Permit,
     RawFrame,
     RoofState,
+    RotatorState,
     SafetyReading,
     Shot,
     SiteFix,
@@ -260,6 +262,9 @@ class FakeMount(FakeDevice):
         await self.answer()
         self.events.append("stop")
 
+    async def set_park(self) -> None:
+        raise CommandRefused("it parks where it stands")
+
     async def park(self) -> None:
         await self.answer()
         self.events.append("park")
@@ -448,6 +453,35 @@ class FakeFocuser(FakeDevice):
         await self.answer()
 
 
+class FakeRotator(FakeDevice):
+    """Turns at once, unless it is `stuck`; `sense` -1: it counts the other way round than the sky."""
+
+    def __init__(self, clock: Clock, events: list[str]) -> None:
+        super().__init__(clock, events)
+        self.angle_deg = 0.0
+        self.sense = 1.0
+        self.stuck = False
+        self.moves = 0
+
+    @property
+    def shows_deg(self) -> float:
+        """What it adds to the position angle of a frame."""
+        return self.sense * self.angle_deg
+
+    async def read(self) -> RotatorState:
+        await self.answer()
+        return RotatorState(self.angle_deg, moving=False)
+
+    async def move(self, angle_deg: float) -> None:
+        await self.answer()
+        self.moves += 1
+        self.angle_deg = self.angle_deg if self.stuck else angle_deg
+
+    async def abort(self) -> None:
+        await self.answer()
+        self.events.append("rotator stopped")
+
+
 SITE = Site(
     name="pujalt",
     place=Place(41.72, 1.42, 760.0),
@@ -498,23 +532,20 @@ class Hut:
             "sim://roof2": self.second_roof,
             "sim://switch": self.switch,
         }
-        self.seen: tuple[float, float] | None = None
         self.control_lives = True
         self.fit(self)
         self.restart()
 
     def restart(self) -> None:
         """A new safety loop, as after its process was started again; the hardware stays as it is."""
-        hardware = hardware_of(self.site, self.clock, self.port, self.where_is_it)
-        self.loop = SafetyLoop(self.site, self.clock, self.gate, hardware, self.memory)
+        assert self.memory.settle(5.0)
+        sights = Sights(self.clock)
+        hardware = hardware_of(self.site, self.clock, self.port, sights.where_is_it)
+        self.loop = SafetyLoop(self.site, self.clock, self.gate, hardware, self.memory, sights)
 
     def port(self, name: str, kind: str, address: str) -> Port[Any]:
         """A port to one of the fakes, by its address."""
         return Port(name, kind, address, DirectSession(self.devices[address]), self.clock)
-
-    async def where_is_it(self, rig: str) -> tuple[float, float] | None:
-        """Where a plate solve finds the tube, azimuth and altitude."""
-        return self.seen
 
     async def control(self) -> None:
         """The control process's heartbeat."""

@@ -37,6 +37,7 @@ from astrod.config.settings import (
     SolveSettings,
     StorageSettings,
 )
+from astrod.domain.dome import DomeGeometry
 from astrod.domain.instant import from_datetime
 from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import (
@@ -89,6 +90,7 @@ class Builder:
         """The site; None when faults stand in the way, which are then in `faults`."""
         self._check_roof_and_weather()
         self._check_interlock()
+        self._check_dome()
         self._check_agreements()
         self._check_names()
         self._check_addresses()
@@ -151,6 +153,26 @@ class Builder:
                     f'rig "{rig.name}" has a park sensor that nobody asks: [roof] interlock is not "sensor"'
                 )
             self._check_park_sensor(i, rig)
+
+    def _check_dome(self) -> None:
+        """A slit is over one telescope at a time, and must be large enough to hold what is said to be in the dome."""
+        roof = self.document.roof
+        if roof is None or roof.slit_within_deg is None:
+            if roof is not None and roof.geometry is not None:
+                self.notes.append("[roof.geometry] is for a dome with a slit; without slit_within_deg it means nothing")
+            return
+        if len(self.document.rig) > 1:
+            self.fault(
+                ("roof", "slit_within_deg"),
+                f"a slit follows one rig, and there are {len(self.document.rig)}: cameras on one mount are trains of"
+                " one rig; a second mount needs a roof of its own",
+            )
+        if roof.geometry is None:
+            return
+        try:
+            DomeGeometry(**roof.geometry.model_dump())
+        except ValueError as fault:
+            self.fault(("roof", "geometry"), str(fault))
 
     def _check_park_sensor(self, i: int, rig: RigSection) -> None:
         sensor, kind = rig.mount.park_sensor, rig.mount.park_sensor_kind
@@ -314,6 +336,7 @@ class Builder:
             max_airmass=section.max_airmass,
             min_moon_deg=section.min_moon_deg,
             rig=section.rig,
+            position_angle_deg=section.position_angle_deg,
         )
 
     def _place(self, path: KeyPath, section: TargetSection) -> tuple[float, float] | None:
@@ -351,8 +374,20 @@ class Builder:
             return
         chosen = [rigs[section.rig]] if section.rig is not None else list(self.document.rig)
         trains = [train for rig in chosen for train in rig.train]
+        if section.position_angle_deg is not None:
+            self._check_rotators((*path, "position_angle_deg"), chosen)
         for i, exposure in enumerate(section.exposures):
             self._check_exposure((*path, "exposures", i), exposure, trains)
+
+    def _check_rotators(self, path: KeyPath, rigs: list[RigSection]) -> None:
+        """A position angle needs a rotator, and a field that stands still: where it turns, the rotator's own driver
+        has to follow it, and two masters would turn it.
+        """
+        turning = [rig for rig in rigs if any(train.rotator for train in rig.train)]
+        if not turning:
+            self.fault(path, "is asked for, but no train has a rotator; leave it out")
+        elif all(rig.mount.kind == "altaz" for rig in turning):
+            self.fault(path, "is for equatorial mounts; on an alt-azimuth the rotator follows the field by its driver")
 
     def _check_exposure(self, path: KeyPath, exposure: ExposureSection, trains: list[TrainSection]) -> None:
         names = [train.name for train in trains]
@@ -485,7 +520,9 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
 def _roof(section: RoofSection) -> RoofSetup:
     given = _powered(section)
     needs_parked = given.pop("needs_parked")
-    return RoofSetup(**given | {"interlock": section.interlock or ("mount" if needs_parked else "none")})
+    interlock = section.interlock or ("mount" if needs_parked else "none")
+    geometry = DomeGeometry(**section.geometry.model_dump()) if section.geometry else None
+    return RoofSetup(**given | {"interlock": interlock, "geometry": geometry})
 
 
 def _rig(section: RigSection) -> Rig:
@@ -519,6 +556,7 @@ def _train(section: TrainSection) -> Train:
         focuser=FocuserSetup(**_powered(section.focuser)) if section.focuser else None,
         wheel=section.wheel,
         rotator=section.rotator,
+        rotator_within_deg=section.rotator_within_deg,
         guider=_guider(section),
         cover=section.cover,
         wheel_power=_outlet(section.wheel_power),

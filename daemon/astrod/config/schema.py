@@ -197,6 +197,24 @@ class DarknessSection(Section):
     )
 
 
+class GeometrySection(Section):
+    """A dome and the mount in it, so that the slit stands where the tube's axis leaves the dome."""
+
+    radius_m: float = key(..., "Radius of the dome.", when="restart", example=1.35, gt=0, le=50)
+    east_m: float = key(
+        0.0, "From the dome's centre to where the mount's axes cross: east.", when="restart", ge=-50, le=50
+    )
+    north_m: float = key(0.0, "The same, north.", when="restart", ge=-50, le=50)
+    up_m: float = key(0.0, "The same, up; the centre is that of the dome's sphere.", when="restart", ge=-50, le=50)
+    tube_offset_m: float = key(
+        0.0,
+        "From a German mount's polar axis to the middle of the tube; 0 for others.",
+        when="restart",
+        ge=0,
+        le=10,
+    )
+
+
 class RoofSection(Section):
     """The roof or dome over all rigs. Where there is none: no [roof], and roof = "none" under [site]."""
 
@@ -205,8 +223,9 @@ class RoofSection(Section):
     interlock: Literal["none", "mount", "sensor", "solve"] | None = key(
         None,
         "What must tell that a mount is out of the way before the roof moves: none (the roof clears it), mount (its own"
-        " park flag), sensor (its park_sensor), solve (a plate solve by the daemon). Without it mount, or none where"
-        " needs_parked is false.",
+        " park flag), sensor (its park_sensor), solve (its own park flag, and before closing a plate solve that shows"
+        " the tube at park_place: under clouds such a roof stays open, see on_stuck_mount). Without it mount, or none"
+        " where needs_parked is false.",
         when="restart",
         example="mount",
     )
@@ -233,6 +252,7 @@ class RoofSection(Section):
         gt=0,
         le=60,
     )
+    geometry: GeometrySection | None = section("Where the mount stands in a dome with a slit.")
     power: Outlet | None = key(
         None,
         "The outlet that powers it; safety cycles it when the roof does not close, and never while the roof moves.",
@@ -354,7 +374,8 @@ class MountSection(Section):
     )
     park_place: Annotated[list[float], Field(min_length=2, max_length=2)] | None = key(
         None,
-        "Where the parked tube points: [azimuth_deg, altitude_deg]. The interlock solve needs it.",
+        "Where the parked tube points: [azimuth_deg, altitude_deg]. The interlock solve needs it, to 5 degrees; a place"
+        " near the pole, under open sky and above any wall, is seen best.",
         when="restart",
         example=[0.0, 41.7],
     )
@@ -457,6 +478,9 @@ class FocuserSection(Section):
         when="restart",
         example={"L": 0, "R": 12, "Ha": -25},
     )
+    learn_offsets: bool = key(
+        True, "Where filter_offsets says nothing, apply what focus runs have told (`astrod offsets`).", when="restart"
+    )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
@@ -502,7 +526,13 @@ class TrainSection(Section):
         None, "The outlet that powers the wheel.", when="restart", example="indi://localhost:7624/Power Box#Outlet 4"
     )
     rotator: Address | None = key(
-        None, "The rotator's device.", when="restart", example="indi://localhost:7624/Rotator Simulator"
+        None,
+        "The rotator's device; it turns the camera to the position angle that a target asks for.",
+        when="restart",
+        example="indi://localhost:7624/Rotator Simulator",
+    )
+    rotator_within_deg: float = key(
+        1.0, "So near to that position angle a frame must stand.", when="restart", gt=0, le=30
     )
     cover: Address | None = key(
         None, "The cover's device.", when="restart", example="indi://localhost:7624/Dust Cover Simulator"
@@ -763,6 +793,14 @@ class TargetSection(Section):
     max_airmass: float | None = key(None, "Not through more air than this.", when="live", example=1.8, ge=1, le=40)
     min_moon_deg: float = key(0.0, "Keep this far from the Moon.", when="live", ge=0, le=180)
     rig: str | None = key(None, "The rig to use, by name; any that can without it.", when="live", example="main")
+    position_angle_deg: float | None = key(
+        None,
+        "Position angle of the frame's upper edge (first row up), from north through east; needs a rotator.",
+        when="live",
+        example=35.0,
+        ge=0,
+        lt=360,
+    )
     exposures: list[ExposureSection] = sections("What is wanted of it.", shown=True, least=1)
 
 

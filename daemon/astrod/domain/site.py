@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from astrod.domain.dome import DomeGeometry
 from astrod.domain.guiding import DecMode
 from astrod.domain.identity import SITE_NAME
 from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
@@ -93,7 +94,8 @@ class CameraSetup:
 class FocuserSetup:
     """Steps. `backlash` is overshot on every way down (0: not known, and a step is overshot).
 
-    `filter_offsets` says by how much the focus of each filter differs from a common zero.
+    `filter_offsets` says by how much the focus of each filter differs from a common zero; where it says nothing and
+    `learn_offsets` allows it, focus runs tell (`domain.offsets`).
     """
 
     address: str
@@ -101,6 +103,7 @@ class FocuserSetup:
     step: int = 150
     backlash: int = 0
     filter_offsets: dict[str, int] | None = None
+    learn_offsets: bool = True
     power: Outlet | None = None
 
 
@@ -140,7 +143,10 @@ class GuiderSetup:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """What hangs on a mount behind one optic."""
+    """What hangs on a mount behind one optic.
+
+    `rotator_within_deg` is how near a frame must stand to the position angle that its target asks for.
+    """
 
     name: str
     camera: CameraSetup
@@ -152,6 +158,7 @@ class Train:
     guider: GuiderSetup | None = None
     cover: str | None = None
     wheel_power: Outlet | None = None
+    rotator_within_deg: float = 1.0
 
     def __post_init__(self) -> None:
         if self.focal_length_mm <= 0 or self.aperture_mm <= 0:
@@ -239,7 +246,7 @@ class RoofSetup:
     an unsafe sky when a mount that the roof could hit does not park. `second_path` is another way to close the
     same roof, taken when the first hangs or fails: the address of another driver, or `ADDRESS#OUTLET`, an outlet
     which closes the roof when it is switched on. `slit_within_deg` is how far a dome's slit may be from where the
-    telescope looks; None: it has no slit.
+    telescope looks; None: it has no slit. `geometry` None: the tube is taken to be at the dome's centre.
     """
 
     address: str
@@ -248,6 +255,7 @@ class RoofSetup:
     open_s: float = 120.0
     close_s: float = 120.0
     slit_within_deg: float | None = None
+    geometry: DomeGeometry | None = None
     second_path: str | None = None
     power: Outlet | None = None
 

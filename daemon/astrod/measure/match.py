@@ -9,13 +9,14 @@ numbers in a tangent plane: east + i north, arcseconds. No I/O.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import bdtrc
 
-from astrod.domain.plate import Expected, Parity, PlateSolution
+from astrod.domain.plate import Expected, Orientation, Parity, PlateSolution
 
 Floats = NDArray[np.float64]
 Points = NDArray[np.complex128]
@@ -33,6 +34,8 @@ _MOST_TRIED = 300_000
 """A frame that is what it should be is proved within some ten thousand guesses; clouds and noise end here."""
 _CHANCE = 1e-5
 _LEAST_STARS = 5
+_ALIGNED, _ALIGNED_TO = 10, 120
+"""Stars of a frame that are laid, as the last frame lay, on so many stars of the catalogue."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +114,8 @@ def match(spots: Spots, expected: Expected, stars_near: StarsNear) -> PlateSolut
         return None
     radius = max(2.0 * scale, 0.004 * 2.0 * half_field_deg * 3600.0)
     search = _Search(sky[:_PROVING], catalogue, radius, expected.scale_error, area_deg2 * 3600.0**2)
-    found = search.run(_pairs_wanted(sky[:_PAIRED]))
+    found = search.aligned(expected.turned) if expected.turned is not None else None
+    found = found or search.run(_pairs_wanted(sky[:_PAIRED]))
     if found is None:
         return None
     return _refined(spots, expected, found, stars_near, half_field_deg)
@@ -133,19 +137,41 @@ class _Search:
         self._tree = cKDTree(_columns(catalogue))
         self._chance = min(0.5, catalogue.size * math.pi * radius**2 / area)
         self._tried = 0
-        longest = float(np.abs(sky[:, None] - sky[None, :]).max()) * (1.0 + scale_error)
         self._bright = catalogue[:_MOST_PAIRED_STARS]
+
+    @cached_property
+    def _pairs(self) -> tuple[NDArray[np.intp], Floats]:
+        """Pairs of the catalogue's bright stars that a frame may hold, and their lengths, the shortest first."""
+        longest = float(np.abs(self._sky[:, None] - self._sky[None, :]).max()) * (1.0 + self._scale_error)
         ends = cKDTree(_columns(self._bright)).query_pairs(longest, output_type="ndarray")
         lengths = np.abs(self._bright[ends[:, 0]] - self._bright[ends[:, 1]])
         order = np.argsort(lengths, kind="stable")
-        self._ends, self._lengths = ends[order], lengths[order]
+        return ends[order], lengths[order]
+
+    def aligned(self, lay: Orientation) -> _Guesses | None:
+        """The frame laid as another one lay, or upside down, with each bright star on each of the catalogue; None
+        when none of that is proved.
+        """
+        mirrored = lay.parity == "mirrored"
+        up = math.radians(lay.rotation_deg)
+        turn = complex(math.sin(up), math.cos(up)) / (-1j if mirrored else 1j)
+        spots, stars = self._sky[:_ALIGNED], self._bright[:_ALIGNED_TO]
+        seen = np.conj(spots) if mirrored else spots
+        for way in (turn, -turn):
+            shift = (stars[None, :] - way * seen[:, None]).ravel()
+            guesses = _Guesses(np.full(shift.size, way), shift, np.full(shift.size, mirrored))
+            self._tried += shift.size
+            proved = self._proved(guesses, (), given=1)
+            if proved is not None:
+                return proved
+        return None
 
     def run(self, pairs: list[tuple[int, int]]) -> _Guesses | None:
         """The first guess that is proved; None when no pair leads to one within a bounded effort."""
         for first, second in pairs:
             for guesses in self._guesses(first, second):
                 self._tried += guesses.turn.size
-                proved = self._proved(guesses, first, second)
+                proved = self._proved(guesses, (first, second))
                 if proved is not None:
                     return proved
                 if self._tried >= _MOST_TRIED:
@@ -157,9 +183,10 @@ class _Search:
         a, b = self._sky[first], self._sky[second]
         length = abs(b - a)
         slack = length * self._scale_error + self._radius
-        low, high = np.searchsorted(self._lengths, [length - slack, length + slack])
+        pairs, lengths = self._pairs
+        low, high = np.searchsorted(lengths, [length - slack, length + slack])
         for start in range(int(low), int(high), _MOST_GUESSES // 4):
-            ends = self._ends[start : min(int(high), start + _MOST_GUESSES // 4)]
+            ends = pairs[start : min(int(high), start + _MOST_GUESSES // 4)]
             p = self._bright[np.concatenate([ends[:, 0], ends[:, 1]])]
             q = self._bright[np.concatenate([ends[:, 1], ends[:, 0]])]
             turns = [(q - p) / (b - a), (q - p) / np.conj(b - a)]
@@ -167,16 +194,19 @@ class _Search:
             mirrored = np.repeat([False, True], p.size)
             yield _Guesses(np.concatenate(turns), np.concatenate(shifts), mirrored)
 
-    def _proved(self, guesses: _Guesses, first: int, second: int) -> _Guesses | None:
-        others = np.array([i for i in range(self._sky.size) if i not in (first, second)])
+    def _proved(self, guesses: _Guesses, used: tuple[int, ...], given: int = 0) -> _Guesses | None:
+        """The best of the guesses, if it explains more than chance does. The stars that it was made of prove nothing:
+        they are `used`, the same for all, or so many are `given`.
+        """
+        others = np.array([i for i in range(self._sky.size) if i not in used])
         quick = self._hits(guesses, self._sky[others[:6]])
         chosen = np.flatnonzero(quick >= min(2, others.size))
         if chosen.size == 0:
             return None
         hits = self._hits(guesses.of(chosen), self._sky[others])
         best = int(np.argmax(hits))
-        by_chance = float(bdtrc(hits[best] - 1, others.size, self._chance)) * max(self._tried, 1)
-        if by_chance > _CHANCE or hits[best] + 2 < _LEAST_STARS:
+        by_chance = float(bdtrc(hits[best] - given - 1, others.size - given, self._chance)) * max(self._tried, 1)
+        if by_chance > _CHANCE or hits[best] + len(used) < _LEAST_STARS:
             return None
         return guesses.of(chosen[best : best + 1])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 FloatPlane = NDArray[np.float32]
 
-_SAMPLES = 40_000
+_SAMPLES = 10_000
 _PHASE_SIGMAS = 0.35
 _CLIPPED_PIXELS = 4
 

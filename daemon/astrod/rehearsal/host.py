@@ -45,8 +45,9 @@ class Life:
         if self.died.done():
             raise asyncio.CancelledError
 
-    def hear(self, task: "asyncio.Task[Any]") -> None:
-        """Take note of the error of a task that outlived it: nobody is left to ask for it."""
+    def lose(self, task: "asyncio.Task[Any]") -> None:
+        """A task is over. Takes note of the error of one that outlived its life: nobody is left to ask for it."""
+        self.tasks.discard(task)
         if self.died.done() and not task.cancelled():
             task.exception()
 
@@ -68,8 +69,7 @@ def own_tasks(loop: asyncio.AbstractEventLoop, coro: Any, context: contextvars.C
     life = _life.get() if context is None else context.get(_life)
     if life is not None:
         life.tasks.add(task)
-        task.add_done_callback(life.tasks.discard)
-        task.add_done_callback(life.hear)
+        task.add_done_callback(life.lose)
     return task
 
 

@@ -100,6 +100,7 @@ def _bright() -> tuple[NDArray[np.void], NDArray[np.int64]]:
     return np.load(BRIGHT_FILE, mmap_mode="r"), np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
 
+@lru_cache(maxsize=4096)
 def _unpack(cell: int) -> Stars:
     packed, first = _bright()
     rows = packed[first[cell] : first[cell + 1]]

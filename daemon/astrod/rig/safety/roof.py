@@ -104,7 +104,9 @@ class RoofPaths:
 
     async def aperture(self) -> Aperture:
         """The roof as its drivers read it; "unknown" when none answers, or they contradict each other."""
-        first, second = await asyncio.gather(self._by_first(), self._by_second())
+        if self._second is None:
+            return agreed(await self._by_first(), None)
+        first, second = await asyncio.gather(self._by_first(), self._by_second(self._second))
         return agreed(first, second)
 
     async def open(self, permit: Permit) -> None:
@@ -113,7 +115,7 @@ class RoofPaths:
 
     async def close(self) -> tuple[Problem, ...]:
         """Close, and return when the roof reads closed, or when everything has been tried; what went wrong."""
-        if await self._is_closed():
+        if await self.is_closed():
             return ()
         why = await self._close_by_first()
         if why is None:
@@ -122,7 +124,7 @@ class RoofPaths:
         found = await self._close_by_second(self._second, why) if self._second else Problem("AST-110", why)
         return (await self._after_power(found) if found.critical else found,)
 
-    async def _is_closed(self) -> bool:
+    async def is_closed(self) -> bool:
         """Whether it is closed already; a driver that does not say so soon is told to close without being asked."""
         try:
             async with asyncio.timeout(ASK_S):
@@ -170,11 +172,9 @@ class RoofPaths:
 
     # -- what is left ----------------------------------------------------------------------------------------
 
-    async def _by_second(self) -> Aperture | None:
-        if self._second is None:
-            return None
+    async def _by_second(self, second: SecondPath) -> Aperture | None:
         try:
-            return await self._second.aperture()
+            return await second.aperture()
         except AstrodError as fault:
             log.debug("roof state unknown by its second path: %s", fault)
             return None

@@ -181,7 +181,7 @@ class TelescopeFace(Face):
         "cansettracking": True,
         "canslew": True,
         "canslewasync": True,
-        "cansetpark": False,
+        "cansetpark": True,
         "canfindhome": False,
         "athome": False,
     }
@@ -249,6 +249,9 @@ class TelescopeFace(Face):
 
     async def put_park(self, words: Words) -> None:
         await self.device.park()
+
+    async def put_setpark(self, words: Words) -> None:
+        await self.device.set_park()
 
     async def put_unpark(self, words: Words) -> None:
         await self.device.unpark(self.permit)
