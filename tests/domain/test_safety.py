@@ -333,6 +333,14 @@ def test_each_fault_is_told_in_its_own_words() -> None:
     dark = Limit("sky_brightness_mag", low=5.0, margin=2.0)
     assert breach(dark, {"sky_brightness_mag": 6.5}, trusted=False) == "sky_brightness_mag 6.5 under 7"
     assert breach(dark, {}, trusted=False) == "sky_brightness_mag is not measured"
+    assert breach(SETUP.limits[0], {"wind_m_s": 11.0}, trusted=False) == "wind_m_s 11 over 10"
+
+
+def test_a_reading_is_as_old_by_the_host_as_by_its_own_word() -> None:
+    late = observed(moment(100), moment(93).utc_us, CALM)
+    assert late == Observation(moment(93).utc_us, moment(93).boot_us, CALM, (), False)
+    told = observed(moment(100), moment(93).utc_us, CALM, ("rain",), True)
+    assert told == Observation(moment(93).utc_us, moment(93).boot_us, CALM, ("rain",), True)
 
 
 def test_a_source_that_is_good_but_not_yet_for_long_enough_says_since_when() -> None:
