@@ -53,6 +53,7 @@ SHARES = (
             "tests/rig/test_safety_roof.py",
             "tests/rig/test_safety_sources.py",
             "tests/rig/test_safety_memory.py",
+            "tests/rig/test_safety_parts.py",
         ),
     ),
     Share("conductor", ("astrod/conductor.py",), ("tests/spine/test_conductor.py",)),
@@ -131,7 +132,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=KEPT, help="where the copies are, and what was judged")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only", nargs="*", default=[], help="the shares to judge: " + ", ".join(s.name for s in SHARES))
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="the shares to judge: " + ", ".join(s.name for s in SHARES)
+    )
     parser.add_argument("--again", action="store_true", help="judge the survivors of an earlier run anew")
     words = parser.parse_args()
     found: dict[str, str] = {}
