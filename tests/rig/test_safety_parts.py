@@ -161,7 +161,7 @@ def test_a_mount_that_does_not_say_within_a_second_whether_it_is_parked_is_parke
         port = await bench.port("sim://mount", "main mount")
         bench.hut.mount.hangs = True
         began_s = bench.clock.monotonic_s()
-        with pytest.raises(OutcomeUnknown, match="^main mount: stop the mount: no answer within 10 s"):
+        with pytest.raises(OutcomeUnknown, match=r"^main mount: stop the mount: no answer within 10 s"):
             await park(bench.clock, port, 30.0)
         assert bench.clock.monotonic_s() - began_s == pytest.approx(11.0, abs=0.1)
 
@@ -343,16 +343,16 @@ def test_an_outlet_that_is_welded_or_that_there_is_not_is_said_and_switched_on_a
         bench.hut.switch.welded = True
         cycle = OutletCycle(port, MOUNT_POWER, PowerSetup(), bench.clock)
         began_s = bench.clock.monotonic_s()
-        with pytest.raises(OutcomeUnknown, match="^plugs: switch mount off: not done within 10 s"):
+        with pytest.raises(OutcomeUnknown, match=r"^plugs: switch mount off: not done within 10 s"):
             await cycle.cycle()
         assert 10.0 <= bench.clock.monotonic_s() - began_s <= 10.6
         assert bench.hut.events == ["mount off", "mount on"]
         other = OutletCycle(port, Outlet("sim://switch", "kettle"), PowerSetup(), bench.clock)
         bench.hut.switch.on = {"mount": True, "roof": True}
-        with pytest.raises(RecoverDevice, match="^plugs: has no outlet 'kettle'; it has mount, roof$"):
+        with pytest.raises(RecoverDevice, match=r"^plugs: has no outlet 'kettle'; it has mount, roof$"):
             await other.cycle()
         bench.hut.switch.on = {}
-        with pytest.raises(RecoverDevice, match="has no outlet 'lamp'; it has none$"):
+        with pytest.raises(RecoverDevice, match=r"has no outlet 'lamp'; it has none$"):
             await OutletCycle(port, Outlet("sim://switch", "lamp"), PowerSetup(), bench.clock).cycle()
 
     on_bench(story)
@@ -483,7 +483,7 @@ def test_problems_are_told_by_their_codes_and_only_grave_ones_are_raised() -> No
     assert by_code(problems) == {"AST-120": "one; two", "AST-113": "a cover"}
     assert [problem.critical for problem in problems] == [True, False, True]
     raise_critical(problems[1:2])
-    with pytest.raises(RecoverDevice, match="^safety: AST-110 jammed; AST-120 one; two$") as raised:
+    with pytest.raises(RecoverDevice, match=r"^safety: AST-110 jammed; AST-120 one; two$") as raised:
         raise_critical((Problem("AST-110", "jammed"), *problems))
     assert raised.value.device == "safety"
 
