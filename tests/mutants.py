@@ -56,7 +56,9 @@ SHARES = (
             "tests/rig/test_safety_parts.py",
         ),
     ),
-    Share("conductor", ("astrod/conductor.py",), ("tests/spine/test_conductor.py",)),
+    Share(
+        "conductor", ("astrod/conductor.py",), ("tests/spine/test_conductor.py", "tests/spine/test_conductor_duties.py")
+    ),
 )
 PACKAGES = {
     "astrod": "daemon/astrod",
