@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -268,7 +269,7 @@ def test_each_failed_opening_is_followed_by_a_longer_rest_and_the_last_rest_is_r
         house.guard.will_not_open = RecoverDevice("roof", "jammed")
         await house.until(lambda: len(house.guard.opened_s) == 7, 3600.0)
         opened_s = house.guard.opened_s
-        rests_s = [round(b - a) - 10 for a, b in zip(opened_s, opened_s[1:], strict=False)]
+        rests_s = [round(b - a) - 10 for a, b in pairwise(opened_s)]
         assert rests_s == [*BARRED_S, BARRED_S[-1], BARRED_S[-1]]
         assert house.finding("AST-111") == "roof: jammed"
         assert {"what": "work failed", "work": "open", "why": "roof: jammed"} in house.notes("work failed")
