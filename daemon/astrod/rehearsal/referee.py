@@ -15,11 +15,10 @@ from typing import Any
 from astrod.domain.darkness import DarkTime
 from astrod.domain.instant import MINUTE_US, SECOND_US, iso
 from astrod.domain.site import Limit, Site
-from astrod.domain.sphere import altitude_azimuth_deg, separation_deg, sun_radec_deg
+from astrod.domain.sphere import altitude_azimuth_deg, hour_angle_deg, separation_deg, sun_radec_deg
 from astrod.domain.target import Target
 from astrod.rehearsal.aim import Aim
 from astrod.rehearsal.harm import Harm, harm_of
-from astrod.rig.flipping import hour_angle_deg
 from astrod.runtime.clock import Clock
 from astrod_drivers.address import parse
 from astrod_drivers.protocols import Camera
