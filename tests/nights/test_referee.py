@@ -247,6 +247,19 @@ def test_a_daemon_that_is_dead_commands_nothing_and_lives_again_under_the_same_r
     assert "the site was not safe" in broken
 
 
+def test_nothing_can_be_told_to_a_mount_that_is_gone(tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        await bench.open_up()
+        await bench.wait(900.0)
+
+    gone = Fault("crash", "mount", at="start+00:03:00", until="never")
+    told = said(judged(tmp_path / "gone", play, faults=(_rain(30.0), gone), alarms=("AST-120",)))
+    assert "nothing was commanded" not in told
+    wheel = Fault("crash", "wheel", at="start+00:03:00", until="never")
+    told = said(judged(tmp_path / "there", play, faults=(_rain(30.0), wheel), alarms=("AST-120",)))
+    assert "nothing was commanded toward safety" in told
+
+
 def test_a_silent_station_is_as_bad_as_rain(tmp_path: Path) -> None:
     async def play(bench: Bench) -> None:
         await bench.open_up()

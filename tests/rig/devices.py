@@ -538,6 +538,7 @@ class Hut:
 
     def restart(self) -> None:
         """A new safety loop, as after its process was started again; the hardware stays as it is."""
+        assert self.memory.settle(5.0)
         sights = Sights(self.clock)
         hardware = hardware_of(self.site, self.clock, self.port, sights.where_is_it)
         self.loop = SafetyLoop(self.site, self.clock, self.gate, hardware, self.memory, sights)

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from astrod.daemon import closer_s
 from astrod.domain.site import Outlet, RoofSetup, Site
 from astrod.errors import RecoverDevice
-from astrod.rig.safety.closing import COVER_S, SKY_S
+from astrod.rig.safety.closing import COVER_S, SKY_S, closing_s, make_safe
+from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.roof import TAKEN_S, agreed
+from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod_drivers.protocols import Aperture, Permit
-from tests.rig.devices import SITE, Hut, in_hut
+from tests.rig.devices import MIDNIGHT_US, SITE, Hut, in_hut
 
 POWER = Outlet("sim://switch", "mount")
 ROOF_POWER = Outlet("sim://switch", "roof")
@@ -369,14 +372,23 @@ def test_without_anybody_who_solves_the_owners_wish_closes_it_all_the_same() -> 
 def test_an_unparked_mount_opens_no_roof_whatever_the_sky_would_say() -> None:
     async def story(hut: Hut) -> None:
         permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        hut.mount.stuck = True
         hut.mount.shove()
         with pytest.raises(RecoverDevice):
             await hut.loop.open_roof(permit)
-        await hut.mount.park()
-        await hut.until(lambda _: hut.mount.parked, 30.0)
-        await hut.loop.open_roof(permit)
+        assert "open" not in hut.events
 
     play(story, SOLVED)
+
+
+def test_a_mount_that_is_not_parked_under_the_closed_roof_is_parked_before_it_opens() -> None:
+    async def story(hut: Hut) -> None:
+        permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        hut.mount.shove()
+        await hut.loop.open_roof(permit)
+        assert hut.events[-2:] == ["park", "open"] and hut.roof.aperture == "open"
+
+    play(story, site())
 
 
 def test_what_the_sky_said_counts_until_the_mount_leaves() -> None:
@@ -410,6 +422,81 @@ def test_covers_stay_open_until_the_sky_was_asked_and_no_longer_than_bounded(see
         assert hut.clock.monotonic_s() - unsafe_s < SKY_S + 5.0
 
     play(story, site(cover="sim://cover", interlock="solve", mount={"park_place": (0.0, 41.7)}))
+
+
+# -- the closer, which has no loop ----------------------------------------------------------------------------
+
+
+def closed_alone(where: Site, breaks: Callable[[Hut], None]) -> tuple[Hut, float, str]:
+    """The closer at an open roof and an unparked mount, something broken; how long it took, and what it said."""
+    outcome: list[tuple[Hut, float, str]] = []
+
+    async def story(loop: VirtualLoop) -> None:
+        hut = Hut(SimClock(loop, MIDNIGHT_US), where)
+        hardware = hardware_of(where, hut.clock, hut.port, sources=False)
+        keeping = [asyncio.create_task(port.keep()) for port in hardware.ports]
+        hut.roof.move("open")
+        await hut.clock.sleep(30.0)
+        hut.mount.shove()
+        breaks(hut)
+        began_s, said = hut.clock.monotonic_s(), ""
+        try:
+            await make_safe(hut.clock, where, hardware)
+        except RecoverDevice as fault:
+            said = str(fault)
+        outcome.append((hut, hut.clock.monotonic_s() - began_s, said))
+        for task in keeping:
+            task.cancel()
+        await asyncio.wait(keeping)
+
+    run_virtual(story)
+    return outcome[0]
+
+
+def sticks(hut: Hut) -> None:
+    hut.mount.stuck = True
+
+
+def sticks_and_is_deaf(hut: Hut) -> None:
+    hut.mount.stuck = hut.roof.deaf = True
+
+
+FULL = {"mount": {"power": POWER}, "second_path": "sim://roof2", "power": ROOF_POWER}
+
+
+def test_the_closer_cycles_the_power_of_a_stuck_mount_and_then_closes() -> None:
+    hut, took_s, said = closed_alone(site(mount={"power": POWER}), sticks)
+    assert said == "" and hut.mount.parked and hut.roof.aperture == "closed"
+    assert "mount off" in hut.events and took_s < closing_s(hut.site)
+
+
+def test_the_closer_has_time_for_everything_a_site_has() -> None:
+    hut, took_s, said = closed_alone(site(**FULL), sticks_and_is_deaf)
+    assert said == "" and hut.roof.aperture == "closed"
+    assert {"mount off", "second path"} <= set(hut.events) and took_s < closing_s(hut.site)
+
+
+@pytest.mark.parametrize(("wish", "ends"), [("stay_open", "open"), ("close_anyway", "closed")])
+def test_the_closer_does_what_the_owner_wants_over_a_mount_that_never_parks(wish: str, ends: str) -> None:
+    where = site(on_stuck_mount=wish)
+    hut, took_s, said = closed_alone(where, sticks)
+    assert ("AST-120" in said) is (ends == "open") and ("AST-122" in said) is (ends == "closed")
+    assert hut.roof.aperture == ends
+    assert took_s < closer_s(where)
+
+
+def test_what_comes_late_is_closed_all_the_same() -> None:
+    async def back(hut: Hut) -> None:
+        await hut.clock.sleep(60.0)
+        hut.mount.gone = False
+
+    def leaves(hut: Hut) -> None:
+        hut.mount.gone = True
+        returning.append(asyncio.ensure_future(back(hut)))
+
+    returning: list[asyncio.Future[None]] = []
+    hut, _, said = closed_alone(site(), leaves)
+    assert said == "" and hut.mount.parked and hut.roof.aperture == "closed"
 
 
 # -- paths to the roof ---------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import KeptMemory
+from astrod.rig.safety.process import device_opener
 from astrod.rig.safety.sights import Sights
 from astrod.rig.safety.sources import is_own, simulated_source
 from astrod.runtime import systemd
@@ -177,12 +178,10 @@ class PlayedNight:
 
     def _port(self, name: str, kind: str, address: str) -> Port[Any]:
         """A port of safety's own. The host's disk and line are the simulated night's: always good."""
-        session = (
-            DirectSession(simulated_source(address, self.clock, self._clock_quality))
-            if is_own(address)
-            else self._session(address, kind)
-        )
-        return Port(name, kind, address, session, self.clock)
+        if not is_own(address):
+            return device_opener(self.loaded.site, self.clock, self._session)(name, kind, address)
+        own = simulated_source(address, self.clock, self._clock_quality)
+        return Port(name, kind, address, DirectSession(own), self.clock)
 
     async def run(self) -> dict[str, Any]:
         """Play it; returns the summary that `astrod night --json` prints."""

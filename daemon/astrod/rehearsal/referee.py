@@ -15,11 +15,10 @@ from typing import Any
 from astrod.domain.darkness import DarkTime
 from astrod.domain.instant import MINUTE_US, SECOND_US, iso
 from astrod.domain.site import Limit, Site
-from astrod.domain.sphere import altitude_azimuth_deg, separation_deg, sun_radec_deg
+from astrod.domain.sphere import altitude_azimuth_deg, hour_angle_deg, separation_deg, sun_radec_deg
 from astrod.domain.target import Target
 from astrod.rehearsal.aim import Aim
 from astrod.rehearsal.harm import Harm, harm_of
-from astrod.rig.flipping import hour_angle_deg
 from astrod.runtime.clock import Clock
 from astrod_drivers.address import parse
 from astrod_drivers.protocols import Camera
@@ -310,7 +309,8 @@ class Referee:
             self._spell = _Spell(at_us)
         spell = self._spell
         noticed_s = self._notice_s(at_us)
-        if spell.commanded_us is None and at_us - spell.since_us > (noticed_s + COMMAND_WITHIN_S) * SECOND_US:
+        silent = spell.commanded_us is None and not self._is_cut_off(truth)
+        if silent and at_us - spell.since_us > (noticed_s + COMMAND_WITHIN_S) * SECOND_US:
             self._break(at_us, f"nothing was commanded toward safety within {noticed_s + COMMAND_WITHIN_S:.0f} s")
         if not self._hinders_closing(at_us):
             spell.free_s += since_s
@@ -319,6 +319,17 @@ class Referee:
 
         if at_us - spell.since_us > (noticed_s + ALARM_WITHIN_S) * SECOND_US:
             self._ought_to_be_told(at_us)
+
+    def _is_cut_off(self, truth: Truth) -> bool:
+        """Whether nothing that could be told to park or close is there to hear it. A roof that must wait for its
+        mounts is not to be told while they stand, or while nobody knows how they stand.
+        """
+        harms = [harm for harm in self._harms() if harm.cuts_off and harm.excuses(truth.utc_us)]
+        gone = {name for name in (*self._mounts, self._roof) if any(harm.hinders(name or "") for harm in harms)}
+        standing = {name for name, mount in truth.mounts.items() if not mount.parked}
+        waits = self._site.roof is not None and self._site.roof.needs_parked and bool(standing | (gone - {self._roof}))
+        closes = self._roof is not None and truth.aperture != "closed" and not waits
+        return bool(gone) and (standing | ({self._roof} if closes else set())) <= gone
 
     def _ought(self, truth: Truth) -> bool:
         """Whether no site may be open now."""

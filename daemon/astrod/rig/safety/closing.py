@@ -17,6 +17,7 @@ from astrod.rig.port import Port
 from astrod.rig.safety.hardware import Hardware
 from astrod.rig.safety.power import PowerCycle
 from astrod.rig.safety.problem import Problem, by_code
+from astrod.rig.safety.sights import SIGHT_S
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
 from astrod_drivers.protocols import Cover, Mount
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 ASK_S = 1.0
 POLL_S = 0.25
+CALL_S = 10.0
+"""A call to a device takes no longer."""
+AGAIN_S = 10.0
+"""Rest between two tries to make a site safe."""
 COVER_S = 60.0
 SKY_S = 90.0
 """Covers wait no longer than this for the sky to be asked where the tubes point."""
@@ -206,13 +211,44 @@ class Closing:
         return tuple(p for p in await asyncio.gather(*map(one, self._hardware.covers)) if p)
 
 
-async def make_safe(clock: Clock, site: Site, hardware: Hardware) -> None:
-    """Make a site safe once, for whoever has no loop (the closer). Raises RecoverDevice naming what is not safe;
-    everything that could be done has then been done.
+def closing_s(site: Site) -> float:
+    """How long making a site safe takes at the most, seconds, if everything is tried that it has: each mount parked,
+    its power cycled, parked again; then the sky asked, the roof closed by one path and the other, its power cycled.
     """
-    problems = await Closing(clock, site, hardware).make_safe()
-    for problem in problems:
-        log.log(logging.ERROR if problem.critical else logging.WARNING, "%s %s", problem.code, problem.text)
+    power = site.power
+    cycle_s = power.off_s + power.start_s + 4.0 * CALL_S
+    parking = [
+        (rig.mount.park_s + 2.0 * CALL_S) * (2.0 if rig.mount.power else 1.0) + (cycle_s if rig.mount.power else 0.0)
+        for rig in site.rigs
+    ]
+    return max(parking) + _roof_s(site, cycle_s) + AGAIN_S
+
+
+def _roof_s(site: Site, cycle_s: float) -> float:
+    """The roof's part of `closing_s`."""
+    roof = site.roof
+    if roof is None:
+        return 0.0
+    path_s = roof.close_s + 2.0 * CALL_S
+    paths = 1.0 + (roof.second_path is not None) + (roof.power is not None)
+    sky_s = SIGHT_S if roof.interlock == "solve" else 0.0
+    return sky_s + paths * path_s + (cycle_s if roof.power else 0.0)
+
+
+async def make_safe(clock: Clock, site: Site, hardware: Hardware) -> None:
+    """Make a site safe, for whoever has no loop (the closer): tried again for `closing_s`, so that a power cycle and
+    the owner's word on stuck mounts have their turn, and to the end of the try that is then under way.
+
+    Raises RecoverDevice naming what is not safe; everything that could be done has then been done.
+    """
+    closing, deadline_s = Closing(clock, site, hardware), clock.monotonic_s() + closing_s(site)
+    while True:
+        problems = await closing.make_safe()
+        for problem in problems:
+            log.log(logging.ERROR if problem.critical else logging.WARNING, "%s %s", problem.code, problem.text)
+        if not any(problem.critical for problem in problems) or clock.monotonic_s() > deadline_s:
+            break
+        await clock.sleep(AGAIN_S)
     raise_critical(problems)
 
 

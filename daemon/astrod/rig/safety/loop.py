@@ -30,7 +30,7 @@ from astrod.domain.site import Action, Agreement, Site, WeatherSetup
 from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError, GoSafe, RecoverDevice
 from astrod.rig.port import Port
-from astrod.rig.safety.closing import Closing, raise_critical
+from astrod.rig.safety.closing import AGAIN_S, Closing, raise_critical
 from astrod.rig.safety.guard import EpochGate
 from astrod.rig.safety.hardware import Hardware
 from astrod.rig.safety.memory import Memory
@@ -45,12 +45,13 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 STATUS_S = 2.0
-AGAIN_S = 10.0
 CONTROL_SILENT_S = 20.0
 FIRST_CONTACT_S = 5.0
 STEP_S = 1.0
 """A clock that jumps by more than this was set; less is what disciplining it does."""
 STEP_TOLD_US = 1800 * SECOND_US
+STEP_HOLDS_US = 600 * SECOND_US
+"""A clock that was set by more than its error could be must then be left alone for so long before it is believed."""
 
 
 class SafetyLoop:
@@ -79,6 +80,7 @@ class SafetyLoop:
         self._closes = 0
         self._seen = self._now()
         self._step: tuple[int, str] | None = None
+        self._leap: tuple[int, float] | None = None
         self._changed = asyncio.Condition()
         self._values = self._measured()
         self._told: tuple[object, ...] = ()
@@ -111,10 +113,10 @@ class SafetyLoop:
         if aperture == "open":  # left open by a control process that died: nothing has to move
             await self._take_note()
             return
-        asking = partial(self._hardware.clearance.is_clear, under_roof=aperture == "closed")
-        clear = await asyncio.gather(*map(asking, self._hardware.mounts))
-        if not all(clear):
-            raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it, or not known to be")
+        if not await self._is_clear_to_open(aperture):
+            await self._closing.make_safe()  # a driver that started anew may have forgotten that its mount is parked
+            if not await self._is_clear_to_open(await roof.aperture()):
+                raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it, or not known to be")
         if closes != self._closes:  # whoever asked to close asked after us
             raise GoSafe("the roof stays closed: it was told to close meanwhile")
         await roof.open(permit)
@@ -129,6 +131,11 @@ class SafetyLoop:
         if closes != self._closes or not self._gate.allows(permit):
             raise GoSafe("the roof closes again: " + ("; ".join(self._report.reasons) or "it was told to close"))
         await self._take_note()
+
+    async def _is_clear_to_open(self, aperture: str) -> bool:
+        """Whether every mount is out of the way of the roof, as it reads before it opens."""
+        asking = partial(self._hardware.clearance.is_clear, under_roof=aperture == "closed")
+        return all(await asyncio.gather(*map(asking, self._hardware.mounts)))
 
     async def _take_note(self) -> None:
         """See that the roof is open before whoever opened it is told so: mounts move from then on."""
@@ -243,7 +250,7 @@ class SafetyLoop:
     async def _tick(self) -> None:
         now = self._now()
         self._notice_step(now)
-        reasons, no_slews = self._reasons(now), tuple(self._distrusted("no_slews", now))
+        reasons, no_slews = self._reasons(now), self._no_slews(now)
         if reasons and self._report.safe:
             self._gate.become_unsafe()  # before anything else: from here on no driver takes a hazardous command
         self._gate.bar_slews(bool(no_slews) or self._is_roofed_in())
@@ -264,13 +271,26 @@ class SafetyLoop:
         if self._unfinished and (self._making is None or self._making.done()):
             self._making = asyncio.create_task(self._make_safe(), name="make the site safe")
 
+    def _no_slews(self, now: Moment) -> tuple[str, ...]:
+        """Why nothing may slew: a source says so, or the clock was just set by more than it could be wrong.
+
+        Whoever vouched for it was wrong before or is wrong now, and nobody knows which: where the sky is depends on it.
+        """
+        found = self._distrusted("no_slews", now)
+        if self._leap is not None and now.boot_us - self._leap[0] < STEP_HOLDS_US:
+            within_min = STEP_HOLDS_US // (60 * SECOND_US)
+            found.append(f"the clock was set by {self._leap[1]:+.1f} s, and must hold for {within_min} min")
+        return tuple(found)
+
     def _notice_step(self, now: Moment) -> None:
-        """The clock was set: nothing here depends on it but what people read, and they should know."""
+        """The clock was set: readings keep their age, people should know, and a leap bars slews for a while."""
         by_s = stepped_s(self._seen, now)
         self._seen = now
         if abs(by_s) > STEP_S:
             log.warning("AST-152 the host's clock was set by %+.1f s", by_s)
             self._step = now.boot_us, f"AST-152 by {by_s:+.1f} s"
+            if 0.0 < self._site.time.error_max_s < abs(by_s):
+                self._leap = now.boot_us, by_s
         elif self._step is not None and now.boot_us - self._step[0] > STEP_TOLD_US:
             self._step = None
 
