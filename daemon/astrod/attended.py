@@ -15,7 +15,8 @@ from typing import Any
 
 from astrod.core import Core
 from astrod.domain.instant import MINUTE_US, jd_utc
-from astrod.errors import AstrodError, InputInvalid
+from astrod.domain.sphere import altitude_azimuth_deg, separation_deg
+from astrod.errors import AstrodError, InputInvalid, TellOperator
 from astrod.holds import PAUSE, Holds
 from astrod.observing import Observing
 from astrod.rig.aligning import Aligning, Equinox
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 HOLD_MIN = 20
 REST_S = 120.0
 WATCH_S = 1.0
+PARKS_WITHIN_DEG = 1.0
+"""A mount that parks farther than this from where it was told to park from now on did not take it."""
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class Attended:
         self.job: Job | None = None
         self._kinds: dict[str, Callable[[Bench, dict[str, Any]], Awaitable[None]]] = {
             "slew": self._slew,
+            "set-park": self._set_park,
             "expose": self._expose,
             "focus": self._focus,
             "backlash": self._measure_backlash,
@@ -154,6 +158,28 @@ class Attended:
         state = await bench.telescope.slew(ra_deg, dec_deg, bench.permit)
         side = f", pier {state.pier_side}" if state.pier_side else ""
         bench.job.tell(f"tracking at {state.ra_deg:.4f} {state.dec_deg:+.4f}{side}")
+
+    async def _set_park(self, bench: Bench, args: dict[str, Any]) -> None:
+        """Where it stands becomes its park place; it is parked, and seen to be there."""
+        telescope = bench.telescope
+        await telescope.stand_still()
+        azimuth_deg, altitude_deg = await self._stands_at(telescope)
+        await telescope.mount.call("set the park place", lambda mount: mount.set_park(), deadline_s=20.0)
+        await telescope.park()
+        parked_deg = await self._stands_at(telescope)
+        if separation_deg(azimuth_deg, altitude_deg, *parked_deg) > PARKS_WITHIN_DEG:
+            told = f"at azimuth {parked_deg[0]:.1f}, altitude {parked_deg[1]:.1f}"
+            raise TellOperator(f"{telescope.mount.name} took the place and parked elsewhere, {told}; see its driver")
+        bench.job.tell(f"parked at azimuth {azimuth_deg:.1f}, altitude {altitude_deg:.1f} degrees, and so from now on")
+        bench.job.tell(f"for a roof that asks the sky: park_place = [{azimuth_deg:.1f}, {altitude_deg:.1f}]")
+
+    async def _stands_at(self, telescope: Telescope) -> tuple[float, float]:
+        """Azimuth and altitude, degrees, by the mount's word."""
+        place, state = self._core.site.place, await telescope.read_mount()
+        altitude_deg, azimuth_deg = altitude_azimuth_deg(
+            state.ra_deg, state.dec_deg, self._core.clock.now_us(), place.latitude_deg, place.longitude_deg
+        )
+        return azimuth_deg, altitude_deg
 
     async def _expose(self, bench: Bench, args: dict[str, Any]) -> None:
         exposure_s = _number(args, "exposure_s", 0.001, 600.0)

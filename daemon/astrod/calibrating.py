@@ -21,7 +21,7 @@ from astrod.health import Health
 from astrod.journey import Journey
 from astrod.recording import Recording
 from astrod.rig.darks import Darks, Surroundings
-from astrod.rig.exposing import Exposed, Exposing
+from astrod.rig.exposing import NO_PERMIT, Exposed, Exposing
 from astrod.rig.flats import Aim, TwilightFlats
 from astrod.rig.panel import PanelFlats
 from astrod.rig.telescope import Telescope
@@ -30,9 +30,6 @@ from astrod.runtime.trace import Trace
 from astrod_drivers.protocols import Permit
 
 log = logging.getLogger(__name__)
-
-NO_PERMIT = Permit(-1)
-"""What a shot with its shutter closed is taken with; anything else is refused with it."""
 
 
 class CalibrationIntents(Protocol):

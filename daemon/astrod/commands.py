@@ -82,3 +82,7 @@ class RecordedGuard:
     async def close_site(self, reason: str) -> None:
         """See `Guard`. It waits for no record: it is a move toward safety."""
         await self._guard.close_site(reason)
+
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        """See `Guard`."""
+        await self._guard.tell_place(rig, number, azimuth_deg, altitude_deg)

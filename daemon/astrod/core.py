@@ -41,7 +41,7 @@ from astrod.health import Health
 from astrod.journey import Journey
 from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
-from astrod.recording import Recording
+from astrod.recording import Recording, insist
 from astrod.rig.aperture import ApertureHistory, Witness
 from astrod.rig.autoguider import AutoGuider, SeeStars
 from astrod.rig.darks import Surroundings
@@ -59,6 +59,7 @@ from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
+from astrod.whereabouts import Whereabouts
 from astrod_drivers.protocols import Guider, Mount, Roof, Switch
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class Core:
     conductor: Conductor
     storage: StorageSettings
     calibrating: Calibrating
+    whereabouts: Whereabouts
     switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -123,7 +125,7 @@ class Core:
         open_nights = await self.recording(lambda archive: archive.open_nights())
         over = [night for night in open_nights if self.dark_of(night).dawn_us <= now_us and not self._runs(night)]
         for night in over:
-            summary = self.summaries[str(night)] = await self.summarise(night)
+            summary = self.summaries[str(night)] = await self.summarise_at_last(night)
             await self.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=now_us))
         return over
 
@@ -141,6 +143,10 @@ class Core:
     def dark_of(self, night: Night) -> DarkTime:
         """The dark time of any night here."""
         return dark_time(self.site.place, self.site.darkness, night)
+
+    async def summarise_at_last(self, night: Night) -> dict[str, Any]:
+        """See `summarise`; waits for a disk that refuses the night's minutes, which nobody else will bring there."""
+        return await insist(self.clock, self.health, "AST-303", lambda: self.summarise(night))
 
     async def summarise(self, night: Night) -> dict[str, Any]:
         """What became of a night: frames, dark minutes, requests."""
@@ -601,7 +607,7 @@ def assemble(
 
     async def finish_night(night: Night) -> None:
         await core.calibrating.settle()
-        summary = core.summaries[str(night)] = await core.summarise(night)
+        summary = core.summaries[str(night)] = await core.summarise_at_last(night)
         await core.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=clock.now_us()))
 
     aperture = ApertureHistory()
@@ -681,6 +687,7 @@ def assemble(
         conductor,
         settings.storage,
         calibrating,
+        Whereabouts(site, guard, telescopes, solving, clock),
         tuple(board.switches.values()),
     )
     return core

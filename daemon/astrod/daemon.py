@@ -33,7 +33,7 @@ from astrod.holds import Holds
 from astrod.housekeeping import Housekeeping
 from astrod.reconcile import reconcile
 from astrod.rig.port import Session
-from astrod.rig.safety.closing import make_safe
+from astrod.rig.safety.closing import closing_s, make_safe
 from astrod.rig.safety.link import RemoteGuard, SafetyProcess, arguments
 from astrod.rig.safety.loop import CONTROL_SILENT_S
 from astrod.rig.safety.memory import boot_id
@@ -55,10 +55,10 @@ log = logging.getLogger("astrod")
 
 SAFETY_SILENT_US = 15 * SECOND_US
 STOP_MARGIN_S = 60.0
-CLOSER_S = 240.0
 GUARDED_S = 3.0
 """A safety process whose last progress is older than this is not relied upon."""
-FOUND_S = 60.0
+FOUND_S = 5.0
+"""The closer waits so long for its devices' first word; one that comes later is tried again."""
 TELEMETRY_S = 30.0
 FIRST_CONTACT_S = 10.0
 _OPEN = Cost(modelled_s=0.05, deadline_s=60.0)
@@ -76,10 +76,13 @@ class Run:
 
 
 def moving_s(site: Site) -> tuple[float, float]:
-    """How long opening and how long making the site safe may take, seconds."""
-    park_s = max(rig.mount.park_s for rig in site.rigs)
-    roof = site.roof
-    return (roof.open_s if roof else 0.0) + 30.0, park_s + (roof.close_s if roof else 0.0) + 60.0
+    """How long opening (a mount that must be parked first) and how long making the site safe may take, seconds."""
+    return (site.roof.open_s if site.roof else 0.0) + closing_s(site) + 30.0, closing_s(site) + 60.0
+
+
+def closer_s(site: Site) -> float:
+    """The closer's own limit, seconds: it begins no try after `closing_s`, and ends the one that is under way."""
+    return FOUND_S + 2.0 * closing_s(site)
 
 
 def resolve_name(name: str) -> tuple[float, float]:
@@ -199,6 +202,7 @@ class Daemon:
                 group.create_task(core.watch_devices(), name="watch devices")
                 group.create_task(core.tend(), name="tend heaters and domes")
                 group.create_task(core.watch_disk(), name="watch the disk")
+                group.create_task(core.whereabouts.answer(), name="tell safety where the tubes point")
 
         async def conduct(ready: Ready) -> None:
             await holds.restore()
@@ -348,7 +352,7 @@ async def _close(site: Site, run_dir: Path, spool: Path, how: Run) -> None:
     ports = hardware.ports
     keeping = [asyncio.create_task(port.keep()) for port in ports]
     try:
-        async with asyncio.timeout(CLOSER_S):
+        async with asyncio.timeout(closer_s(site)):
             await asyncio.gather(*(port.found(FOUND_S) for port in ports))
             await make_safe(clock, site, hardware)
     finally:
@@ -383,7 +387,7 @@ def close_now(config_root: Path | None, how: Run | None = None) -> int:
             return 0
         asyncio.run(_close(site, run_dir, spool, how))
     except (AstrodError, DriverError, TimeoutError) as fault:
-        log.critical("the site is NOT closed: %s", str(fault) or f"not within {CLOSER_S:g} s")
+        log.critical("the site is NOT closed: %s", str(fault) or f"not within {closer_s(site):g} s")
         return 1
     log.info("closed and parked")
     return 0

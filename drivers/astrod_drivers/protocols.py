@@ -131,6 +131,11 @@ class Mount(Device, Protocol):
     async def park(self) -> None:
         """Start parking; `read().parked` says when it is done."""
 
+    async def set_park(self) -> None:
+        """Make the place where it stands now its park place, for good. Raises CommandRefused while parked or moving,
+        and where its driver cannot.
+        """
+
 
 # -- camera --------------------------------------------------------------------------------------------------
 
@@ -162,7 +167,10 @@ class CameraState:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One exposure as the camera is asked for it. `light` False keeps the shutter closed where there is one."""
+    """One exposure as the camera is asked for it. `light` False keeps the shutter closed where there is one.
+
+    `sight` True: taken for safety itself, which wants to know where a parked tube points before the roof moves.
+    """
 
     exposure_id: str
     exposure_s: float
@@ -170,6 +178,12 @@ class Shot:
     gain: float | None = None
     offset: float | None = None
     binning: int = 1
+    sight: bool = False
+
+    @property
+    def needs_permit(self) -> bool:
+        """Whether it looks at a sky that safety must have allowed: a dark sees none, a sight serves safety."""
+        return self.light and not self.sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +215,8 @@ class Camera(Device, Protocol):
     async def expose(self, shot: Shot, permit: Permit) -> None:
         """Start an exposure. Raises CommandRefused while another is under way.
 
-        A shot with `light` False (dark, bias) sees no sky, so it is taken whatever the permit says.
+        A shot with `light` False (dark, bias) sees no sky, and one with `sight` serves safety: both are taken
+        whatever the permit says (`Shot.needs_permit`).
         """
 
     async def fetch(self, exposure_id: str) -> RawFrame:

@@ -55,6 +55,7 @@ DEADLINES_S: Mapping[str, float] = {
     "pulse": 5.0,
     "abort": 5.0,
     "park": 10.0,
+    "set_park": 15.0,
     "cool": 10.0,
     "expose": 10.0,
     "fetch": 120.0,
@@ -128,6 +129,9 @@ class RemoteMount(Remote, Mount):
 
     async def park(self) -> None:
         await self._call("park")
+
+    async def set_park(self) -> None:
+        await self._call("set_park")
 
 
 class RemoteCamera(Remote, Camera):

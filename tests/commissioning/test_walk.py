@@ -24,8 +24,6 @@ from astrod.domain.site import Darkness
 from astrod.errors import ConfigInvalid, Replan, TellOperator
 from astrod.rehearsal.night import play_configured
 from astrod.runtime.clock import SimClock, VirtualLoop, WallClock, run_virtual
-from astrod_drivers.alpaca.discovery import Found as AlpacaDevice
-from astrod_drivers.alpaca.discovery import Server
 from astrod_drivers.errors import Unreachable
 from astrod_drivers.indi.server import SIMULATORS, IndiServer, missing
 from astrod_drivers.protocols import (
@@ -38,6 +36,9 @@ from astrod_drivers.protocols import (
     SiteFix,
     WeatherReading,
 )
+from astrod_drivers.sim.alpaca.beacon import open_beacon
+from tests.drivers.test_alpaca_discovery import LOOPBACK, managed, port_of
+from tests.drivers.test_alpaca_door import Mouth
 from tests.nights.observatories import assert_in_order
 
 SITE = """
@@ -487,15 +488,14 @@ def test_a_roof_is_not_even_watched_without_somebody_beside_it(tmp_path: Path) -
 # -- Alpaca ------------------------------------------------------------------------------------------------------
 
 
-async def test_what_alpaca_servers_have_is_offered_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    eye = AlpacaDevice("camera", "", "alpaca://10.0.0.2:11111/camera/2", "c-2")
-    film = AlpacaDevice(None, "Film", "alpaca://10.0.0.2:11111/video/0", "v-0")
-
-    async def find(clock: Any) -> tuple[Server, ...]:
-        return (Server("10.0.0.2", 11111, "Hut", (eye, film)),)
-
-    monkeypatch.setattr("astrod_drivers.alpaca.discovery.find", find)
-    assert await alpaca_devices(WallClock()) == [Offered("camera", eye.address, eye.address)]
+async def test_what_alpaca_servers_have_is_offered_by_kind() -> None:
+    nameless, film = {"DeviceType": "Camera", "DeviceNumber": 2}, {"DeviceName": "Film", "DeviceType": "Video"}
+    async with Mouth(managed([nameless, film])) as mouth:
+        beacon = await open_beacon(mouth.port, LOOPBACK, 0)
+        offered = await alpaca_devices(WallClock(), [LOOPBACK], port_of(beacon))
+        beacon.close()
+    address = f"alpaca://{LOOPBACK}:{mouth.port}/camera/2"
+    assert offered == [Offered("camera", address, address)]
 
 
 def test_what_does_not_pass_is_shown_and_not_written(tmp_path: Path) -> None:

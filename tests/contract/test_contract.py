@@ -102,6 +102,26 @@ async def test_parked_mount_refuses_to_slew(bench: Bench) -> None:
     assert not (await bench.until(mount.read, lambda state: not state.parked)).slewing
 
 
+async def test_where_a_mount_stands_can_become_its_park_place(bench: Bench) -> None:
+    mount = await ready_mount(bench)
+    ra_deg, dec_deg = in_the_east(bench), 75.0
+    await mount.slew(ra_deg, dec_deg, bench.permit)
+    await bench.until(mount.read, lambda state: not state.slewing)
+    await mount.set_tracking(False)
+    await mount.set_park()
+    chosen, chosen_us = await mount.read(), bench.clock.now_us()
+    await mount.set_tracking(True)
+    await mount.slew(in_the_east(bench), 83.0, bench.permit)
+    await bench.until(mount.read, lambda state: not state.slewing)
+    await mount.park()
+    parked = await bench.until(mount.read, lambda state: state.parked)
+    turned_deg = (bench.clock.now_us() - chosen_us) / 86_164.1e6 * 360.0  # it stands, and the sky turns past it
+    assert off_arcmin(parked, chosen.ra_deg + turned_deg, chosen.dec_deg) < 20.0
+    with pytest.raises(CommandRefused):
+        await mount.set_park()
+    await mount.unpark(bench.permit)
+
+
 async def test_a_mount_that_must_not_move_leaves_its_place_in_no_way(bench: Bench) -> None:
     """Under a closed roof, or by a clock that may be wrong, in a safe epoch; parking and stopping need no leave."""
     mount = await ready_mount(bench)
@@ -212,6 +232,8 @@ async def test_exposures_ask_the_gate(bench: Bench) -> None:
     assert not (await camera.read()).exposing
     await camera.expose(Shot("g3", 0.2, light=False), bench.permit)  # a closed shutter sees no unsafe sky
     assert (await camera.fetch("g3")).exposure_id == "g3"
+    await camera.expose(Shot("g4", 0.2, sight=True), bench.permit)  # safety itself wants to see where the tube points
+    assert (await camera.fetch("g4")).exposure_id == "g4"
 
 
 async def test_cooler_goes_on_and_off(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from astrod.domain.exposure import Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import CameraSetup, FocuserSetup, MountSetup, Rig, Train
-from astrod.errors import AstrodError, OutcomeUnknown, RecoverDevice, TellOperator
+from astrod.errors import AstrodError, OutcomeUnknown, RecoverDevice, Replan, TellOperator
 from astrod.frames.admission import Circumstances
 from astrod.health import Health
 from astrod.journey import Journey, Outcome
@@ -106,6 +106,43 @@ def in_hut(folder: Path, story: Callable[[Hut], Awaitable[None]]) -> Hut:
 
     run_virtual(play)
     return huts[0]
+
+
+# -- the mount in mid exposure -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["slips", "stops"])
+def test_an_exposure_is_broken_off_as_soon_as_its_mount_has_left(tmp_path: Path, how: str) -> None:
+    async def story(hut: Hut) -> None:
+        exposing = asyncio.create_task(hut.expose())
+        await hut.clock.sleep(7.0)
+        if how == "slips":
+            hut.mount.dec_deg -= 0.5
+        else:
+            hut.mount.tracking = False
+        began_s = hut.clock.monotonic_s()
+        with pytest.raises(Replan, match="30.0' from the target" if how == "slips" else "does not track"):
+            await exposing
+        assert hut.clock.monotonic_s() - began_s < 10.0
+        assert hut.events[-1] == "abort" and not hut.camera.exposing
+
+    in_hut(tmp_path, story)
+
+
+def test_a_mount_within_its_limit_or_silent_breaks_nothing_off(tmp_path: Path) -> None:
+    async def story(hut: Hut) -> None:
+        exposing = asyncio.create_task(hut.expose())
+        await hut.clock.sleep(7.0)
+        hut.mount.dec_deg -= 0.1
+        hut.mount.gone = True
+        exposed = await exposing
+        assert exposed.pointing.off_arcmin == pytest.approx(0.0)
+        hut.mount.gone = False
+        assert await hut.ports[1].found(60.0)
+        hut.mount.tracking = True
+        assert (await hut.expose()).pointing.off_arcmin == pytest.approx(6.0)
+
+    in_hut(tmp_path, story)
 
 
 # -- drivers and their servers -------------------------------------------------------------------------------

@@ -92,6 +92,12 @@ def test_an_owner_slews_exposes_calibrates_and_aligns_in_mid_night(tmp_path: Pat
         assert aligned.state == "done", aligned
         off_arcmin = float(aligned.lines[-1].split("'")[0])
         assert off_arcmin < 2.0, "the simulated axis is 0.6' off"
+        parked = await visit.do("set-park")
+        assert parked.state == "done" and "park_place = [" in parked.lines[-1], parked
+        truth = visit.played.observatory.truth().mounts["mount"]
+        azimuth_deg, altitude_deg = (float(n) for n in parked.lines[-1].split("[")[1].rstrip("]").split(","))
+        assert truth.parked and abs(truth.altitude_deg - altitude_deg) < 0.5
+        assert abs(truth.azimuth_deg - azimuth_deg) < 1.0
         assert visit.played.core.conductor.state.paused
         await visit.holds.lift("owner")
         await visit.clock.sleep(5.0)

@@ -25,6 +25,7 @@ from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory
+from astrod.rig.safety.sights import Sights
 from astrod.runtime.clock import Clock, SimClock, VirtualLoop, run_virtual
 from astrod_drivers.errors import CommandRefused, PermitRefused, Unreachable
 from astrod_drivers.permit import EpochCell
@@ -260,6 +261,9 @@ class FakeMount(FakeDevice):
     async def abort(self) -> None:
         await self.answer()
         self.events.append("stop")
+
+    async def set_park(self) -> None:
+        raise CommandRefused("it parks where it stands")
 
     async def park(self) -> None:
         await self.answer()
@@ -528,23 +532,20 @@ class Hut:
             "sim://roof2": self.second_roof,
             "sim://switch": self.switch,
         }
-        self.seen: tuple[float, float] | None = None
         self.control_lives = True
         self.fit(self)
         self.restart()
 
     def restart(self) -> None:
         """A new safety loop, as after its process was started again; the hardware stays as it is."""
-        hardware = hardware_of(self.site, self.clock, self.port, self.where_is_it)
-        self.loop = SafetyLoop(self.site, self.clock, self.gate, hardware, self.memory)
+        assert self.memory.settle(5.0)
+        sights = Sights(self.clock)
+        hardware = hardware_of(self.site, self.clock, self.port, sights.where_is_it)
+        self.loop = SafetyLoop(self.site, self.clock, self.gate, hardware, self.memory, sights)
 
     def port(self, name: str, kind: str, address: str) -> Port[Any]:
         """A port to one of the fakes, by its address."""
         return Port(name, kind, address, DirectSession(self.devices[address]), self.clock)
-
-    async def where_is_it(self, rig: str) -> tuple[float, float] | None:
-        """Where a plate solve finds the tube, azimuth and altitude."""
-        return self.seen
 
     async def control(self) -> None:
         """The control process's heartbeat."""

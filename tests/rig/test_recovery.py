@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import select
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +14,16 @@ from astrod.domain.site import IndiSetup, Outlet
 from astrod.errors import OutcomeUnknown, Replan
 from astrod.rig.port import Port
 from astrod.rig.recovery import OFF_S, PowerBoard, Remedies
+from astrod.rig.safety.process import device_opener
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod_drivers.errors import Unreachable
 from astrod_drivers.indi.fifo import restart_driver
 from astrod_drivers.permit import EpochCell
-from tests.rig.devices import MIDNIGHT_US, FakeCamera, FakeMount, FakeSwitch, KillableSession
+from tests.rig.devices import MIDNIGHT_US, SITE, FakeCamera, FakeMount, FakeSwitch, KillableSession
 
 BOX = "indi://localhost:7624/Power Box"
 CAMERA, MOUNT = Outlet(BOX, "camera"), Outlet(BOX, "mount")
+HUNG = Ladder((Rung("reconnect"), Rung("restart_driver", tries=2, deadline_s=5.0)), again_s=15.0)
 SHORT = Ladder((Rung("reconnect"), Rung("restart"), Rung("power_cycle", tries=2, wait_s=5.0)), again_s=15.0)
 
 
@@ -203,6 +207,61 @@ def test_a_fifo_that_nobody_reads_is_said_and_blocks_nothing(tmp_path: Path) -> 
                 await restart_driver(fifo, "indi_simulator_ccd", clock)
 
     run_virtual(play)
+
+
+def test_safetys_own_ports_have_a_driver_that_hangs_started_anew(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    server = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+
+    async def play(loop: VirtualLoop) -> None:
+        clock = SimClock(loop, MIDNIGHT_US)
+        mount = FakeMount(clock, [], EpochCell())
+        site = replace(SITE, indi=IndiSetup(str(fifo), {"Mount": "indi_mount"}), ladders={"mount": HUNG})
+        session = KillableSession(mount, hangs_on=True)
+        port = device_opener(site, clock, lambda address, kind: session)(
+            "mount", "mount", "indi://localhost:7624/Mount"
+        )
+        keeping = asyncio.create_task(port.keep())
+        assert await port.found(5.0)
+        mount.hangs = True
+        with pytest.raises(OutcomeUnknown):
+            await port.call("read", lambda device: device.read(), deadline_s=2.0)
+        told = b""
+        while b"start indi_mount\n" not in told:
+            await clock.sleep(1.0)
+            told += os.read(server, 100) if select.select([server], [], [], 0.0)[0] else b""
+        assert told == b"stop indi_mount\nstart indi_mount\n"
+        mount.hangs = False
+        assert await port.found(60.0)
+        keeping.cancel()
+        await asyncio.wait({keeping})
+
+    try:
+        run_virtual(play)
+    finally:
+        os.close(server)
+
+
+def test_two_processes_never_start_one_driver_at_once(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    server = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+
+    async def play(loop: VirtualLoop) -> None:
+        clock = SimClock(loop, MIDNIGHT_US)
+        first = asyncio.create_task(restart_driver(fifo, "indi_mount", clock))
+        await clock.sleep(0.5)
+        with pytest.raises(Unreachable, match="just now"):
+            await restart_driver(fifo, "indi_mount", clock)
+        await first
+        await restart_driver(fifo, "indi_mount", clock)
+
+    try:
+        run_virtual(play)
+        assert os.read(server, 1000) == 2 * b"stop indi_mount\nstart indi_mount\n"
+    finally:
+        os.close(server)
 
 
 def test_the_fifo_is_for_the_devices_that_the_owner_names(tmp_path: Path) -> None:

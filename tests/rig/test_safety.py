@@ -181,6 +181,7 @@ def test_a_stale_permit_opens_nothing() -> None:
 def test_the_roof_does_not_open_over_an_unparked_mount() -> None:
     async def story(hut: Hut) -> None:
         permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        hut.mount.stuck = True
         hut.mount.shove()
         with pytest.raises(RecoverDevice, match="not parked"):
             await hut.loop.open_roof(permit)

@@ -1,17 +1,21 @@
 """The roof's order of moves: its interlock, its second path, mounts that are stuck, covers, and power."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from astrod.daemon import closer_s
 from astrod.domain.site import Outlet, RoofSetup, Site
 from astrod.errors import RecoverDevice
-from astrod.rig.safety.closing import COVER_S
+from astrod.rig.safety.closing import COVER_S, SKY_S, closing_s, make_safe
+from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.roof import TAKEN_S, agreed
+from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod_drivers.protocols import Aperture, Permit
-from tests.rig.devices import SITE, Hut, in_hut
+from tests.rig.devices import MIDNIGHT_US, SITE, Hut, in_hut
 
 POWER = Outlet("sim://switch", "mount")
 ROOF_POWER = Outlet("sim://switch", "roof")
@@ -288,22 +292,211 @@ def test_a_switch_and_a_quantity_can_be_park_sensors_too() -> None:
     play(never_parked, switched)
 
 
-def test_a_plate_solve_decides_and_silence_of_the_sky_clears_nothing() -> None:
+SOLVED = site(interlock="solve", mount={"park_place": (0.0, 41.7)})
+
+
+async def astronomer(hut: Hut, place: Callable[[], tuple[float, float] | None], takes_s: float = 5.0) -> None:
+    """Control's part: answers safety's questions by where the tube points, or that nothing is seen, for ever."""
+    version = 0
+    while True:
+        report = await hut.loop.changed(version)
+        version = report.version
+        for rig, number in report.sights_wanted.items():
+            await hut.clock.sleep(takes_s)
+            hut.events.append("sight")
+            await hut.loop.tell_place(rig, number, *(place() or (None, None)))
+
+
+async def opened_under_the_sky(hut: Hut, place: Callable[[], tuple[float, float] | None]) -> "asyncio.Task[None]":
+    """Open, with somebody there who solves; under a closed roof the mount's word is enough."""
+    looking = asyncio.create_task(astronomer(hut, place))
+    await hut.open()
+    assert "sight" not in hut.events
+    return looking
+
+
+@pytest.mark.parametrize("cloudy", [False, True])
+def test_a_roof_that_asks_the_sky_closes_once_the_tube_is_seen_at_its_place(cloudy: bool) -> None:
+    seen: list[tuple[float, float] | None] = [None if cloudy else (1.0, 41.0)]
+
+    async def story(hut: Hut) -> None:
+        looking = await opened_under_the_sky(hut, lambda: seen[0])
+        await storm(hut)
+        if cloudy:
+            await hut.until(lambda report: any("no plate solution says" in text for text in report.troubles), 120.0)
+            await hut.clock.sleep(200.0)
+            assert hut.mount.parked and hut.roof.aperture == "open"
+            seen[0] = (1.0, 41.0)
+        await hut.until(lambda _: "sight" in hut.events, 60.0)
+        await shut(hut, 60.0)
+        looking.cancel()
+
+    play(story, SOLVED)
+
+
+def test_a_mount_that_lies_about_being_parked_is_found_out_by_the_sky() -> None:
+    async def story(hut: Hut) -> None:
+        looking = await opened_under_the_sky(hut, lambda: (0.0, 41.7) if hut.mount.parked else (182.0, 55.0))
+        hut.mount.stuck = hut.mount.lies_parked = True
+        await storm(hut)
+        report = await hut.until(lambda report: any("the sky shows it" in text for text in report.troubles), 120.0)
+        assert any("AST-120" in text and "azimuth 182°, altitude 55°" in text for text in report.troubles)
+        await hut.clock.sleep(300.0)
+        assert hut.roof.aperture == "open" and "close" not in hut.events
+        hut.mount.stuck = hut.mount.lies_parked = False
+        await shut(hut)
+        looking.cancel()
+
+    play(story, SOLVED)
+
+
+def test_without_anybody_who_solves_a_roof_that_asks_the_sky_stays_open_and_says_so() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        await storm(hut)
+        await hut.until(lambda report: any("AST-120" in text for text in report.troubles), 300.0)
+        assert hut.mount.parked and hut.roof.aperture == "open"
+
+    play(story, SOLVED)
+
+
+def test_without_anybody_who_solves_the_owners_wish_closes_it_all_the_same() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        await storm(hut)
+        await shut(hut, 400.0)
+
+    play(story, site(interlock="solve", mount={"park_place": (0.0, 41.7)}, on_stuck_mount="close_anyway"))
+
+
+def test_an_unparked_mount_opens_no_roof_whatever_the_sky_would_say() -> None:
     async def story(hut: Hut) -> None:
         permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
-        for seen in (None, (0.0, 60.0)):
-            hut.seen = seen
-            with pytest.raises(RecoverDevice):
-                await hut.loop.open_roof(permit)
-        hut.seen = (1.0, 41.0)
+        hut.mount.stuck = True
         hut.mount.shove()
-        with pytest.raises(RecoverDevice):  # it stands there, and may move on
+        with pytest.raises(RecoverDevice):
             await hut.loop.open_roof(permit)
-        await hut.mount.park()
-        await hut.until(lambda _: hut.mount.parked, 30.0)
-        await hut.loop.open_roof(permit)
+        assert "open" not in hut.events
 
-    play(story, site(interlock="solve", mount={"park_place": (0.0, 41.7)}))
+    play(story, SOLVED)
+
+
+def test_a_mount_that_is_not_parked_under_the_closed_roof_is_parked_before_it_opens() -> None:
+    async def story(hut: Hut) -> None:
+        permit = Permit((await hut.until(lambda report: report.safe, 120.0)).epoch)
+        hut.mount.shove()
+        await hut.loop.open_roof(permit)
+        assert hut.events[-2:] == ["park", "open"] and hut.roof.aperture == "open"
+
+    play(story, site())
+
+
+def test_what_the_sky_said_counts_until_the_mount_leaves() -> None:
+    async def story(hut: Hut) -> None:
+        looking = await opened_under_the_sky(hut, lambda: (0.0, 41.7))
+        await hut.mount.park()
+        await storm(hut)
+        await shut(hut)
+        assert hut.events.count("sight") == 1
+        hut.weather.wind_m_s = 1.0
+        await hut.open()
+        await storm(hut)
+        await shut(hut)
+        assert hut.events.count("sight") == 2
+        looking.cancel()
+
+    play(story, SOLVED)
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_covers_stay_open_until_the_sky_was_asked_and_no_longer_than_bounded(sees: bool) -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        unsafe_s = await storm(hut)
+        if sees:
+            looking = asyncio.create_task(astronomer(hut, lambda: (0.0, 41.7)))
+            await shut(hut)
+            assert hut.events.index("sight") < hut.events.index("close cover")
+            looking.cancel()
+        await hut.until(lambda _: "close cover" in hut.events, 120.0)
+        assert hut.clock.monotonic_s() - unsafe_s < SKY_S + 5.0
+
+    play(story, site(cover="sim://cover", interlock="solve", mount={"park_place": (0.0, 41.7)}))
+
+
+# -- the closer, which has no loop ----------------------------------------------------------------------------
+
+
+def closed_alone(where: Site, breaks: Callable[[Hut], None]) -> tuple[Hut, float, str]:
+    """The closer at an open roof and an unparked mount, something broken; how long it took, and what it said."""
+    outcome: list[tuple[Hut, float, str]] = []
+
+    async def story(loop: VirtualLoop) -> None:
+        hut = Hut(SimClock(loop, MIDNIGHT_US), where)
+        hardware = hardware_of(where, hut.clock, hut.port, sources=False)
+        keeping = [asyncio.create_task(port.keep()) for port in hardware.ports]
+        hut.roof.move("open")
+        await hut.clock.sleep(30.0)
+        hut.mount.shove()
+        breaks(hut)
+        began_s, said = hut.clock.monotonic_s(), ""
+        try:
+            await make_safe(hut.clock, where, hardware)
+        except RecoverDevice as fault:
+            said = str(fault)
+        outcome.append((hut, hut.clock.monotonic_s() - began_s, said))
+        for task in keeping:
+            task.cancel()
+        await asyncio.wait(keeping)
+
+    run_virtual(story)
+    return outcome[0]
+
+
+def sticks(hut: Hut) -> None:
+    hut.mount.stuck = True
+
+
+def sticks_and_is_deaf(hut: Hut) -> None:
+    hut.mount.stuck = hut.roof.deaf = True
+
+
+FULL = {"mount": {"power": POWER}, "second_path": "sim://roof2", "power": ROOF_POWER}
+
+
+def test_the_closer_cycles_the_power_of_a_stuck_mount_and_then_closes() -> None:
+    hut, took_s, said = closed_alone(site(mount={"power": POWER}), sticks)
+    assert said == "" and hut.mount.parked and hut.roof.aperture == "closed"
+    assert "mount off" in hut.events and took_s < closing_s(hut.site)
+
+
+def test_the_closer_has_time_for_everything_a_site_has() -> None:
+    hut, took_s, said = closed_alone(site(**FULL), sticks_and_is_deaf)
+    assert said == "" and hut.roof.aperture == "closed"
+    assert {"mount off", "second path"} <= set(hut.events) and took_s < closing_s(hut.site)
+
+
+@pytest.mark.parametrize(("wish", "ends"), [("stay_open", "open"), ("close_anyway", "closed")])
+def test_the_closer_does_what_the_owner_wants_over_a_mount_that_never_parks(wish: str, ends: str) -> None:
+    where = site(on_stuck_mount=wish)
+    hut, took_s, said = closed_alone(where, sticks)
+    assert ("AST-120" in said) is (ends == "open") and ("AST-122" in said) is (ends == "closed")
+    assert hut.roof.aperture == ends
+    assert took_s < closer_s(where)
+
+
+def test_what_comes_late_is_closed_all_the_same() -> None:
+    async def back(hut: Hut) -> None:
+        await hut.clock.sleep(60.0)
+        hut.mount.gone = False
+
+    def leaves(hut: Hut) -> None:
+        hut.mount.gone = True
+        returning.append(asyncio.ensure_future(back(hut)))
+
+    returning: list[asyncio.Future[None]] = []
+    hut, _, said = closed_alone(site(), leaves)
+    assert said == "" and hut.mount.parked and hut.roof.aperture == "closed"
 
 
 # -- paths to the roof ---------------------------------------------------------------------------------------

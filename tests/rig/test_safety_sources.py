@@ -170,6 +170,26 @@ def test_a_clock_that_is_set_closes_nothing_and_is_told_of() -> None:
     in_hut(story)
 
 
+@pytest.mark.parametrize(("by_s", "barred"), [(30, True), (-30, True), (10, False)])
+def test_a_leap_beyond_its_error_bars_slews_until_the_clock_has_held(by_s: int, barred: bool) -> None:
+    async def story(hut: Hut) -> None:
+        permit = await hut.open()
+        hut.clock.offset_us += by_s * SECOND_US
+        await hut.clock.sleep(2.0)
+        report = await hut.loop.report()
+        assert report.safe and bool(report.no_slews) is barred and hut.gate.allows_slew(permit) is not barred
+        assert any("AST-150 the clock was set by" in text for text in report.troubles) is barred
+        await hut.clock.sleep(590.0)
+        assert hut.gate.allows_slew(permit) is not barred
+        await hut.until(lambda report: not report.no_slews, 15.0)
+        assert hut.gate.allows_slew(permit)
+
+    def vouched(hut: Hut) -> None:
+        clocked(hut, lambda: ClockQuality("NTP", 0))
+
+    in_hut(story, site=replace(SITE, time=TimeSetup(error_max_s=15.0)), fit=vouched)
+
+
 # -- the clock as a source -----------------------------------------------------------------------------------
 
 

@@ -71,6 +71,9 @@ class FakeGuard:
             raise self.will_not_close
         self.word = replace(self.word, roof="closed")
 
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        raise AssertionError("this site never asks the sky")
+
 
 class FakeObserver:
     """Takes exposures of two minutes; counts those that end, those cut short, and how many loops run at once."""

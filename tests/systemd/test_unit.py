@@ -8,7 +8,8 @@ import pytest
 
 from astrod.cli import exits
 from astrod.cli.main import parser
-from astrod.daemon import CLOSER_S
+from astrod.daemon import STOP_MARGIN_S, closer_s, moving_s
+from astrod.domain.site import CameraSetup, MountSetup, Outlet, Place, Rig, RoofSetup, Site, Train
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "astrod.service"
@@ -26,8 +27,8 @@ def _settings(key: str, unit: Path = UNIT) -> list[str]:
     return [value for name, equals, value in lines if equals and name == key]
 
 
-def _minutes(key: str) -> float:
-    (value,) = _settings(key)
+def _minutes(key: str, unit: Path = UNIT) -> float:
+    (value,) = _settings(key, unit)
     return float(value.removesuffix("min"))
 
 
@@ -79,8 +80,14 @@ def test_the_configurations_fault_is_not_tried_again() -> None:
 
 
 def test_a_stop_leaves_time_to_park_and_close() -> None:
-    slowest_s = 300.0 + 300.0 + 120.0  # a mount and a roof of five minutes each, and the daemon's own margins
-    assert _minutes("TimeoutStopSec") * 60 > max(slowest_s, CLOSER_S + 60.0)
+    """With all that a site can have, and each part as slow as it is unless the owner says otherwise."""
+    outlet = Outlet("sim://switch", "all")
+    mount = MountSetup("sim://mount", power=outlet, park_place=(0.0, 41.7))
+    rig = Rig("main", mount, (Train("main", CameraSetup("sim://camera"), 400.0, 80.0),))
+    roof = RoofSetup("sim://roof", interlock="solve", second_path="sim://roof2", power=outlet)
+    site = Site("full", Place(41.7, 1.4, 700.0), (rig,), roof)
+    assert _minutes("TimeoutStopSec") * 60 > max(moving_s(site)[1] + STOP_MARGIN_S, closer_s(site)) + 60.0
+    assert _minutes("TimeoutStartSec", LAST_WORD) == _minutes("TimeoutStopSec")
 
 
 def test_onnx_runtime_is_kept_from_phoning_home() -> None:

@@ -1,4 +1,4 @@
-"""`astrod slew`, `expose`, `focus`, `backlash`, `guide-calibrate`, `polar-align`: by hand, at the running daemon."""
+"""By hand: `slew`, `set-park`, `expose`, `focus`, `backlash`, `guide-calibrate`, `polar-align`, by the daemon."""
 
 import argparse
 import getpass
@@ -77,6 +77,17 @@ VERBS = (
         example="astrod slew 10.6847 41.2687",
         run=lambda args: _attend(args, "slew", ra_deg=args.ra_deg, dec_deg=args.dec_deg),
         options=_slew_options,
+    ),
+    Verb(
+        name="set-park",
+        summary="make the place where a mount stands its park place",
+        text=(
+            "Slew there first, where the roof clears it. The mount parks, and is seen to come back to where it stood; "
+            f"its driver keeps the place. Says what to write as park_place. {_PAUSE}"
+        ),
+        example="astrod set-park",
+        run=lambda args: _attend(args, "set-park"),
+        options=_rig,
     ),
     Verb(
         name="expose",

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -76,11 +76,11 @@ async def indi_devices(host: str, port: int, clock: Clock) -> list[Offered]:
     return [Offered(kind, device.name, device.address) for device in found for kind in device.kinds]
 
 
-async def alpaca_devices(clock: Clock) -> list[Offered]:
-    """What the Alpaca servers of the network have."""
-    from astrod_drivers.alpaca.discovery import find
+async def alpaca_devices(clock: Clock, to: Sequence[str] | None = None, port: int | None = None) -> list[Offered]:
+    """What the Alpaca servers of the network have; `to` and `port` are whom to ask instead of everybody."""
+    from astrod_drivers.alpaca.discovery import DISCOVERY_PORT, find
 
-    servers = await find(clock)
+    servers = await find(clock, to=to, port=port or DISCOVERY_PORT)
     return [
         Offered(device.kind, device.name or device.address, device.address)
         for server in servers

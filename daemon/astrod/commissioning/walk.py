@@ -389,7 +389,7 @@ class Walk:
         tell("At dusk, beside the telescope:")
         tell(f"  {at} run                 the daemon; it opens and moves when safety gives leave")
         tell("Then each by hand, in this order; safety goes on over all of them:")
-        verbs = ["slew RA DEC", "expose 5 --loop"]
+        verbs = ["slew RA DEC", "set-park", "expose 5 --loop"]
         verbs += ["focus", "backlash"] if self.draft.focuser else []
         verbs += ["polar-align"] if loaded.site.rigs[0].mount.kind == "equatorial" else []
         verbs += ["guide-calibrate"] if self.draft.guider else []

@@ -223,8 +223,9 @@ class RoofSection(Section):
     interlock: Literal["none", "mount", "sensor", "solve"] | None = key(
         None,
         "What must tell that a mount is out of the way before the roof moves: none (the roof clears it), mount (its own"
-        " park flag), sensor (its park_sensor), solve (a plate solve by the daemon). Without it mount, or none where"
-        " needs_parked is false.",
+        " park flag), sensor (its park_sensor), solve (its own park flag, and before closing a plate solve that shows"
+        " the tube at park_place: under clouds such a roof stays open, see on_stuck_mount). Without it mount, or none"
+        " where needs_parked is false.",
         when="restart",
         example="mount",
     )
@@ -373,7 +374,8 @@ class MountSection(Section):
     )
     park_place: Annotated[list[float], Field(min_length=2, max_length=2)] | None = key(
         None,
-        "Where the parked tube points: [azimuth_deg, altitude_deg]. The interlock solve needs it.",
+        "Where the parked tube points: [azimuth_deg, altitude_deg]. The interlock solve needs it, to 5 degrees; a place"
+        " near the pole, under open sky and above any wall, is seen best.",
         when="restart",
         example=[0.0, 41.7],
     )

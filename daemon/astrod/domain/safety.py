@@ -11,7 +11,7 @@ the night makes no reading older or younger. Only what people read is UTC.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from astrod.domain.instant import SECOND_US, clock_text
 from astrod.domain.site import Agreement, Limit, WeatherSetup
@@ -232,7 +232,8 @@ class SafetyReport:
 
     `roof` is None where no roof is configured; `parked` maps each rig to what is known of its mount, by its own
     word or by its park sensor (None: unknown). `no_slews` says why nothing may slew though the site may be safe.
-    Each of `troubles` is a code of `domain.trouble`, a blank, and the particulars.
+    Each of `troubles` is a code of `domain.trouble`, a blank, and the particulars. `sights_wanted` maps the rigs of
+    which safety asks where they point to the number of the question, which the answer must carry.
     """
 
     version: int
@@ -245,3 +246,4 @@ class SafetyReport:
     weather: dict[str, float] | None = None
     troubles: tuple[str, ...] = ()
     no_slews: tuple[str, ...] = ()
+    sights_wanted: dict[str, int] = field(default_factory=dict)

@@ -38,6 +38,8 @@ from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import KeptMemory
+from astrod.rig.safety.process import device_opener
+from astrod.rig.safety.sights import Sights
 from astrod.rig.safety.sources import is_own, simulated_source
 from astrod.runtime import systemd
 from astrod.runtime.clock import SimClock, VirtualLoop, elapsed_s, run_virtual
@@ -137,7 +139,7 @@ class PlayedNight:
         setup = setup_of(loaded, seeing_arcsec, faults=faults)
         self.observatory = Observatory(setup, self.sky, self.gate, spool, self.render)
         self.offload = VirtualOffload(self.clock, setup.seed, processes=() if alone else ("frames", "plan"))
-        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky)
+        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky, self._alarms)
         self._boot()
 
     def _boot(self) -> None:
@@ -157,6 +159,10 @@ class PlayedNight:
         )
         self.traces.append(self.core.trace)
 
+    def _alarms(self) -> set[str]:
+        """The codes that `astrod status` shows."""
+        return {finding.code for finding in self.core.health.findings}
+
     def _clock_quality(self) -> ClockQuality:
         return ClockQuality("simulated", None if self.host.clock_told_wrong else 0)
 
@@ -164,17 +170,16 @@ class PlayedNight:
         return SimSession(self.observatory, parse(address).device, self.host.life, self.referee.overhear)
 
     def _safety(self) -> SafetyLoop:
-        hardware = hardware_of(self.loaded.site, self.clock, self._port)
-        return SafetyLoop(self.loaded.site, self.clock, self.gate, hardware, self.memory)
+        sights = Sights(self.clock)
+        hardware = hardware_of(self.loaded.site, self.clock, self._port, sights.where_is_it)
+        return SafetyLoop(self.loaded.site, self.clock, self.gate, hardware, self.memory, sights)
 
     def _port(self, name: str, kind: str, address: str) -> Port[Any]:
         """A port of safety's own. The host's disk and line are the simulated night's: always good."""
-        session = (
-            DirectSession(simulated_source(address, self.clock, self._clock_quality))
-            if is_own(address)
-            else self._session(address, kind)
-        )
-        return Port(name, kind, address, session, self.clock)
+        if not is_own(address):
+            return device_opener(self.loaded.site, self.clock, self._session)(name, kind, address)
+        own = simulated_source(address, self.clock, self._clock_quality)
+        return Port(name, kind, address, DirectSession(own), self.clock)
 
     async def run(self) -> dict[str, Any]:
         """Play it; returns the summary that `astrod night --json` prints."""
@@ -196,7 +201,8 @@ class PlayedNight:
         """One life of the daemon: to the night's end, or to its own."""
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
-        watching = (self.core.watch_devices(), self.core.watch_disk(), self.core.tend())
+        looking = self.core.whereabouts.answer()
+        watching = (self.core.watch_devices(), self.core.watch_disk(), self.core.tend(), looking)
         catching_up = reconcile(self.core, self.loaded.settings.storage)
         services = (self.safety.run(ready), self.core.conductor.run(ready), catching_up, *watching, *keeping)
         async with _running(*services):
@@ -224,6 +230,7 @@ class PlayedNight:
         await self.sky.sleep(30.0)
 
     async def _summary(self, began_s: float) -> dict[str, Any]:
+        self.host.disk = None  # a night that never ended is summed up by its judges, whose disk is another
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
@@ -236,6 +243,8 @@ class PlayedNight:
                 row.kept,
                 row.intent.kind,
                 row.intent.rig,
+                row.intent.ra_deg,
+                row.intent.dec_deg,
             )
             for row in rows
             if row.taken is not None

@@ -60,6 +60,10 @@ class Witness:
         """See `Guard`."""
         await self._guard.close_site(reason)
 
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        """See `Guard`."""
+        await self._guard.tell_place(rig, number, azimuth_deg, altitude_deg)
+
     def _heard(self, report: SafetyReport) -> SafetyReport:
         self._there = report.roof is not None
         late = report.roof in ("opening", "unknown") and self._opened_us is not None

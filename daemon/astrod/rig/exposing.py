@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from astrod.domain.exposure import SHUT, Intent
 from astrod.domain.sphere import separation_deg
-from astrod.errors import AstrodError, OutcomeUnknown
+from astrod.errors import AstrodError, OutcomeUnknown, Replan
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
@@ -32,6 +32,8 @@ ABORTED_S = 15.0
 """An aborted camera that still exposes after this long is not believed to abort at all."""
 ASIDE_S = 3.0
 """How long an exposure waits for facts that its header can do without."""
+NO_PERMIT = Permit(-1)
+"""What a shot that needs no permit is taken with; anything else is refused with it."""
 LOOKS = 8
 LOOK_LEAST_S, LOOK_MOST_S = 5.0, 30.0
 
@@ -85,10 +87,12 @@ class Exposing:
         self._clock = clock
         self.under_way: tuple[Intent, int] | None = None
 
-    async def expose(self, intent: Intent, permit: Permit) -> Exposed:
-        """Take the exposure. Cancelling it aborts the camera and brings no frame.
+    async def expose(self, intent: Intent, permit: Permit | None) -> Exposed:
+        """Take the exposure. Cancelling it aborts the camera and brings no frame. Without a permit it is a sight for
+        safety (`protocols.Shot.sight`).
 
-        Raises RecoverDevice or OutcomeUnknown when the camera is lost, GoSafe when the permit is over.
+        Raises RecoverDevice or OutcomeUnknown when the camera is lost, GoSafe when the permit is over, Replan as soon
+        as the mount is seen to have left the target of a light frame.
         """
         train = self._telescope.trains[intent.train]
         async with self._telescope.leases.hold("expose", train.camera.name):
@@ -103,10 +107,12 @@ class Exposing:
                 gain=train.setup.camera.gain,
                 offset=train.setup.camera.offset,
                 binning=intent.binning,
+                sight=permit is None,
             )
+            leave = permit or NO_PERMIT
             asked_us = self._clock.now_us()
             try:
-                await train.camera.call("expose", lambda device: device.expose(shot, permit))
+                await train.camera.call("expose", lambda device: device.expose(shot, leave))
                 self.under_way = (intent, asked_us)
                 pointing = await self._while_open(intent)
                 raw = await self._fetch(train, intent)
@@ -190,18 +196,33 @@ class Exposing:
             await self._clock.sleep(intent.exposure_s)
             return pointing
         watching = asyncio.create_task(self._watch(intent, pointing), name="watch the mount")
+        exposing = asyncio.create_task(self._clock.sleep(intent.exposure_s), name="while the shutter is open")
         try:
-            await self._clock.sleep(intent.exposure_s)
+            await asyncio.wait({watching, exposing}, return_when=asyncio.FIRST_COMPLETED)
+            if watching.done() and not exposing.done():
+                watching.result()
+                raise Replan(f"{intent.id} is broken off: {self._astray(pointing)}")
         finally:
             watching.cancel()
-            await asyncio.wait({watching})
+            exposing.cancel()
+            await asyncio.wait({watching, exposing})
         await self._look(intent, pointing)
         return pointing
 
     async def _watch(self, intent: Intent, pointing: Pointing) -> None:
-        while True:
+        """Look now and then; returns as soon as the frame could not pass the gate any more."""
+        while self._astray(pointing) is None:
             await self._clock.sleep(min(LOOK_MOST_S, max(LOOK_LEAST_S, intent.exposure_s / LOOKS)))
             await self._look(intent, pointing)
+
+    def _astray(self, pointing: Pointing) -> str | None:
+        """How the mount has left its target, by the validity gate's own limits; None while it has not."""
+        name, limit = self._telescope.mount.name, self._telescope.setup.mount.on_target_arcmin
+        if not pointing.tracked:
+            return f"{name} does not track"
+        if pointing.off_arcmin is not None and not pointing.off_arcmin <= limit:  # NaN is off target too
+            return f"{name} is {pointing.off_arcmin:.1f}' from the target, and {limit:.1f}' are allowed"
+        return None
 
     async def _look(self, intent: Intent, pointing: Pointing) -> None:
         mount = self._telescope.mount

@@ -117,22 +117,17 @@ class PowerBoard:
             log.warning("%s could not be seen to stop before its power goes: %s", mount.name, fault)
 
 
-class Remedies:
-    """What can be done for each device of a site, by its address and its outlet."""
+class DriverRestarts:
+    """What can be done for a device without its power: its driver is started anew, where its server has a FIFO."""
 
-    def __init__(self, clock: Clock, indi: IndiSetup | None, board: PowerBoard) -> None:
-        self._clock, self._indi, self._board = clock, indi, board
+    def __init__(self, clock: Clock, indi: IndiSetup | None) -> None:
+        self._clock, self._indi = clock, indi
         self._restarts: dict[str, Once] = {}
 
-    def of(self, address: str, power: Outlet | None) -> dict[Step, Remedy]:
-        """The steps beyond reconnecting that are possible for that device."""
-        found: dict[Step, Remedy] = {}
+    def of(self, address: str) -> dict[Step, Remedy]:
+        """The steps beyond reconnecting that are possible for the device at that address."""
         restart = self._restart_of(address)
-        if restart is not None:
-            found["restart_driver"] = restart
-        if power is not None:
-            found["power_cycle"] = self._board.cycle_of(power)
-        return found
+        return {} if restart is None else {"restart_driver": restart}
 
     def _restart_of(self, address: str) -> Remedy | None:
         parsed = parse(address)
@@ -143,6 +138,20 @@ class Remedies:
         if program not in self._restarts:
             self._restarts[program] = Once(self._clock, lambda: restart_driver(fifo, program, self._clock))
         return self._restarts[program]
+
+
+class Remedies:
+    """What can be done for each device of a site, by its address and its outlet."""
+
+    def __init__(self, clock: Clock, indi: IndiSetup | None, board: PowerBoard) -> None:
+        self._restarts, self._board = DriverRestarts(clock, indi), board
+
+    def of(self, address: str, power: Outlet | None) -> dict[Step, Remedy]:
+        """The steps beyond reconnecting that are possible for that device."""
+        found = self._restarts.of(address)
+        if power is not None:
+            found["power_cycle"] = self._board.cycle_of(power)
+        return found
 
 
 def switch_addresses(outlets: Sequence[Outlet | None]) -> tuple[str, ...]:

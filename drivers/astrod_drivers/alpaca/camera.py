@@ -117,7 +117,7 @@ class AlpacaCamera(AlpacaDevice, Camera):
 
     async def expose(self, shot: Shot, permit: Permit) -> None:
         self._live()
-        if shot.light:
+        if shot.needs_permit:
             self._check(permit)
         size = Size(self._width_px // shot.binning, self._height_px // shot.binning)
 
@@ -125,7 +125,7 @@ class AlpacaCamera(AlpacaDevice, Camera):
             if CameraStates(device.CameraState) in BUSY or self._waited_for():
                 raise CommandRefused(f"{self.address} is exposing already; fetch that exposure or abort it")
             self._set_up(device, shot, size)
-            if shot.light:  # a dark sees no sky
+            if shot.needs_permit:
                 self._check(permit)
             exposure = Exposure(shot, size, self.clock.monotonic_s())
             self._exposure = exposure

@@ -133,7 +133,7 @@ class AlpacaDevice(Device):
         each member.
 
         What it leaves out, or all where the server's interface is older, is asked member by member. It is not asked for
-        unasked: some servers tell there what they knew last, and reckon anew only when a member is asked (decision 0019).
+        unasked: some servers tell there what they knew last, and reckon anew only when a member is asked for.
         """
         return await self._read(lambda device: self._with_state(device, question))
 

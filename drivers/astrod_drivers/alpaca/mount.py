@@ -32,6 +32,7 @@ class AlpacaMount(AlpacaDevice, Mount):
     kind = "mount"
     model = Telescope
     _of_date = True
+    _sets_park = False
     _parks = _unparks = _pulses = _syncs = _turns_tracking = False
     _parking: "asyncio.Task[None] | None" = None
 
@@ -54,6 +55,7 @@ class AlpacaMount(AlpacaDevice, Mount):
         self._of_date = system == TOPOCENTRIC
         self._parks = flag(device.CanPark, "CanPark")
         self._unparks = flag(device.CanUnpark, "CanUnpark")
+        self._sets_park = flag(device.CanSetPark, "CanSetPark")
         self._pulses = flag(device.CanPulseGuide, "CanPulseGuide")
         self._syncs = flag(device.CanSync, "CanSync")
         self._turns_tracking = flag(device.CanSetTracking, "CanSetTracking")
@@ -209,6 +211,16 @@ class AlpacaMount(AlpacaDevice, Mount):
                 task.add_done_callback(self._parking_ended)
                 return
         await task
+
+    async def set_park(self) -> None:
+        def go(device: Any) -> None:
+            if not self._sets_park:
+                raise CommandRefused(f"{self.address} has no park place that can be set; set it in its own software")
+            if self._parks_now() or self._is_parked(device) or flag(device.Slewing, "Slewing"):
+                raise CommandRefused(f"{self.address} is parked or moving; its park place is set while it stands there")
+            device.SetPark()
+
+        await self._command("setting the park place", go)
 
     def _parking_ended(self, task: "asyncio.Task[None]") -> None:
         fault = None if task.cancelled() else task.exception()

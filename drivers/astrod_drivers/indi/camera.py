@@ -110,7 +110,7 @@ class IndiCamera(IndiDevice, Camera):
         link = await self._heard()
         self._refuse_second(link)
         await self._set_up(link, shot)
-        if shot.light:
+        if shot.needs_permit:
             self._check(permit)
         self._lose("a later exposure was started")
         exposure = Exposure(shot, self.clock.monotonic_s(), asyncio.get_running_loop().create_future())

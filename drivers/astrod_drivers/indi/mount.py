@@ -148,6 +148,18 @@ class IndiMount(IndiDevice, Mount):
         if not _parked(parking) and not (parking.on("PARK") and parking.state == "Busy"):
             await self._set_switch("TELESCOPE_PARK", "PARK")
 
+    async def set_park(self) -> None:
+        """See `protocols.Mount`. The driver writes it to its own file, which outlives its server."""
+        link = await self._heard()
+        if "TELESCOPE_PARK_OPTION" not in link.vectors:
+            raise CommandRefused(f"{self.address} has no park place that can be set; set it in its own software")
+        parking = link.vectors.get("TELESCOPE_PARK")
+        moving = self._vector(link, COORDINATES).state == "Busy" or (parking is not None and parking.state == "Busy")
+        if _parked(parking) or moving:
+            raise CommandRefused(f"{self.address} is parked or moving; its park place is set while it stands there")
+        await self._set_switch("TELESCOPE_PARK_OPTION", "PARK_CURRENT")
+        await self._set_switch("TELESCOPE_PARK_OPTION", "PARK_WRITE_DATA")
+
 
 def _parked(parking: Vector | None) -> bool:
     return parking is not None and parking.on("PARK") and parking.state in ("Ok", "Idle")

@@ -124,7 +124,7 @@ class SimCamera:
 
     async def expose(self, shot: Shot, permit: Permit) -> None:
         """See `protocols.Camera.expose`. Gain is in 0.1 dB, 0 where none is given; offset in tens of ADU."""
-        if shot.light and not self._gate.allows(permit):
+        if shot.needs_permit and not self._gate.allows(permit):
             raise PermitRefused(f"expose: safety epoch {permit.epoch} is over; nothing was exposed")
         now_us = self._clock.now_us()
         self._check(shot, now_us)

@@ -169,7 +169,7 @@ class SimMount:
         self.parks = self.flips = True  # faults take these away
         self._drifts: list[Drift] = []
         self._knocks: list[tuple[int, float]] = []
-        home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
+        home = self._park_axes = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
         self._motion: Timeline[Motion] = Timeline(clock.now_us(), Still(home, parked=True))
         self._holds: Timeline[Hold | None] = Timeline(clock.now_us(), None)
         self._nudges: Timeline[Nudge] = Timeline(clock.now_us(), Nudge(), kept=_PULSES_KEPT)
@@ -293,7 +293,7 @@ class SimMount:
             self._begin(now_us, Still(self._axes(now_us)))
 
     async def park(self) -> None:
-        """Go home."""
+        """Go to the park place: home, unless another was set."""
         now_us = self._clock.now_us()
         motion = self._settled(now_us)
         going = isinstance(motion, Slewing) and isinstance(motion.then, Still) and motion.then.parked
@@ -301,8 +301,15 @@ class SimMount:
             return
         if not self.parks:  # a fault: it was told to, and does not
             return
-        home = (0.0, 0.0) if self._equatorial else (180.0, 10.0)
-        self._slew(self._axes(now_us), home, Still(home, parked=True), now_us)
+        self._slew(self._axes(now_us), self._park_axes, Still(self._park_axes, parked=True), now_us)
+
+    async def set_park(self) -> None:
+        """See `protocols.Mount.set_park`."""
+        now_us = self._clock.now_us()
+        motion = self._settled(now_us)
+        if isinstance(motion, Slewing) or (isinstance(motion, Still) and motion.parked):
+            raise CommandRefused("the mount is parked or slewing; its park place is set while it stands there")
+        self._park_axes = self._axes(now_us)
 
     # -- what the simulated guider asks for --
 

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 WhereIsIt = Callable[[str], Awaitable[tuple[float, float] | None]]
 """From a rig's name to the azimuth and altitude, degrees, at which its tube points by a plate solve made just now;
-None when the sky does not tell. Only control can solve, so there is an answer only while it lives.
+None when the sky does not tell (`sights.Sights`). Only control can solve, so there is an answer only while it lives.
 """
 PARKED_WITHIN_DEG = 5.0
 """A tube that a solve finds this near to its park place is parked."""
@@ -76,16 +76,33 @@ class Clearance:
         self._interlock = site.roof.interlock if site.roof else "mount"
         self._rigs: dict[str, Rig] = {rig.name: rig for rig in site.rigs}
         self._mounts, self._sensors, self._where_is_it = mounts, sensors, where_is_it
+        self._seen_parked: set[str] = set()
+        self._doubts: dict[str, str] = {}
+
+    @property
+    def asks_the_sky(self) -> bool:
+        """Whether the sky must be seen before the roof may close: covers then stay open until it was."""
+        return self._interlock == "solve"
 
     async def parked(self, name: str) -> bool | None:
         """Whether a rig is parked, by the word that counts here; None when nothing tells."""
         if self._interlock == "sensor":
             return await self._by_sensor(name)
         state = await self._state(name)
+        if state is None or not state.parked:
+            self._seen_parked.discard(name)  # what the sky said of it is over
         return None if state is None else state.parked
 
-    async def is_clear(self, name: str) -> bool:
-        """Whether the roof may move past this rig. What is not known is not clear."""
+    def doubt(self, name: str) -> str:
+        """Why the rig was not clear when it was last asked about, to follow the mount's name."""
+        return self._doubts.get(name, "is not known to be clear")
+
+    async def is_clear(self, name: str, under_roof: bool = False) -> bool:
+        """Whether the roof may move past this rig. What is not known is not clear.
+
+        `under_roof`: the roof reads closed, and no sky is to be seen. The interlock `solve` then goes by the mount's
+        word alone: the roof closed over a tube that was seen at its place, and since then no mount could move.
+        """
         match self._interlock:
             case "none":
                 return True
@@ -94,7 +111,7 @@ class Clearance:
             case "sensor":
                 return await self._by_sensor(name) is True and not _moves(await self._state(name))
             case "solve":
-                return await self.parked(name) is True and await self._by_solve(name)
+                return await self.parked(name) is True and (under_roof or await self._by_solve(name))
 
     async def _state(self, name: str) -> MountState | None:
         try:
@@ -114,15 +131,27 @@ class Clearance:
             return None
 
     async def _by_solve(self, name: str) -> bool:
+        """Whether the sky shows the tube at its park place; once it did, for as long as the mount says parked."""
         place = self._rigs[name].mount.park_place
+        if name in self._seen_parked:
+            return True
+        self._doubts[name] = "says that it is parked, and no plate solution says where it points"
         if self._where_is_it is None or place is None:
             return False  # nobody can look: nothing is known
-        try:
-            seen = await self._where_is_it(name)
-        except AstrodError as fault:
-            log.debug("%s: no solution: %s", name, fault)
+        seen = await self._where_is_it(name)
+        if seen is None:
             return False
-        return seen is not None and separation_deg(seen[0], seen[1], place[0], place[1]) <= PARKED_WITHIN_DEG
+        if separation_deg(seen[0], seen[1], place[0], place[1]) > PARKED_WITHIN_DEG:
+            self._doubts[name] = (
+                f"says that it is parked, and the sky shows it at azimuth {seen[0]:.0f}°, altitude {seen[1]:.0f}°, "
+                f"not at its park place, {place[0]:.0f}°, {place[1]:.0f}°"
+            )
+            return False
+        if await self.parked(name) is not True:  # it may have left meanwhile
+            return False
+        self._seen_parked.add(name)
+        del self._doubts[name]
+        return True
 
 
 def _moves(state: MountState | None) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from astrod.domain.site import Rig, Site
 from astrod.errors import AstrodError, RecoverDevice
@@ -16,6 +17,7 @@ from astrod.rig.port import Port
 from astrod.rig.safety.hardware import Hardware
 from astrod.rig.safety.power import PowerCycle
 from astrod.rig.safety.problem import Problem, by_code
+from astrod.rig.safety.sights import SIGHT_S
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
 from astrod_drivers.protocols import Cover, Mount
@@ -24,7 +26,13 @@ log = logging.getLogger(__name__)
 
 ASK_S = 1.0
 POLL_S = 0.25
+CALL_S = 10.0
+"""A call to a device takes no longer."""
+AGAIN_S = 10.0
+"""Rest between two tries to make a site safe."""
 COVER_S = 60.0
+SKY_S = 90.0
+"""Covers wait no longer than this for the sky to be asked where the tubes point."""
 OVER_MOUNTS = ("AST-120", "AST-122")
 """What says that a mount is not parked."""
 
@@ -88,10 +96,13 @@ class Closing:
     async def make_safe(self) -> tuple[Problem, ...]:
         """Do everything that can be done now; returns what went wrong, nothing when the site is closed and parked."""
         self._began_s = self._clock.monotonic_s()
-        covers = asyncio.ensure_future(self._close_covers())
+        looked = asyncio.Event()
+        if not self._hardware.clearance.asks_the_sky:
+            looked.set()
+        covers = asyncio.ensure_future(self._close_covers(looked))
         parking = asyncio.ensure_future(self._park_all())
         try:
-            problems = await self._close_roof(parking)
+            problems = await self._close_roof(parking, looked)
             unparked = await parking
             if not any(problem.code in OVER_MOUNTS for problem in problems):
                 problems += tuple(Problem("AST-120", text) for text in unparked.values())
@@ -115,34 +126,42 @@ class Closing:
 
         return dict(failed for failed in await asyncio.gather(*map(one, self._hardware.mounts)) if failed)
 
-    async def _all_clear(self) -> bool:
-        return all(await asyncio.gather(*map(self._hardware.clearance.is_clear, self._hardware.mounts)))
+    async def _all_clear(self, under_roof: bool) -> bool:
+        asking = partial(self._hardware.clearance.is_clear, under_roof=under_roof)
+        return all(await asyncio.gather(*map(asking, self._hardware.mounts)))
 
-    async def _cleared(self, parking: "asyncio.Future[dict[str, str]]") -> bool:
+    async def _cleared(self, parking: "asyncio.Future[dict[str, str]]", under_roof: bool) -> bool:
         """Wait until every mount is out of the way, or parking them has ended and some are not."""
         while not parking.done():
-            if await self._all_clear():
+            if await self._all_clear(under_roof):
                 return True
             await self._clock.sleep(POLL_S)
-        return await self._all_clear()
+        return await self._all_clear(under_roof)
 
     # -- the roof --------------------------------------------------------------------------------------------
 
-    async def _close_roof(self, parking: "asyncio.Future[dict[str, str]]") -> tuple[Problem, ...]:
+    async def _close_roof(
+        self, parking: "asyncio.Future[dict[str, str]]", looked: asyncio.Event
+    ) -> tuple[Problem, ...]:
+        """Close it as soon as every mount is out of its way. `looked` is set when the sky is not needed any more."""
         roof, setup = self._hardware.roof, self._site.roof
         if roof is None or setup is None:
+            looked.set()
             return ()
-        if not setup.needs_parked or await self._cleared(parking):
+        under_roof = self._hardware.clearance.asks_the_sky and await roof.is_closed()
+        clear = not setup.needs_parked or await self._cleared(parking, under_roof)
+        looked.set()
+        if clear:
             self._stuck.clear()
             return await roof.close()
-        return await self._over_stuck_mounts(await parking)
+        return await self._over_stuck_mounts(await parking, under_roof)
 
-    async def _over_stuck_mounts(self, unparked: Mapping[str, str]) -> tuple[Problem, ...]:
+    async def _over_stuck_mounts(self, unparked: Mapping[str, str], under_roof: bool) -> tuple[Problem, ...]:
         """The mounts that are in the way: their power, and when that does not help either, the site's own wish."""
         hardware, setup = self._hardware, self._site.roof
-        found = [name for name in hardware.mounts if not await hardware.clearance.is_clear(name)]
+        found = [name for name in hardware.mounts if not await hardware.clearance.is_clear(name, under_roof)]
         exhausted = [await self._exhausted(name) for name in found]
-        told = [unparked.get(name, f"{hardware.mounts[name].name} is not known to be clear") for name in found]
+        told = [unparked.get(name, f"{hardware.mounts[name].name} {hardware.clearance.doubt(name)}") for name in found]
         if found and all(exhausted) and setup and hardware.roof and setup.on_stuck_mount == "close_anyway":
             closed = await hardware.roof.close()
             return (*(Problem("AST-122", f"{text}; the roof closes all the same") for text in told), *closed)
@@ -174,8 +193,13 @@ class Closing:
 
     # -- covers ----------------------------------------------------------------------------------------------
 
-    async def _close_covers(self) -> tuple[Problem, ...]:
-        """Close every cover at once; the roof waits for none of them."""
+    async def _close_covers(self, looked: asyncio.Event) -> tuple[Problem, ...]:
+        """Close every cover at once, when the sky was `looked` at; the roof waits for none of them."""
+        try:
+            async with asyncio.timeout(SKY_S):
+                await looked.wait()
+        except TimeoutError:
+            log.warning("covers close, though nobody has seen yet where the telescopes point")
 
         async def one(name: str) -> Problem | None:
             try:
@@ -187,13 +211,44 @@ class Closing:
         return tuple(p for p in await asyncio.gather(*map(one, self._hardware.covers)) if p)
 
 
-async def make_safe(clock: Clock, site: Site, hardware: Hardware) -> None:
-    """Make a site safe once, for whoever has no loop (the closer). Raises RecoverDevice naming what is not safe;
-    everything that could be done has then been done.
+def closing_s(site: Site) -> float:
+    """How long making a site safe takes at the most, seconds, if everything is tried that it has: each mount parked,
+    its power cycled, parked again; then the sky asked, the roof closed by one path and the other, its power cycled.
     """
-    problems = await Closing(clock, site, hardware).make_safe()
-    for problem in problems:
-        log.log(logging.ERROR if problem.critical else logging.WARNING, "%s %s", problem.code, problem.text)
+    power = site.power
+    cycle_s = power.off_s + power.start_s + 4.0 * CALL_S
+    parking = [
+        (rig.mount.park_s + 2.0 * CALL_S) * (2.0 if rig.mount.power else 1.0) + (cycle_s if rig.mount.power else 0.0)
+        for rig in site.rigs
+    ]
+    return max(parking) + _roof_s(site, cycle_s) + AGAIN_S
+
+
+def _roof_s(site: Site, cycle_s: float) -> float:
+    """The roof's part of `closing_s`."""
+    roof = site.roof
+    if roof is None:
+        return 0.0
+    path_s = roof.close_s + 2.0 * CALL_S
+    paths = 1.0 + (roof.second_path is not None) + (roof.power is not None)
+    sky_s = SIGHT_S if roof.interlock == "solve" else 0.0
+    return sky_s + paths * path_s + (cycle_s if roof.power else 0.0)
+
+
+async def make_safe(clock: Clock, site: Site, hardware: Hardware) -> None:
+    """Make a site safe, for whoever has no loop (the closer): tried again for `closing_s`, so that a power cycle and
+    the owner's word on stuck mounts have their turn, and to the end of the try that is then under way.
+
+    Raises RecoverDevice naming what is not safe; everything that could be done has then been done.
+    """
+    closing, deadline_s = Closing(clock, site, hardware), clock.monotonic_s() + closing_s(site)
+    while True:
+        problems = await closing.make_safe()
+        for problem in problems:
+            log.log(logging.ERROR if problem.critical else logging.WARNING, "%s %s", problem.code, problem.text)
+        if not any(problem.critical for problem in problems) or clock.monotonic_s() > deadline_s:
+            break
+        await clock.sleep(AGAIN_S)
     raise_critical(problems)
 
 

@@ -51,3 +51,9 @@ class Guard(Protocol):
 
     async def close_site(self, reason: str) -> None:
         """Park all mounts and close the roof; returns when that is so. Raises RecoverDevice when it is not."""
+
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        """Answer a question of `SafetyReport.sights_wanted`: where a plate solve made since finds the rig's tube.
+
+        None for both where the sky does not tell. An answer to a question that is over is let go.
+        """

@@ -21,6 +21,7 @@ from astrod_drivers.wire import Connection, decode
 NAME = "guard"
 CHANGE_S = 20.0
 STOP_S = 5.0
+TELL_S = 5.0
 
 
 class RemoteGuard:
@@ -55,6 +56,11 @@ class RemoteGuard:
     async def close_site(self, reason: str) -> None:
         """See `Guard`."""
         await self._call("close_site", {"reason": reason}, self._close_s)
+
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        """See `Guard`."""
+        place = {"azimuth_deg": azimuth_deg, "altitude_deg": altitude_deg}
+        await self._call("tell_place", {"rig": rig, "number": number, **place}, TELL_S)
 
     def _understood(self, answer: object) -> SafetyReport:
         report = decode(SafetyReport, answer)

@@ -9,6 +9,7 @@ sky does. Plan, operator and peers cannot overrule it.
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from astrod.domain.instant import SECOND_US
 from astrod.domain.safety import (
@@ -29,11 +30,12 @@ from astrod.domain.site import Action, Agreement, Site, WeatherSetup
 from astrod.domain.sphere import sun_altitude_deg
 from astrod.errors import AstrodError, GoSafe, RecoverDevice
 from astrod.rig.port import Port
-from astrod.rig.safety.closing import Closing, raise_critical
+from astrod.rig.safety.closing import AGAIN_S, Closing, raise_critical
 from astrod.rig.safety.guard import EpochGate
 from astrod.rig.safety.hardware import Hardware
 from astrod.rig.safety.memory import Memory
 from astrod.rig.safety.problem import Problem, by_code
+from astrod.rig.safety.sights import Sights
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
 from astrod.runtime.supervise import Ready
@@ -43,19 +45,29 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 STATUS_S = 2.0
-AGAIN_S = 10.0
 CONTROL_SILENT_S = 20.0
 FIRST_CONTACT_S = 5.0
 STEP_S = 1.0
 """A clock that jumps by more than this was set; less is what disciplining it does."""
 STEP_TOLD_US = 1800 * SECOND_US
+STEP_HOLDS_US = 600 * SECOND_US
+"""A clock that was set by more than its error could be must then be left alone for so long before it is believed."""
 
 
 class SafetyLoop:
     """Safety for one site. Implements `Guard`; everything it holds is its own."""
 
-    def __init__(self, site: Site, clock: Clock, gate: EpochGate, hardware: Hardware, memory: Memory) -> None:
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        gate: EpochGate,
+        hardware: Hardware,
+        memory: Memory,
+        sights: Sights | None = None,
+    ) -> None:
         self._site, self._clock, self._gate, self._hardware, self._memory = site, clock, gate, hardware, memory
+        self._sights = sights or Sights(clock)
         self._closing = Closing(clock, site, hardware)
         self._setups = {setup.name: setup for setup in (*site.sources, *map(comparison, site.agreements))}
         remembered = memory.load()
@@ -68,8 +80,10 @@ class SafetyLoop:
         self._closes = 0
         self._seen = self._now()
         self._step: tuple[int, str] | None = None
+        self._leap: tuple[int, float] | None = None
         self._changed = asyncio.Condition()
         self._values = self._measured()
+        self._told: tuple[object, ...] = ()
         gate.become_unsafe()
         gate.bar_slews(True)
         self._report = SafetyReport(1, False, ("starting",), gate.epoch, clock.now_us(), self._aperture)
@@ -95,12 +109,14 @@ class SafetyLoop:
             raise GoSafe("the roof stays closed: " + "; ".join(self._report.reasons))
         closes = self._closes
         await self._wait_for_making()
-        if await roof.aperture() == "open":  # left open by a control process that died: nothing has to move
+        aperture = await roof.aperture()
+        if aperture == "open":  # left open by a control process that died: nothing has to move
             await self._take_note()
             return
-        clear = await asyncio.gather(*map(self._hardware.clearance.is_clear, self._hardware.mounts))
-        if not all(clear):
-            raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it, or not known to be")
+        if not await self._is_clear_to_open(aperture):
+            await self._closing.make_safe()  # a driver that started anew may have forgotten that its mount is parked
+            if not await self._is_clear_to_open(await roof.aperture()):
+                raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it, or not known to be")
         if closes != self._closes:  # whoever asked to close asked after us
             raise GoSafe("the roof stays closed: it was told to close meanwhile")
         await roof.open(permit)
@@ -116,6 +132,11 @@ class SafetyLoop:
             raise GoSafe("the roof closes again: " + ("; ".join(self._report.reasons) or "it was told to close"))
         await self._take_note()
 
+    async def _is_clear_to_open(self, aperture: str) -> bool:
+        """Whether every mount is out of the way of the roof, as it reads before it opens."""
+        asking = partial(self._hardware.clearance.is_clear, under_roof=aperture == "closed")
+        return all(await asyncio.gather(*map(asking, self._hardware.mounts)))
+
     async def _take_note(self) -> None:
         """See that the roof is open before whoever opened it is told so: mounts move from then on."""
         await self._look()
@@ -129,6 +150,12 @@ class SafetyLoop:
         self._problems = await self._closing.make_safe()
         await self._look()
         raise_critical(self._problems)
+
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        """See `Guard`."""
+        known = azimuth_deg is not None and altitude_deg is not None
+        self._sights.tell(rig, number, (azimuth_deg or 0.0, altitude_deg or 0.0) if known else None)
+        await self._publish(self._report.reasons, self._report.no_slews, self._now())
 
     # -- the loop --------------------------------------------------------------------------------------------
 
@@ -223,7 +250,7 @@ class SafetyLoop:
     async def _tick(self) -> None:
         now = self._now()
         self._notice_step(now)
-        reasons, no_slews = self._reasons(now), tuple(self._distrusted("no_slews", now))
+        reasons, no_slews = self._reasons(now), self._no_slews(now)
         if reasons and self._report.safe:
             self._gate.become_unsafe()  # before anything else: from here on no driver takes a hazardous command
         self._gate.bar_slews(bool(no_slews) or self._is_roofed_in())
@@ -244,13 +271,26 @@ class SafetyLoop:
         if self._unfinished and (self._making is None or self._making.done()):
             self._making = asyncio.create_task(self._make_safe(), name="make the site safe")
 
+    def _no_slews(self, now: Moment) -> tuple[str, ...]:
+        """Why nothing may slew: a source says so, or the clock was just set by more than it could be wrong.
+
+        Whoever vouched for it was wrong before or is wrong now, and nobody knows which: where the sky is depends on it.
+        """
+        found = self._distrusted("no_slews", now)
+        if self._leap is not None and now.boot_us - self._leap[0] < STEP_HOLDS_US:
+            within_min = STEP_HOLDS_US // (60 * SECOND_US)
+            found.append(f"the clock was set by {self._leap[1]:+.1f} s, and must hold for {within_min} min")
+        return tuple(found)
+
     def _notice_step(self, now: Moment) -> None:
-        """The clock was set: nothing here depends on it but what people read, and they should know."""
+        """The clock was set: readings keep their age, people should know, and a leap bars slews for a while."""
         by_s = stepped_s(self._seen, now)
         self._seen = now
         if abs(by_s) > STEP_S:
             log.warning("AST-152 the host's clock was set by %+.1f s", by_s)
             self._step = now.boot_us, f"AST-152 by {by_s:+.1f} s"
+            if 0.0 < self._site.time.error_max_s < abs(by_s):
+                self._leap = now.boot_us, by_s
         elif self._step is not None and now.boot_us - self._step[0] > STEP_TOLD_US:
             self._step = None
 
@@ -308,11 +348,11 @@ class SafetyLoop:
     async def _publish(self, reasons: tuple[str, ...], no_slews: tuple[str, ...], now: Moment) -> None:
         """Tell who waits what has changed; mostly nothing has, and that is seen at little cost."""
         last, safe = self._report, not reasons
-        troubles = self._troubles(no_slews, now)
-        facts = (safe, reasons, self._gate.epoch, self._aperture, self._parked, self._values, troubles, no_slews)
-        told = (last.safe, last.reasons, last.epoch, last.roof, last.parked, last.weather, last.troubles, last.no_slews)
-        if facts == told:
+        parked, troubles, wanted = dict(self._parked), self._troubles(no_slews, now), self._sights.wanted
+        told = (reasons, self._gate.epoch, self._aperture, parked, self._values, troubles, no_slews, wanted)
+        if told == self._told:
             return
+        self._told = told
         self._report = SafetyReport(
             version=last.version + 1,
             safe=safe,
@@ -320,9 +360,10 @@ class SafetyLoop:
             epoch=self._gate.epoch,
             since_us=now.utc_us if safe != last.safe else last.since_us,
             roof=self._aperture,
-            parked=dict(self._parked),
+            parked=parked,
             weather=self._values,
             troubles=troubles,
+            sights_wanted=wanted,
             no_slews=no_slews,
         )
         if safe != last.safe:

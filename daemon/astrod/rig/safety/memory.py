@@ -1,11 +1,12 @@
 """What safety remembers over a restart: each source's last reading and its hysteresis.
 
-Kept in a file under the runtime folder (memory, not disk), replaced atomically after each poll; it counts only
-within the same boot of the host, and the readings in it age as they would have in memory.
+Kept in a file under the runtime folder (memory, not disk), replaced atomically after a poll; it counts only within
+the same boot of the host, and the readings in it age as they would have in memory.
 """
 
 import json
 import logging
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,23 +25,66 @@ def boot_id() -> str:
 
 
 class Memory:
-    """The file. `path` None remembers nothing (nights on the simulated clock)."""
+    """The file, written by a thread of its own: a disk that hangs keeps that thread, and safety goes on.
+
+    `path` None remembers nothing (nights on the simulated clock).
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._boot = boot_id() if path else ""
+        self._turn = threading.Lock()
+        self._waiting: str | None = None
+        self._writer: threading.Thread | None = None
+        self._slow = False
 
     def save(self, sources: dict[str, SourceState]) -> None:
-        """Replace what is remembered; a disk that refuses is logged, never waited for."""
+        """Replace what is remembered, soon; what waits to be written gives way to what is newer. A disk that refuses
+        or hangs is logged, never waited for.
+        """
         if self._path is None:
             return
         text = json.dumps({"boot": self._boot, "sources": {n: asdict(s) for n, s in sources.items()}})
+        with self._turn:
+            self._tell_if_slow()
+            self._waiting = text
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_all, name="safety's memory", daemon=True)
+                self._writer.start()
+
+    def _tell_if_slow(self) -> None:
+        """What the last reading left is still not written: said once, until the disk has caught up."""
+        slow = self._waiting is not None
+        if slow and not self._slow:
+            log.warning("%s: the disk is slow or hangs; safety's memory waits, safety does not", self._path)
+        self._slow = slow
+
+    def _write_all(self) -> None:
+        """In the thread: write until nothing waits."""
+        while True:
+            with self._turn:
+                text, self._waiting = self._waiting, None
+                if text is None:
+                    self._writer = None
+                    return
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        assert self._path is not None
         draft = self._path.with_suffix(".new")
         try:
             draft.write_text(text)
             draft.replace(self._path)
         except OSError as fault:
             log.warning("safety cannot remember its readings over a restart: %s", fault)
+
+    def settle(self, within_s: float) -> bool:
+        """Wait until all is written, at the end of a process; False where that took too long."""
+        with self._turn:
+            writer = self._writer
+        if writer is not None:
+            writer.join(within_s)
+        return writer is None or not writer.is_alive()
 
     def load(self) -> dict[str, SourceState]:
         """What was remembered in this boot; empty when nothing, or nothing readable, was."""

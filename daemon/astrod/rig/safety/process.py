@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,16 @@ from typing import Any
 from astrod.domain.safety import SafetyReport
 from astrod.domain.site import Site
 from astrod.errors import AstrodError, Bug
-from astrod.rig.port import DirectSession, Port
+from astrod.rig.port import DirectSession, Port, Session
+from astrod.rig.recovery import DriverRestarts
 from astrod.rig.safety.guard import Guard
 from astrod.rig.safety.hardware import Hardware, OpenPort, hardware_of
 from astrod.rig.safety.link import NAME, translated
 from astrod.rig.safety.loop import SafetyLoop
 from astrod.rig.safety.memory import Memory, boot_id
+from astrod.rig.safety.sights import Sights
 from astrod.rig.safety.sources import free_bytes_of, is_own, own_source
-from astrod.runtime.clock import WallClock
+from astrod.runtime.clock import Clock, WallClock
 from astrod.runtime.systemd import start_log
 from astrod.runtime.timekeeping import Statements, Timekeeper, timekeeper
 from astrod_drivers.permit import EpochPage
@@ -38,6 +41,8 @@ from astrod_drivers.wire import Offer, Server, decode
 log = logging.getLogger("astrod.safety")
 
 TAKE_OVER_S = 5.0
+SETTLE_S = 1.0
+"""At its end safety waits so long for its memory to be written: whoever takes over waits for the lock."""
 
 
 class Door:
@@ -71,6 +76,10 @@ class Door:
             await self._guard.close_site(reason)
         except AstrodError as fault:
             raise translated(fault) from fault
+
+    async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
+        """See `Guard`."""
+        await self._guard.tell_place(rig, number, azimuth_deg, altitude_deg)
 
 
 def read_site(path: Path) -> Site:
@@ -136,25 +145,35 @@ class Lines:
         )
 
 
-def opener(lines: Lines, clock: WallClock, time: Timekeeper, data: Path) -> OpenPort:
-    """Makes ports to devices through their sessions, and to the host's own sources in this very process."""
+def device_opener(site: Site, clock: Clock, open_session: Callable[[str, str], Session[Any]]) -> OpenPort:
+    """Makes ports to devices that climb the site's ladders, but for the power: that is `Closing`'s, which cycles it
+    only when a mount or a roof must move and does not.
+    """
+    restarts = DriverRestarts(clock, site.indi)
 
     def open_port(name: str, kind: str, address: str) -> Port[Any]:
-        if is_own(address):
-            own = own_source(address, clock, time.quality, free_bytes_of(data))
-            return Port(name, kind, address, DirectSession(own), clock)
-        return Port(name, kind, address, lines.session(address, kind), clock)
+        session = open_session(address, kind)
+        return Port(name, kind, address, session, clock, site.ladder(kind), restarts.of(address))
+
+    return open_port
+
+
+def opener(site: Site, lines: Lines, clock: WallClock, time: Timekeeper, data: Path) -> OpenPort:
+    """Makes ports to devices through their sessions, and to the host's own sources in this very process."""
+    open_device = device_opener(site, clock, lines.session)
+
+    def open_port(name: str, kind: str, address: str) -> Port[Any]:
+        if not is_own(address):
+            return open_device(name, kind, address)
+        own = own_source(address, clock, time.quality, free_bytes_of(data))
+        return Port(name, kind, address, DirectSession(own), clock)
 
     return open_port
 
 
 def movers_of(site: Site, clock: WallClock, lines: Lines) -> Hardware:
     """What makes the site safe, without the sources: for the closer."""
-
-    def open_port(name: str, kind: str, address: str) -> Port[Any]:
-        return Port(name, kind, address, lines.session(address, kind), clock)
-
-    return hardware_of(site, clock, open_port, sources=False)
+    return hardware_of(site, clock, device_opener(site, clock, lines.session), sources=False)
 
 
 async def guard(words: argparse.Namespace) -> None:
@@ -164,8 +183,10 @@ async def guard(words: argparse.Namespace) -> None:
     page, site = EpochPage(words.page), read_site(words.site)
     time = timekeeper(clock, Statements(words.statement, clock, boot_id()), site.time.gpsd)
     lines = Lines(words.spool, words.page, words.offset_us, words.sim_socket)
-    hardware = hardware_of(site, clock, opener(lines, clock, time, words.site.parent))
-    loop = SafetyLoop(site, clock, page, hardware, Memory(words.memory))
+    sights = Sights(clock)
+    hardware = hardware_of(site, clock, opener(site, lines, clock, time, words.site.parent), sights.where_is_it)
+    memory = Memory(words.memory)
+    loop = SafetyLoop(site, clock, page, hardware, memory, sights)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -185,6 +206,8 @@ async def guard(words: argparse.Namespace) -> None:
         for task in (running, serving, stopping, keeping):
             task.cancel()
         await asyncio.gather(running, serving, stopping, keeping, return_exceptions=True)
+        if not memory.settle(SETTLE_S):
+            log.warning("what safety remembered last is not written")
         os.close(lock)
 
 

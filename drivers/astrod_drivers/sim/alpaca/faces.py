@@ -198,7 +198,7 @@ class TelescopeFace(Face):
         "cansettracking": True,
         "canslew": True,
         "canslewasync": True,
-        "cansetpark": False,
+        "cansetpark": True,
         "canfindhome": False,
         "athome": False,
     }
@@ -266,6 +266,9 @@ class TelescopeFace(Face):
 
     async def put_park(self, words: Words) -> None:
         await self.device.park()
+
+    async def put_setpark(self, words: Words) -> None:
+        await self.device.set_park()
 
     async def put_unpark(self, words: Words) -> None:
         await self.device.unpark(self.permit)
