@@ -760,6 +760,19 @@ class ExposureSection(Section):
         gt=0,
         le=3600,
     )
+    adapt: bool = key(
+        False,
+        "Double or halve it as the sky asks: as short as can be without read-out noise counting, by the newest darks.",
+        when="live",
+    )
+    exposure_max_s: float | None = key(
+        None,
+        "With adapt, it is doubled to no more than this; without it no longer than asked.",
+        when="live",
+        example=480.0,
+        gt=0,
+        le=3600,
+    )
     count: int = key(..., "How many usable ones are wanted, over all nights.", when="live", example=40, ge=1, le=100000)
     filter: str | None = key(
         None, "Filter; leave it out where there is no wheel.", when="live", example="L", min_length=1
