@@ -272,6 +272,11 @@ def test_the_most_that_an_exposure_may_grow_to(tmp_path: Path) -> None:
     assert (request.adapt, request.exposure_max_s) == (True, 480.0)
 
 
+def test_a_gps_is_an_indi_device(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, GOOD + '\n[time]\ngps = "alpaca://hut/telescope/0"\n', targets_a=TARGETS)
+    assert "[time] gps: is no INDI device" in found
+
+
 def test_a_filter_without_a_wheel(tmp_path: Path) -> None:
     (found,) = faults(tmp_path, changed('wheel = "sim://wheel"', ""), targets_a=TARGETS)
     assert found.endswith('filter: "L" is asked for, but no train has a wheel; leave it out')

@@ -91,6 +91,7 @@ class Builder:
         self._check_roof_and_weather()
         self._check_interlock()
         self._check_dome()
+        self._check_gps()
         self._check_agreements()
         self._check_names()
         self._check_addresses()
@@ -173,6 +174,11 @@ class Builder:
             DomeGeometry(**roof.geometry.model_dump())
         except ValueError as fault:
             self.fault(("roof", "geometry"), str(fault))
+
+    def _check_gps(self) -> None:
+        gps = self.document.time.gps
+        if gps is not None and not gps.startswith("indi://"):
+            self.fault(("time", "gps"), "is no INDI device, indi://HOST:PORT/DEVICE NAME; for a gpsd there is gpsd")
 
     def _check_park_sensor(self, i: int, rig: RigSection) -> None:
         sensor, kind = rig.mount.park_sensor, rig.mount.park_sensor_kind

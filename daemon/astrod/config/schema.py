@@ -332,6 +332,12 @@ class TimeSection(Section):
         example="localhost:2947",
         pattern=r"^[^/:\s]+:\d{1,5}$",
     )
+    gps: Address | None = key(
+        None,
+        "A GPS receiver behind an indiserver, the same beside it; a site that it sees elsewhere is told of.",
+        when="restart",
+        example="indi://localhost:7624/GPSD",
+    )
     mount_master: Literal["astrod", "mount"] = key(
         "astrod", "Who tells the other its place and time; a mount with GPS of its own may be it.", when="restart"
     )
