@@ -28,6 +28,7 @@ from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.domain.instant import SECOND_US
 from astrod.domain.site import Site
+from astrod.domain.standing import Belief, differences
 from astrod.errors import AstrodError, Bug, ConfigInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.housekeeping import Housekeeping
@@ -109,7 +110,7 @@ class Daemon:
         self._paths = data_paths(self._data)
         self._page = EpochPage(self._run_dir / "epoch")
         statements = Statements(self._run_dir / "statement.json", self._clock, boot_id())
-        self._time = timekeeper(self._clock, statements, loaded.site.time.gpsd)
+        self._time = timekeeper(self._clock, statements, loaded.site.time.gpsd, loaded.site.time.gps)
         self._offload = WallOffload()
         self._stop, self._caught_up = asyncio.Event(), asyncio.Event()
         self._core: Core | None = None
@@ -284,12 +285,25 @@ class Daemon:
     async def _measure(self, ready: Ready, core: Core, telemetry: Telemetry) -> None:
         ready()
         while True:
+            self._tell_place(core)
             weather, now_us = core.conductor.safety.weather, self._clock.now_us()
             if weather:
                 await self._offload.run("archive", _OPEN, telemetry.record, now_us, "weather", dict(weather))
             for guider, errors in (await core.guiding_errors()).items():
                 await self._offload.run("archive", _OPEN, telemetry.record, now_us, guider, errors)
             await self._clock.sleep(TELEMETRY_S)
+
+    def _tell_place(self, core: Core) -> None:
+        """Say where the GPS receiver is elsewhere than the configuration."""
+        found, site = self._time.place, core.site
+        if found is None:
+            return
+        belief = Belief(found.latitude_deg, found.longitude_deg)
+        wrong = differences(site.place, self._clock.now_us(), belief, site.time)
+        if wrong:
+            core.health.found("AST-153", f"GPS: {'; '.join(wrong)}")
+        else:
+            core.health.mended("AST-153")
 
     def reload(self) -> None:
         """SIGHUP: read the configuration again; live keys count at once, the rest is named and waits."""
