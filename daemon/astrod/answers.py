@@ -1,5 +1,6 @@
 """What the daemon answers at its socket: the read verbs from the core's state, the operator's verbs to it."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,8 +18,11 @@ from astrod.api.schema import (
     FrameCounts,
     FrameRow,
     FramesAnswer,
+    GuidingRow,
     Hold,
     Next,
+    OffsetRow,
+    OffsetsAnswer,
     PlanAnswer,
     RequestRow,
     Slot,
@@ -38,6 +42,7 @@ from astrod.domain.plan import progress
 from astrod.errors import InputInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.rig.port import Port
+from astrod.rig.telescope import Telescope
 from astrod.runtime.timekeeping import Timekeeper
 
 Handler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -59,6 +64,7 @@ class Answers:
             "targets": self.targets,
             "frames": self.frames,
             "calibrations": self.calibrations,
+            "offsets": self.offsets,
             "pause": self.pause,
             "resume": self.resume,
             "close": self.close,
@@ -93,6 +99,7 @@ class Answers:
             },
             devices=self._devices(),
             exposing=self._exposing(),
+            guiding=self._guiding(),
             plan=self._slots()[:SLOTS],
             next=self._next(),
             frames=FrameCounts(
@@ -150,6 +157,19 @@ class Answers:
                 )
             )
         return found
+
+    def _guiding(self) -> list[GuidingRow]:
+        return [
+            GuidingRow(
+                rig=name,
+                star_lost=state.star_lost,
+                rms_ra_arcsec=_hundredths(state.rms_ra_arcsec),
+                rms_dec_arcsec=_hundredths(state.rms_dec_arcsec),
+                rms_arcsec=_hundredths(state.rms_arcsec),
+            )
+            for name, telescope in self._core.telescopes.items()
+            if telescope.guiding is not None and (state := telescope.guiding.seen) is not None and state.guiding
+        ]
 
     def _slots(self) -> list[Slot]:
         schedule, now_us = self._core.schedule, self._core.clock.now_us()
@@ -260,6 +280,16 @@ class Answers:
         scheduled = calibrating.settings.scheduled
         return CalibrationsAnswer(schema=SCHEMA, site=self._core.site.name, scheduled=scheduled, sets=rows)
 
+    async def offsets(self, args: dict[str, Any]) -> OffsetsAnswer:
+        """By how much the focus of the filters differs: the owner's word, and what focus runs have told."""
+        rows = [
+            row
+            for name, telescope in self._core.telescopes.items()
+            for train in telescope.trains
+            for row in _offsets(name, train, telescope)
+        ]
+        return OffsetsAnswer(schema=SCHEMA, site=self._core.site.name, offsets=rows)
+
     # -- the operator ----------------------------------------------------------------------------------------
 
     async def pause(self, args: dict[str, Any]) -> Ack:
@@ -325,6 +355,10 @@ class Answers:
         return await self.clock({})
 
 
+def _hundredths(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
 def _device(port: Port[Any]) -> Device:
     state = "ready" if port.up else ("connecting" if port.detail == "not connected yet" else "lost")
     return Device(
@@ -375,7 +409,33 @@ def _frame(row: Row) -> FrameRow:
         cause=judgement.cause if judgement else None,
         stars=measured.stars if measured else None,
         fwhm_px=measured.fwhm_px if measured else None,
+        guide_rms_arcsec=round(math.hypot(*row.guided_arcsec), 3) if row.guided_arcsec else None,
     )
+
+
+def _offsets(rig: str, train: str, telescope: Telescope) -> list[OffsetRow]:
+    setup = telescope.trains[train].setup.focuser
+    configured = (setup.filter_offsets if setup else None) or {}
+    own = [
+        OffsetRow(
+            rig=rig, train=train, filter=name, steps=steps, by="configured", pairs=None, scatter=None, applied=True
+        )
+        for name, steps in configured.items()
+    ]
+    told = [
+        OffsetRow(
+            rig=rig,
+            train=train,
+            filter=offset.filter,
+            steps=offset.steps,
+            by="learned",
+            pairs=offset.pairs,
+            scatter=round(offset.scatter, 1),
+            applied=offset.filter not in configured,
+        )
+        for offset in telescope.offsets_learned(train)
+    ]
+    return own + told
 
 
 def _calibration(need: Need) -> CalibrationRow:

@@ -16,6 +16,7 @@ from astrod.domain.exposure import Intent
 from astrod.domain.instant import DAY_US
 from astrod.domain.site import Place, Train
 from astrod.errors import AstrodError, GoSafe
+from astrod.framing import turn_for_flats
 from astrod.health import Health
 from astrod.journey import Journey
 from astrod.recording import Recording
@@ -142,7 +143,11 @@ class Calibrating:
             if not mine:
                 continue
             try:
-                kept = await self._flats_of(telescope, name, mine, permit)
+                kept = Counter[str | None]()
+                for angle_deg in dict.fromkeys(need.recipe.rotation_deg for need in mine):
+                    if await turn_for_flats(telescope, name, angle_deg):
+                        here = [need for need in mine if need.recipe.rotation_deg == angle_deg]
+                        kept.update(await self._flats_of(telescope, name, here, permit))
             except GoSafe as fault:  # the conductor hears of it from safety itself
                 log.info("flats of %s given up: %s", name, fault)
                 return

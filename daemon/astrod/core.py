@@ -29,6 +29,7 @@ from astrod.domain.guiding import GuideStar
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
+from astrod.domain.offsets import FocusPoint
 from astrod.domain.plan import Choice
 from astrod.domain.safety import ClockQuality, SafetyReport
 from astrod.domain.site import GuiderSetup, Outlet, Rig, Site, Train
@@ -40,7 +41,7 @@ from astrod.health import Health
 from astrod.journey import Journey
 from astrod.observing import Manners, Observing
 from astrod.occupation import Occupation
-from astrod.recording import Recording
+from astrod.recording import Recording, insist
 from astrod.rig.aperture import ApertureHistory, Witness
 from astrod.rig.autoguider import AutoGuider, SeeStars
 from astrod.rig.darks import Surroundings
@@ -124,7 +125,7 @@ class Core:
         open_nights = await self.recording(lambda archive: archive.open_nights())
         over = [night for night in open_nights if self.dark_of(night).dawn_us <= now_us and not self._runs(night)]
         for night in over:
-            summary = self.summaries[str(night)] = await self.summarise(night)
+            summary = self.summaries[str(night)] = await self.summarise_at_last(night)
             await self.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=now_us))
         return over
 
@@ -142,6 +143,10 @@ class Core:
     def dark_of(self, night: Night) -> DarkTime:
         """The dark time of any night here."""
         return dark_time(self.site.place, self.site.darkness, night)
+
+    async def summarise_at_last(self, night: Night) -> dict[str, Any]:
+        """See `summarise`; waits for a disk that refuses the night's minutes, which nobody else will bring there."""
+        return await insist(self.clock, self.health, "AST-303", lambda: self.summarise(night))
 
     async def summarise(self, night: Night) -> dict[str, Any]:
         """What became of a night: frames, dark minutes, requests."""
@@ -194,6 +199,12 @@ class Core:
             lost = all(telescope.mount.given_up for telescope in self.telescopes.values())
             self.conductor.bar("no mount answers any more" if lost else None)
             await self.clock.sleep(DEVICES_S)
+
+    async def guiding_errors(self) -> dict[str, dict[str, float]]:
+        """How well each rig that guides is guided now, by the guider's name; for the telemetry."""
+        guidings = [telescope.guiding for telescope in self.telescopes.values() if telescope.guiding is not None]
+        told = {guiding.port.name: await guiding.errors_arcsec() for guiding in guidings}
+        return {name: errors for name, errors in told.items() if errors}
 
     async def watch_disk(self) -> None:
         """Compare what is free with what the rest of the night will take, for ever. Run as a service."""
@@ -255,8 +266,17 @@ def _record_intervals(archive: Archive, night: Night, intervals: Sequence[Interv
 class ArchiveIntents:
     """Exposures recorded before they begin (`observing.Intents`), in the archive."""
 
-    def __init__(self, site: Site, recording: Recording, clock: Clock, night: Callable[[], Night]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        recording: Recording,
+        clock: Clock,
+        night: Callable[[], Night],
+        angle_deg: Callable[[str, str], float | None],
+    ) -> None:
+        """`angle_deg` is the mechanical angle of a rig's and train's rotator, None where it has none."""
         self._site, self._recording, self._clock, self._night = site, recording, clock, night
+        self._angle_deg = angle_deg
         self._ending: set[asyncio.Task[None]] = set()
 
     async def begin(
@@ -277,6 +297,7 @@ class ArchiveIntents:
             "binning": choice.binning if choice else setup.camera.binning,
             "retake_of": retake_of,
             "at_us": self._clock.now_us(),
+            "rotation_deg": self._angle_deg(rig, train),
             **_camera_facts(setup),
         }
         night = self._night()
@@ -317,6 +338,28 @@ class ArchiveIntents:
         outcome: Outcome = "aborted" if reason == "aborted" else "failed"
         now_us = self._clock.now_us()
         await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
+
+
+class ArchiveFocusLog:
+    """Focus runs of one rig, in the archive (`refocusing.FocusLog`). A disk that refuses costs a run's record."""
+
+    def __init__(self, rig: str, recording: Recording, health: Health) -> None:
+        self._rig, self._recording, self._health = rig, recording, health
+
+    async def record(self, train: str, point: FocusPoint) -> None:
+        """See `refocusing.FocusLog`."""
+        try:
+            await self._recording(lambda archive: archive.record_focus(self._rig, train, point))
+        except (Retry, TellOperator) as fault:
+            self._health.found("AST-303", str(fault))
+
+    async def recall(self, train: str) -> list[FocusPoint]:
+        """See `refocusing.FocusLog`."""
+        try:
+            return await self._recording(lambda archive: archive.focus_points(self._rig, train))
+        except (Retry, TellOperator) as fault:
+            self._health.found("AST-303", str(fault))
+            return []
 
 
 def _camera_facts(train: Train) -> dict[str, float | None]:
@@ -426,6 +469,7 @@ def telescope_of(
             ),
             wheel=port(f"{label}wheel", "wheel", train.wheel, train.wheel_power),
             cover=port(f"{label}cover", "cover", train.cover, None),
+            rotator=port(f"{label}rotator", "rotator", train.rotator, None),
         )
 
     mount: Port[Mount] = port("mount", "mount", rig.mount.address, rig.mount.power)
@@ -563,7 +607,7 @@ def assemble(
 
     async def finish_night(night: Night) -> None:
         await core.calibrating.settle()
-        summary = core.summaries[str(night)] = await core.summarise(night)
+        summary = core.summaries[str(night)] = await core.summarise_at_last(night)
         await core.record_if_possible(partial(_close_night, night=night, summary=summary, at_us=clock.now_us()))
 
     aperture = ApertureHistory()
@@ -599,7 +643,9 @@ def assemble(
         distrust=lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
         off_target_arcmin=solving.off_target_arcmin,
     )
-    intents = ArchiveIntents(site, recording, clock, lambda: conductor.night)
+    intents = ArchiveIntents(
+        site, recording, clock, lambda: conductor.night, lambda rig, train: telescopes[rig].angle_deg(train)
+    )
     for name, telescope in telescopes.items():
         occupation = Occupation(name, clock)
         observers[name] = Observing(
@@ -614,6 +660,7 @@ def assemble(
             clock,
             occupation,
             solving,
+            ArchiveFocusLog(name, recording, health),
         )
     calibrating = Calibrating(
         settings.calibration,

@@ -279,6 +279,8 @@ class Daemon:
             weather, now_us = core.conductor.safety.weather, self._clock.now_us()
             if weather:
                 await self._offload.run("archive", _OPEN, telemetry.record, now_us, "weather", dict(weather))
+            for guider, errors in (await core.guiding_errors()).items():
+                await self._offload.run("archive", _OPEN, telemetry.record, now_us, guider, errors)
             await self._clock.sleep(TELEMETRY_S)
 
     def reload(self) -> None:

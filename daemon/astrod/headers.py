@@ -57,6 +57,7 @@ def facts_of(
         dec_deg=exposed.mount.dec_deg,
         focus_position=focuser.position if focuser else None,
         focus_temperature_c=focuser.temperature_c if focuser else None,
+        rotator_deg=exposed.rotator_deg,
         guide_rms_ra_arcsec=exposed.guided.rms_ra_arcsec if exposed.guided else None,
         guide_rms_dec_arcsec=exposed.guided.rms_dec_arcsec if exposed.guided else None,
         weather=dict(safety().weather or {}),

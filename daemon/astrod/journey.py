@@ -6,10 +6,12 @@ Recorded before acted on, so a crash can repeat a step and never lose one. Steps
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
 from astrod.domain.exposure import (
     CALIBRATION,
@@ -158,7 +160,9 @@ class Journey:
         camera = (intent.rig, intent.train)
         async with self._turns.setdefault(camera, asyncio.Lock()):  # each frame knows those before it
             recent = await self._recent(camera)
-            admitted = await self._admit(replace(frame, seen=replace(frame.seen, recent=recent)))
+            dark_adu, dark_noise_adu = await self._dark_level(intent)
+            seen = replace(frame.seen, recent=recent, dark_adu=dark_adu, dark_noise_adu=dark_noise_adu)
+            admitted = await self._admit(replace(frame, seen=seen))
             if isinstance(admitted, Kept):
                 self._digests[camera] = (*recent, admitted.pixels_digest)[-REMEMBERED:]
         if isinstance(admitted, Quarantined):
@@ -202,6 +206,17 @@ class Journey:
             )
         return self._digests[camera]
 
+    async def _dark_level(self, intent: Intent) -> tuple[float | None, float | None]:
+        """What the camera gives without light, by its newest dark or bias like this frame; None where it has none."""
+        if intent.kind != "light":
+            return None, None
+        return await insist(
+            self._clock,
+            self._health,
+            "AST-303",
+            lambda: self._recording(lambda archive: archive.dark_level(intent)),
+        )
+
     async def _admit(self, frame: Landed) -> Kept | Quarantined:
         """Through the gate and onto the disk, however long the disk refuses; or aside, when it kills workers."""
         killed = 0
@@ -228,7 +243,7 @@ class Journey:
             self._clock,
             self._health,
             "AST-303",
-            lambda: self._recording(lambda archive: archive.record_taken(taken, now_us(), pixels_digest)),
+            lambda: self._recording(lambda archive: _record_taken(archive, taken, now_us(), pixels_digest, frame)),
         )
         self._trace.note("taken", id=str(taken.id), sha256=taken.sha256)
         if frame is not None:
@@ -303,6 +318,17 @@ class Journey:
         if self._spoiled[camera] >= DISTRUST:
             self._spoiled[camera] = 0
             await self._distrust(intent, f"{DISTRUST} frames in a row were refused, the last because {reason}")
+
+
+def _record_taken(archive: Archive, taken: Taken, at_us: int, pixels_digest: str | None, frame: Landed | None) -> None:
+    """The frame and how it was guided, in one transaction; a frame resumed from the disk has no more to tell."""
+    with archive.together():
+        archive.record_taken(taken, at_us, pixels_digest)
+        if frame is None:
+            return
+        ra, dec = frame.facts.guide_rms_ra_arcsec, frame.facts.guide_rms_dec_arcsec
+        if ra is not None and dec is not None and math.isfinite(ra) and math.isfinite(dec):
+            archive.record_guided(taken.id, ra, dec)
 
 
 def _unjudged(why: str) -> Seen:

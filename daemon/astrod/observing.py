@@ -23,7 +23,7 @@ from astrod.health import Health
 from astrod.journey import Journey, Outcome, Seen
 from astrod.occupation import Occupation
 from astrod.pointing import NO_FLIP_S, Pointing
-from astrod.refocusing import Refocusing
+from astrod.refocusing import FocusLog, Refocusing
 from astrod.rig.exposing import Exposed, Exposing
 from astrod.rig.flipping import FlipFailed
 from astrod.rig.focusing import BacklashRun
@@ -86,6 +86,7 @@ class Observing:
         clock: Clock,
         occupation: Occupation,
         solving: Solving | None = None,
+        focus_log: FocusLog | None = None,
     ) -> None:
         self._site, self._telescope, self._schedule = site, telescope, schedule
         self._journey, self._intents, self.manners = journey, intents, manners
@@ -102,7 +103,7 @@ class Observing:
         self.pointing = Pointing(site, telescope, solving, self._look, health, trace, clock, occupation)
         self.exposure_time = ExposureTime(site, telescope, schedule, self._sky_level, trace, clock)
         self.refocusing = Refocusing(
-            telescope, self._train, self._sample, self.pointing.rich_field, health, trace, clock, occupation
+            telescope, self._train, self._sample, self.pointing.rich_field, health, trace, clock, occupation, focus_log
         )
 
     # -- what the conductor asks -----------------------------------------------------------------------------
@@ -186,6 +187,7 @@ class Observing:
         await self._telescope.unpark(permit)
         await self._telescope.uncover(self._train, permit)
         if self.refocusing.memory.at_us is None:
+            await self.refocusing.learn()
             await self._telescope.focus_roughly(self._train)
         await self._await_cold()
         return True

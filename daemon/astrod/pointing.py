@@ -1,4 +1,4 @@
-"""Pointing one rig: slew, see to it that the mount changes sides past the meridian, centre by the stars.
+"""Pointing one rig: slew, change sides past the meridian, centre by the stars, turn the camera where it is asked.
 
 Called before each exposure; most times the mount tracks its target already, and nothing is done. What the mount
 says is believed until the sky says otherwise.
@@ -14,6 +14,7 @@ from astrod.domain.plate import PlateSolution, Sighting, turned_half
 from astrod.domain.site import Site
 from astrod.domain.sphere import altitude_azimuth_deg, separation_deg
 from astrod.errors import Replan
+from astrod.framing import Framing
 from astrod.health import Health
 from astrod.occupation import Occupation
 from astrod.rig.centring import Centred, Centring, tolerance_arcsec
@@ -50,6 +51,14 @@ class Held:
     past: bool
 
 
+@dataclass(frozen=True, slots=True)
+class West:
+    """How a train's field stood with the tube west of the pier, and its rotator's mechanical angle then."""
+
+    rotation_deg: float
+    rotator_deg: float | None
+
+
 class Pointing:
     """Where one rig points. `held` None: unknown, and the next `point` slews."""
 
@@ -72,7 +81,8 @@ class Pointing:
         self._blind_runs = 0
         self._blind_until_s = 0.0
         self._no_flip_until_s = 0.0
-        self._west_of_pier_deg: dict[str, float] = {}
+        self._framing = Framing(telescope, health, trace, clock, occupation)
+        self._west_of_pier: dict[str, West] = {}
         self._within_arcsec: float | None = None
 
     def let_go(self) -> None:
@@ -97,19 +107,45 @@ class Pointing:
         past = belongs_east_of_pier(self._mount, self._hour_angle_deg(choice))
         state = await self._telescope.read_mount()
         if self.held == Held(choice.target, past) and self._stands(choice, state, past):
+            await self._frame(choice, train, past, None, permit)
             return
+        seen = await self._go(choice, train, past, state, permit)
+        await self._frame(choice, train, past, seen, permit)
+        self.held = Held(choice.target, past)
+
+    async def _go(
+        self, choice: Choice, train: str, past: bool, state: MountState, permit: Permit
+    ) -> PlateSolution | None:
+        """Slew, flip where that is due, centre; what the last frame that centred it said, None without one."""
         away_deg = separation_deg(choice.ra_deg, choice.dec_deg, state.ra_deg, state.dec_deg)
         self.held = None
         self._occupation.enter("overhead", f"slewing to {choice.target}")
         self._trace.note("slew", rig=self._name, target=choice.target)
         await self._telescope.unpark(permit)  # a flip that failed may have parked it
         flipped = await self._send(choice, train, past, permit)
+        await self._framing.ahead(choice, train, past)
         self._trace.note("on target", target=choice.target, pier_side=(await self._telescope.read_mount()).pier_side)
-        if self._is_to_be_centred(away_deg, flipped):
-            seen = await self._centre(choice, train, permit)
-            if seen is not None:
-                await self._witness(choice, train, past, seen, permit)
-        self.held = Held(choice.target, past)
+        if not self._is_to_be_centred(away_deg, flipped):
+            return None
+        seen = await self._centre(choice, train, permit)
+        if seen is not None:
+            await self._witness(choice, train, past, seen, permit)
+        return seen
+
+    async def _frame(self, choice: Choice, train: str, past: bool, seen: PlateSolution | None, permit: Permit) -> None:
+        """Have the camera stand as the target asks; turning may have moved the target from the middle."""
+        if self._framing.is_framed(choice, train, past):
+            return
+
+        async def sight() -> Sighting:
+            return await self.sight(train, self._mount.centre_exposure_s, False, permit)
+
+        turned = await self._framing.frame(choice, train, past, seen, sight)
+        within = self._within_arcsec if self._mount.centre != "never" else None
+        if turned is None or within is None:
+            return
+        if turned.off_arcsec(choice.ra_deg, choice.dec_deg) > within:
+            await self._centre(choice, train, permit)
 
     def _stands(self, choice: Choice, state: MountState, past: bool) -> bool:
         """Whether the mount does already what is wanted of it, by its own word."""
@@ -144,7 +180,7 @@ class Pointing:
             sighting = await self.sight(train, self._mount.centre_exposure_s, False, permit)
             return sighting.solution.rotation_deg if sighting.solution else None
 
-        flipping = Flipping(self._telescope, rotation, self._west_of_pier_deg.get(train))
+        flipping = Flipping(self._telescope, rotation, self._seen_west_deg(train))
         try:
             run = await flipping.run(choice.ra_deg, choice.dec_deg, permit)
         except FlipFailed as fault:
@@ -166,9 +202,9 @@ class Pointing:
             return
         if not past:
             if self._hour_angle_deg(choice) < -EAST_DEG:
-                self._west_of_pier_deg[train] = seen.rotation_deg
+                self._west_of_pier[train] = West(seen.rotation_deg, self._telescope.angle_deg(train))
             return
-        before_deg = self._west_of_pier_deg.get(train)
+        before_deg = self._seen_west_deg(train)
         if before_deg is None or turned_half(before_deg, seen.rotation_deg, slack_deg=90.0):
             return
         await self._telescope.stand_still()
@@ -176,6 +212,15 @@ class Pointing:
         text = f"{self._telescope.mount.name} says that it changed sides, and the field did not turn; it was parked"
         self._no_flip(text)
         raise FlipFailed(text)
+
+    def _seen_west_deg(self, train: str) -> float | None:
+        """How the field would stand west of the pier with the rotator as it is; None where it was never seen there."""
+        west = self._west_of_pier.get(train)
+        if west is None:
+            return None
+        return west.rotation_deg + self._framing.field_turn_deg(
+            train, west.rotator_deg, self._telescope.angle_deg(train)
+        )
 
     # -- centring --------------------------------------------------------------------------------------------
 

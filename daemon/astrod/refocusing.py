@@ -7,8 +7,10 @@ enough go on being taken.
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from astrod.domain.focus import FocusMemory, RefocusRule, Sample
+from astrod.domain.offsets import FocusPoint, filter_offsets
 from astrod.errors import Replan
 from astrod.health import Health
 from astrod.occupation import Occupation
@@ -20,11 +22,34 @@ from astrod_drivers.protocols import Permit
 
 log = logging.getLogger(__name__)
 
+SCATTER_STEPS = 0.5
+"""Offsets between filters count where they scatter by no more than this share of a focus run's step."""
 EXPOSURE_S = 4.0
 LONGER = 3.0
 
 Measure = Callable[[str, float, Permit], Awaitable[Sample]]
 """Expose with a train for so many seconds and say what its stars look like."""
+
+
+class FocusLog(Protocol):
+    """Where the positions that focus runs found are kept, over all nights. Neither method raises."""
+
+    async def record(self, train: str, point: FocusPoint) -> None: ...
+
+    async def recall(self, train: str) -> list[FocusPoint]: ...
+
+
+class NoLog:
+    """For a rig whose runs nobody keeps."""
+
+    async def record(self, train: str, point: FocusPoint) -> None:
+        """Not kept."""
+
+    async def recall(self, train: str) -> list[FocusPoint]:
+        """Nothing is known."""
+        return []
+
+
 RichField = Callable[[str], Awaitable[tuple[float, float] | None]]
 """A place (ICRS degrees) near where a train points now that shows it more stars; None where none is known."""
 
@@ -58,8 +83,10 @@ class Refocusing:
         trace: Trace,
         clock: Clock,
         occupation: Occupation,
+        focus_log: FocusLog | None = None,
     ) -> None:
         self._telescope, self._train = telescope, train
+        self._focus_log = focus_log or NoLog()
         self._measure, self._rich_field = measure, rich_field
         self._health, self._trace, self._clock, self._occupation = health, trace, clock, occupation
         self.memory = FocusMemory()
@@ -102,7 +129,7 @@ class Refocusing:
                 fault = str(failed)
                 break
             else:
-                self._found(run)
+                await self._found(run, filter_name)
                 return moved
         self._health.found("AST-204", fault, self._train)
         return moved
@@ -123,9 +150,26 @@ class Refocusing:
 
         return measure
 
-    def _found(self, run: FocusRun) -> None:
+    async def _found(self, run: FocusRun, filter_name: str | None) -> None:
         self._health.mended("AST-204", self._train)
         self._trace.note("focused", train=self._train, position=run.position, fwhm_px=run.fwhm_px)
+        self._telescope.suits(self._train, filter_name)
+        if filter_name is not None:
+            point = FocusPoint(filter_name, run.position, self.memory.temperature_c, self._clock.now_us())
+            await self._focus_log.record(self._train, point)
+            await self.learn()
+
+    async def learn(self) -> None:
+        """Take up what all focus runs so far tell of the filters, for whoever turns the wheel."""
+        setup = self._telescope.trains[self._train].setup.focuser
+        if setup is None or not setup.learn_offsets:
+            return
+        points = await self._focus_log.recall(self._train)
+        learned = filter_offsets(points, SCATTER_STEPS * setup.step)
+        if learned != self._telescope.offsets_learned(self._train):
+            told = {offset.filter: offset.steps for offset in learned}
+            self._trace.note("filter offsets", train=self._train, steps=told)
+        self._telescope.learn_offsets(self._train, learned)
 
     async def _temperature_c(self) -> float | None:
         """The focuser's thermometer; None where it has none. Raises RecoverDevice when it is lost."""

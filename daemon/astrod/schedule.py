@@ -268,6 +268,7 @@ class Schedule:
                     binning=request.binning,
                     train=request.train,
                     exposure_min_s=request.exposure_min_s,
+                    position_angle_deg=target.position_angle_deg,
                 )
         return None
 

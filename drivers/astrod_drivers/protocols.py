@@ -14,6 +14,7 @@ Every driver (INDI, the simulated observatory) implements these protocols and is
 `connect` may be called again after `Unreachable`; it reconnects and leaves the hardware as it is.
 """
 
+import math
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -412,6 +413,13 @@ class GuiderState:
     calibrating: bool = False
     scale_arcsec_px: float | None = None
     trouble: str = ""
+
+    @property
+    def rms_arcsec(self) -> float | None:
+        """Both axes together; None before there are both."""
+        if self.rms_ra_arcsec is None or self.rms_dec_arcsec is None:
+            return None
+        return math.hypot(self.rms_ra_arcsec, self.rms_dec_arcsec)
 
 
 class Guider(Device, Protocol):

@@ -10,10 +10,11 @@ import pytest
 
 from astrod.archive.archive import PLANS_KEPT_DAYS, Archive
 from astrod.archive.rows import Hold
-from astrod.domain.exposure import Intent, Judgement, Measured, Taken
+from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
 from astrod.domain.minutes import Interval
+from astrod.domain.offsets import FocusPoint
 from astrod.domain.plan import Plan, Slot
 from astrod.errors import Bug
 
@@ -97,6 +98,34 @@ def test_quarantine_ends_an_exposure(archive: Archive) -> None:
     assert archive.unfinished() == []
     with pytest.raises(Bug, match="in quarantine"):
         archive.record_taken(taken_of(intent), 10)
+
+
+def test_what_a_camera_gives_without_light_is_that_of_its_newest_dark_else_bias(archive: Archive) -> None:
+    def unlit(kind: FrameKind, exposure_s: float, adu: float, binning: int = 2) -> None:
+        intent = archive.begin_exposure(
+            "pujalt", NIGHT, kind=kind, rig="main", train="newton", exposure_s=exposure_s, at_us=5, binning=binning
+        )
+        archive.record_taken(taken_of(intent), 8)
+        archive.record_judged(intent.id, Measured(0, adu, 3.0, None, None), KEEP, 9)
+
+    light = begin(archive)
+    assert archive.dark_level(light) == (None, None)
+    unlit("bias", 0.0, 500.0)
+    unlit("bias", 0.0, 700.0, binning=1)
+    assert archive.dark_level(light) == (500.0, 3.0)
+    unlit("dark", 60.5, 504.0)
+    unlit("dark", 300.0, 530.0)
+    unlit("bias", 0.0, 501.0)
+    assert archive.dark_level(light) == (504.0, 3.0)
+
+
+def test_focus_points_come_back_in_order_each_train_its_own(archive: Archive) -> None:
+    points = [FocusPoint("L", 5000, 4.5, 10), FocusPoint("R", 5012, None, 20)]
+    for point in points:
+        archive.record_focus("main", "newton", point)
+    archive.record_focus("main", "finder", points[0])
+    assert archive.focus_points("main", "newton") == points
+    assert archive.focus_points("other", "newton") == []
 
 
 def test_values_that_are_not_numbers_count_as_not_measured(archive: Archive) -> None:

@@ -36,6 +36,9 @@ def quiet() -> dict[str, Any]:
                 "elapsed_s": 74.1,
             }
         ],
+        "guiding": [
+            {"rig": "main", "star_lost": False, "rms_ra_arcsec": 0.45, "rms_dec_arcsec": 0.43, "rms_arcsec": 0.62}
+        ],
         "plan": [
             _slot("22:10", "23:10", "M 31", "L", 28, "altitude 72°, airmass 1.05, moon 84° away"),
             _slot(
@@ -91,7 +94,7 @@ def troubled() -> dict[str, Any]:
         "state": "lost",
         "detail": "indiserver at localhost:7624 does not answer; reconnecting, 4th attempt in 8 s",
     }
-    status["exposing"] = []
+    status["exposing"], status["guiding"] = [], []
     status["next"] = {"at": None, "what": "wait for safety"}
     status["holds"] = [
         {"name": "pause", "since": "2026-12-14T22:00:00Z", "until": "2026-12-15T02:30:00Z", "who": "ana"}
@@ -204,9 +207,23 @@ def frames() -> dict[str, Any]:
         "cause": "none",
         "stars": 431,
         "fwhm_px": 2.8,
+        "guide_rms_arcsec": 0.62,
     }
     rejected = kept | {"id": "pujalt-20261214-00041", "decision": "reject", "cause": "clouds", "quality": 6.0}
     rejected |= {"stars": 0, "fwhm_px": None}
-    fresh = kept | dict.fromkeys(("quality", "decision", "cause", "stars", "fwhm_px"))
+    fresh = kept | dict.fromkeys(("quality", "decision", "cause", "stars", "fwhm_px", "guide_rms_arcsec"))
     fresh |= {"id": "pujalt-20261214-00042"}
     return {"schema": 1, "site": "pujalt", "night": "2026-12-14", "frames": [kept, rejected, fresh]}
+
+
+def offsets() -> dict[str, Any]:
+    """Two filters of the owner's, one of which runs have told too, and one that only runs have told."""
+    row = {"rig": "main", "train": "main", "by": "configured", "pairs": None, "scatter": None, "applied": True}
+    learned = row | {"by": "learned", "pairs": 7, "scatter": 4.4}
+    rows = [
+        row | {"filter": "L", "steps": 0},
+        row | {"filter": "R", "steps": 12},
+        learned | {"filter": "R", "steps": 15, "applied": False},
+        learned | {"filter": "Ha", "steps": -25},
+    ]
+    return {"schema": 1, "site": "pujalt", "offsets": rows}

@@ -64,6 +64,7 @@ class _Daemon:
             "plan": samples.plan(),
             "targets": samples.targets(),
             "frames": samples.frames(),
+            "offsets": samples.offsets(),
             "clock": samples.clock(),
             "state_time": samples.clock(),
             **{verb: {"schema": 1, "text": f"{verb} it is"} for verb in ("pause", "resume", "close")},
@@ -146,6 +147,7 @@ def test_no_daemon_is_3_and_says_how_to_start_it(
         ("plan", samples.plan(), "NGC 891"),
         ("targets", samples.targets(), "38/40"),
         ("frames", samples.frames(), "rejected: clouds"),
+        ("offsets", samples.offsets(), "+15    learned, overruled"),
     ],
 )
 def test_reading_verbs_speak_to_people_and_to_scripts(

@@ -31,6 +31,7 @@ def test_a_quiet_night_at_a_glance() -> None:
           ● roof  open                       ● station  wind 3.2 m/s, cloud 4 %
  Now      M 31 · L · 120 s  pujalt-20261214-00042
           ██████████████████████░░░░░░░░░░░░░░  74 of 120 s
+          guided to 0.62″ RMS (RA 0.45″, Dec 0.43″)
  Frames   41 taken · 38 kept · 3 rejected
           22:12  M 31 L 120 s  kept      87  FWHM 2.9 px, 412 stars
           22:10  M 31 L 120 s  kept      71  streak, FWHM 2.9 px, 420 stars

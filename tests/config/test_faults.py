@@ -233,6 +233,18 @@ def test_faults_of_targets(tmp_path: Path, old: str, new: str, fault: str) -> No
     assert fault in found
 
 
+def test_a_position_angle_without_a_rotator_or_on_an_alt_azimuth(tmp_path: Path) -> None:
+    turned = TARGETS.replace("[[target]]\n", "[[target]]\nposition_angle_deg = 35.0\n", 1)
+    (found,) = faults(tmp_path, targets_a=turned)
+    assert found.endswith("position_angle_deg: is asked for, but no train has a rotator; leave it out")
+    rotated = changed('wheel = "sim://wheel"', 'wheel = "sim://wheel"\nrotator = "sim://rotator"')
+    lay(tmp_path, rotated, targets_a=turned)
+    assert next(target.position_angle_deg for target in load(tmp_path).targets) == 35.0
+    altaz = rotated.replace('address = "sim://mount"', 'address = "sim://mount"\nkind = "altaz"')
+    (found,) = faults(tmp_path, altaz, targets_a=turned)
+    assert "is for equatorial mounts" in found
+
+
 def test_a_filter_without_a_wheel(tmp_path: Path) -> None:
     (found,) = faults(tmp_path, changed('wheel = "sim://wheel"', ""), targets_a=TARGETS)
     assert found.endswith('filter: "L" is asked for, but no train has a wheel; leave it out')

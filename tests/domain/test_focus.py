@@ -77,3 +77,13 @@ def test_stars_that_grow_are_noticed_in_their_own_filter_and_one_bad_frame_is_no
     assert "grew by 30 %" in (memory.due(rule, MINUTE_US, 10.0, "L") or "")
     memory.focused(MINUTE_US, 10.0, "L")
     assert memory.due(rule, MINUTE_US, 10.0, "L") is None  # worse seeing costs one run, not one after each frame
+
+
+@given(st.lists(st.tuples(st.integers(0, 50_000), st.floats(0.8, 60.0)), max_size=9, unique_by=lambda point: point[0]))
+def test_any_points_have_a_curve_within_them_or_none(points: list[tuple[int, float]]) -> None:
+    """None at all, too: a focuser that reads nonsense lets no position of the sweep be reached."""
+    curve = focus_curve(points)
+    if curve is not None:
+        assert min(x for x, _ in curve.points) <= curve.position <= max(x for x, _ in curve.points)
+        assert set(curve.points) <= set(points)
+    assert focus_curve(points[:3]) is None

@@ -13,7 +13,7 @@ import pytest
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
-from astrod.domain.exposure import Intent
+from astrod.domain.exposure import Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import CameraSetup, FocuserSetup, MountSetup, Rig, Train
@@ -473,6 +473,27 @@ def test_4_and_5_black_frames_in_a_row_have_the_camera_started_anew(tmp_path: Pa
         await desk.walk(black)
         assert len(desk.distrusted) == 2  # a good frame between them takes the suspicion away
         assert {row.outcome for row in desk.archive.frames() if row.quarantine_path} == {"failed"}
+
+    at_desk(tmp_path, story)
+
+
+def test_4_and_5_frames_as_black_as_a_dark_are_refused_once_a_dark_is_known(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        assert (await desk.walk(black(1))).judgement is not None  # nobody knows yet what this camera gives unlit
+        dark = desk.archive.begin_exposure(
+            "pujalt", NIGHT, kind="dark", rig="main", train="newton", exposure_s=300.0, at_us=desk.clock.now_us()
+        )
+        desk.archive.record_taken(Taken(dark.id, "darks/1.fits", "ab", 2880, 7, 300.0), 8)
+        level = Measured(0, 500.0, 6.0, None, None)
+        desk.archive.record_judged(dark.id, level, Judgement(100.0, "keep", "none", {}, "dark level"), 9)
+        for count in range(3):
+            refused = await desk.walk(black(2 + count))
+            assert "it is black" in refused.reason
+        assert len(desk.distrusted) == 1
+        assert (await desk.walk(sky(3))).judgement is not None
+
+    def black(seed: int) -> "np.ndarray[Any, np.dtype[np.uint16]]":
+        return np.random.default_rng(seed).normal(500.0, 6.0, (64, 96)).astype(np.uint16)
 
     at_desk(tmp_path, story)
 

@@ -106,6 +106,42 @@ def test_black_is_right_for_a_bias_and_wrong_for_a_light() -> None:
     assert refusal(black, dataclasses.replace(ASKED, light=False, roof_open=False), []) is None
 
 
+DARK: dict[str, Any] = {"dark_adu": 500.0, "dark_noise_adu": 6.0}
+
+
+def closed(level: float = 500.0, seed: int = 5) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
+    """What a camera gives that sees nothing: its bias level, noise, hot pixels, and a cosmic ray."""
+    random = np.random.default_rng(seed)
+    pixels = random.normal(level, 6.0, (48, 64))
+    pixels[random.integers(0, 48, 20), random.integers(0, 64, 20)] += 3000.0
+    pixels[20, 30:36] += 900.0
+    return pixels.astype(np.uint16)
+
+
+def starry(level: float = 500.0) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
+    """The darkest sky behind a narrow filter: the same level, and stars."""
+    pixels = closed(level).astype(float)
+    y, x = np.mgrid[:48, :64]
+    random = np.random.default_rng(9)
+    for _ in range(40):
+        pixels += 800.0 * np.exp(-((x - random.uniform(0, 64)) ** 2 + (y - random.uniform(0, 48)) ** 2) / 5.0)
+    return pixels.astype(np.uint16)
+
+
+def test_black_is_black_at_the_bias_level_too() -> None:
+    asked = dataclasses.replace(ASKED, exposure_s=30.0, arrived_us=1035 * SECOND_US, **DARK)
+    refused = refusal(closed(), asked, [])
+    assert refused is not None and "black" in refused.reason and refused.culprit == "camera"
+    assert refusal(closed(), dataclasses.replace(asked, light=False, roof_open=False), []) is None
+
+
+def test_a_dark_sky_with_stars_clouds_and_what_was_never_darkened_are_not_black() -> None:
+    asked = dataclasses.replace(ASKED, exposure_s=30.0, arrived_us=1035 * SECOND_US, **DARK)
+    assert refusal(starry(), asked, []) is None
+    assert refusal(closed(level=520.0), asked, []) is None  # clouds are lit by the ground
+    assert refusal(closed(), dataclasses.replace(asked, dark_adu=None, dark_noise_adu=None), []) is None
+
+
 def test_a_frame_full_of_sky_is_told_from_a_read_out_that_broke_off() -> None:
     bright = sky()
     bright[:40] = 65535  # most rows hold one value: that of a full pixel

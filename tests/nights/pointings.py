@@ -17,6 +17,8 @@ from astrod.rehearsal.sites import known
 from astrod.runtime.clock import VirtualLoop, run_virtual
 from astrod_drivers.sim.faults import Fault
 from astrod_drivers.sim.mount import SimMount
+from astrod_drivers.sim.rotator import SimRotator
+from astrod_drivers.sim.setup import TrainSetup
 from tests.nights.observatories import Sketch
 
 DATE = "2026-12-14"
@@ -34,13 +36,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Light:
-    """A light frame: its target, whether it was kept, and how far from the target the tube really pointed."""
+    """A light frame: its target, whether it was kept, how far from the target the tube really pointed, and the
+    position angle at which the camera really stood.
+    """
 
     target: str
     kept: bool
     off_arcsec: float
     pier_side: str | None
     began_us: int
+    rotation_deg: float
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,28 @@ def _lights(played: PlayedNight) -> list[Light]:
     for row in played.archive.frames(played.night):
         if row.taken is None or row.intent.kind != "light":
             continue
-        truth = mount.truth(row.taken.started_us + round(row.taken.exposure_s * 5e5))
+        middle_us = row.taken.started_us + round(row.taken.exposure_s * 5e5)
+        truth = mount.truth(middle_us)
         off_deg = separation_deg(truth.ra_deg, truth.dec_deg, row.intent.ra_deg or 0.0, row.intent.dec_deg or 0.0)
-        found.append(Light(row.intent.target or "", row.kept, 3600.0 * off_deg, truth.pier_side, row.taken.started_us))
+        turned_deg = (truth.rotation_deg + _camera_deg(played, middle_us)) % 360.0
+        found.append(
+            Light(
+                row.intent.target or "",
+                row.kept,
+                3600.0 * off_deg,
+                truth.pier_side,
+                row.taken.started_us,
+                turned_deg,
+            )
+        )
     return found
+
+
+def _camera_deg(played: PlayedNight, instant_us: int) -> float:
+    """How far the camera really was turned against the mount."""
+    still_deg = TrainSetup().rotation_deg
+    if played.core.telescopes["main"].trains["main"].rotator is None:
+        return still_deg
+    rotator = played.observatory.bare("rotator")
+    assert isinstance(rotator, SimRotator)
+    return still_deg + rotator.angle_deg(instant_us)

@@ -230,3 +230,11 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
     assert first["frames"]["kept"] >= 3  # type: ignore[index]
     again = played(tmp_path / "b", 26.0, *faults)
     assert again["trace_sha256"] == first["trace_sha256"]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("nights 1")
+def test_a_night_whose_disk_fails_as_it_ends_is_closed_when_the_disk_is_good_again(tmp_path: Path) -> None:
+    told = played(tmp_path, 5.0, Fault("disk_read_only", when="parking", lasts_s=300.0))
+    assert [fault["kind"] for fault in told["faults_injected"]] == ["disk_read_only"]  # type: ignore[attr-defined]
+    assert_in_order(told)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
+from astrod.archive.archive import Archive
 from tests.nights.observatories import PLAIN, Sketch, assert_in_order
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -45,6 +46,10 @@ def test_every_exposure_of_a_guided_night_was_guided(tmp_path: Path) -> None:
     headers = headers_of(tmp_path)
     assert told["frames"]["taken"] == len(headers) >= 12
     assert all(0.2 < header["GUIDERMS"] < 2.0 for header in headers)
+    archive = Archive.open(tmp_path / "data" / "archive.db")
+    guided = [row.guided_arcsec for row in archive.frames() if row.taken is not None and row.intent.kind == "light"]
+    archive.close()
+    assert guided == [(header["GUIDERA"], header["GUIDEDEC"]) for header in headers]
     assert told["dark_minutes"]["observed"] > 26.0, "settling and dithering cost little"
     assert told["dark_minutes"]["fault"] == 0.0
 

@@ -1,5 +1,6 @@
 """What the dice of a soak draw: the same for the same seed, everything in its turn, a configuration that holds."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from hypothesis import strategies as st
 
 from astrod.config.load import load
 from astrod.daemon import resolve_name
-from astrod.rehearsal.lots import FULL_PX, SMALL_PX, cells, draw, kinds, write
+from astrod.domain.darkness import dark_time
+from astrod.domain.instant import HOUR_US
+from astrod.domain.site import Darkness
+from astrod.rehearsal.lots import _IN_TURN, FULL_PX, SMALL_PX, _card, _cells, cells, draw, kinds, write
 from astrod.rehearsal.simulator import setup_of
 from astrod_drivers.sim.faults import CATALOGUE, check
 
@@ -26,13 +30,32 @@ def test_lots_of_one_seed_differ() -> None:
 
 
 def test_every_kind_comes_in_every_phase_before_any_comes_again() -> None:
-    dealt: list[tuple[str, str]] = []
-    number = 0
-    while len(dealt) < len(cells()):
-        dealt += [(fault.kind, str(fault.when)) for fault in draw(7, number).faults]
-        number += 1
-    assert set(dealt[: len(cells())]) == set(cells())
-    assert number < 250
+    dealt = [_card(7, number) for number in range(2 * len(cells()))]
+    assert set(dealt[: len(cells())]) == set(dealt[len(cells()) :]) == set(cells())
+    assert dealt[: len(cells())] != dealt[len(cells()) :]
+    nights = [{(fault.kind, str(fault.when)) for fault in draw(7, number).faults} for number in range(12)]
+    assert set.union(*nights) == set(dealt[: sum(map(len, nights))])
+
+
+def test_a_thousand_nights_deal_each_cell_at_least_three_times() -> None:
+    dealt = Counter(cell for number in range(1000) for cell in _cells(1, number))
+    assert min(dealt[cell] for cell in cells()) >= 3
+
+
+def test_nights_in_which_something_goes_wrong_are_dark_for_long_enough() -> None:
+    for number in range(60):
+        lot = draw(1, number)
+        dark = dark_time(lot.place, Darkness(), lot.night)
+        assert not lot.faults or dark.dawn_us - dark.dusk_us >= 0.8 * HOUR_US
+
+
+def test_faults_come_in_the_order_of_the_night_and_only_the_last_is_for_good() -> None:
+    lots = [draw(2, number) for number in range(200)]
+    for lot in lots:
+        phases = [_IN_TURN.index(fault.when) for fault in lot.faults if fault.when]
+        assert phases == sorted(phases)
+        assert all(fault.ends != "never" for fault in lot.faults[:-1])
+    assert sum(not lot.recoverable for lot in lots) > 3
 
 
 def test_a_third_of_the_nights_is_without_faults_and_all_are_when_none_are_wanted() -> None:
@@ -67,5 +90,11 @@ def test_both_hemispheres_high_latitudes_and_all_shapes_come() -> None:
         assert {getattr(lot.shape, part) for lot in lots} == {True, False}
 
 
-def test_faults_of_the_host_are_not_drawn() -> None:
-    assert all(CATALOGUE[kind].where != "host" for kind in kinds())
+def test_faults_of_the_host_are_drawn_in_their_sizes() -> None:
+    host = [fault for n in range(150) for fault in draw(1, n).faults if fault.entry.where == "host"]
+    assert {fault.kind for fault in host} == {kind for kind in kinds() if CATALOGUE[kind].where == "host"}
+    away_s = [fault.size for fault in host if fault.kind in ("daemon_crash", "power_cut")]
+    assert 2.0 <= min(away_s) < 30.0 < 300.0 < max(away_s) <= 600.0
+    steps_s = [fault.size for fault in host if fault.kind == "clock_step"]
+    assert min(steps_s) < 0.0 < max(steps_s)
+    assert all(0.5 <= abs(step_s) <= 40.0 for step_s in steps_s)

@@ -14,6 +14,7 @@ from astrod.domain.darkness import dark_time
 from astrod.domain.identity import Night
 from astrod.domain.instant import HOUR_US, MINUTE_US, SECOND_US
 from astrod.domain.site import Darkness
+from astrod.domain.sphere import sidereal_deg
 from astrod.rehearsal.lots import Lot, Shape, draw, write
 from astrod.rehearsal.referee import CLOSED_WITHIN_S, STUCK_MIN, Claim, Referee, Verdict
 from astrod.rehearsal.simulator import setup_of
@@ -21,6 +22,7 @@ from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod_drivers.permit import EpochCell
 from astrod_drivers.protocols import Permit, Shot
 from astrod_drivers.sim.faults import Fault
+from astrod_drivers.sim.mount import SimMount
 from astrod_drivers.sim.observatory import Observatory
 from astrod_drivers.sim.scene import Scene
 
@@ -95,8 +97,9 @@ def judged(
     claims: tuple[Claim, ...] = (),
     unexplained_min: float = 0.0,
     after_dusk_h: float = 2.0,
+    alarms: tuple[str, ...] = (),
 ) -> Verdict:
-    """The verdict on a night in which the daemon is `play`."""
+    """The verdict on a night in which the daemon is `play`, which shows these troubles all the time."""
     write(lot, folder, folder)
     loaded = load(folder, resolve_name)
     dark = dark_time(loaded.site.place, loaded.site.darkness, lot.night)
@@ -106,7 +109,8 @@ def judged(
         gate = EpochCell()
         gate.become_safe()
         observatory = Observatory(setup_of(loaded, faults=faults), clock, gate, folder, _nothing_rendered)
-        referee = Referee(loaded.site, loaded.targets, dark, observatory, clock)
+        observatory.faults.on_host = lambda running, begins: None
+        referee = Referee(loaded.site, loaded.targets, dark, observatory, clock, lambda: alarms)
         observatory.play_faults({"dusk": dark.dusk_us, "dawn": dark.dawn_us})
         watching = loop.create_task(referee.watch())
         await play(Bench(observatory, referee, clock, gate, folder))
@@ -219,7 +223,28 @@ def test_a_roof_that_sticks_for_good_is_nobodys_fault(tmp_path: Path) -> None:
         await bench.wait(1200.0)
 
     stuck = Fault("roof_sticks", "roof", at="start+00:03:00", until="never")
-    assert judged(tmp_path, play, faults=(_rain(30.0), stuck)).broken == ()
+    assert judged(tmp_path, play, faults=(_rain(30.0), stuck), alarms=("AST-110",)).broken == ()
+    broken = said(judged(tmp_path, play, faults=(_rain(30.0), stuck), alarms=("AST-201",)))
+    assert broken == "the site cannot be made safe, and no alarm says so"
+
+
+def test_a_daemon_that_is_dead_commands_nothing_and_lives_again_under_the_same_rules(tmp_path: Path) -> None:
+    away_s = 400.0
+
+    def closing_after(seconds: float) -> Play:
+        async def play(bench: Bench) -> None:
+            await bench.open_up()
+            await bench.wait(140.0 + away_s + seconds)  # it dies 40 s before the rain
+            await bench.close_down()
+            await bench.wait(1200.0)
+
+        return play
+
+    dead = Fault("daemon_crash", at="start+00:04:20", amount=away_s)
+    assert judged(tmp_path / "soon", closing_after(60.0), faults=(_rain(60.0), dead)).broken == ()
+    broken = said(judged(tmp_path / "late", closing_after(600.0), faults=(_rain(60.0), dead)))
+    assert "nothing was commanded toward safety" in broken
+    assert "the site was not safe" in broken
 
 
 def test_a_silent_station_is_as_bad_as_rain(tmp_path: Path) -> None:
@@ -253,6 +278,37 @@ def test_the_end_of_the_night(tmp_path: Path) -> None:
     assert "the night ended with the roof not closed" in broken
     assert "the night ended with the cooler of camera on" in broken
     assert "3.5 dark minutes are unexplained" in broken
+
+
+def test_a_site_that_is_left_open_is_told_of(tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        await bench.open_up()
+        await bench.wait(200.0)
+
+    lost = (Fault("vanish", "mount", at="start+00:04:00", until="never"),)
+    assert judged(tmp_path, play, faults=lost, alarms=("AST-206",)).broken == ()
+    assert said(judged(tmp_path, play, faults=lost)) == "the site cannot be made safe, and no alarm says so"
+
+
+def test_a_mount_that_tracks_far_past_the_meridian_on_the_wrong_side(tmp_path: Path) -> None:
+    def following(flips: bool, minutes: float) -> Play:
+        async def play(bench: Bench) -> None:
+            mount = bench.observatory.bare("mount")
+            assert isinstance(mount, SimMount)
+            await bench.open_up()
+            at_us = bench.clock.now_us()
+            ra_deg = (sidereal_deg(at_us, PLAIN.place.longitude_deg) + 5.0) % 360.0
+            await bench.device("mount").slew(ra_deg, 30.0, bench.permit)
+            mount.flips = flips  # one that does not flip knows no limit of its own
+            await bench.device("mount").slew(ra_deg - 3.0, 30.0, bench.permit)
+            await bench.wait(60.0 * minutes)
+            await bench.close_down()
+
+        return play
+
+    assert "meridian" not in said(judged(tmp_path / "a", following(True, 80.0)))  # it stops by itself
+    assert "meridian" not in said(judged(tmp_path / "b", following(False, 30.0)))
+    assert "mount tracked past its meridian limit" in said(judged(tmp_path / "c", following(False, 50.0)))
 
 
 def test_an_open_roof_by_day(tmp_path: Path) -> None:
@@ -303,6 +359,53 @@ def test_a_light_frame_kept_from_under_the_roof(tmp_path: Path) -> None:
     )
     broken = said(judged(tmp_path, well_behaved, claims=claims))
     assert broken == "shut.fits was kept although the roof was not open"
+
+
+async def _exposing_beside(bench: Bench) -> None:
+    """Two exposures on target, and two half a degree beside it."""
+    await bench.open_up()
+    for number in range(4):
+        if number == 2:
+            await bench.device("mount").slew(TARGET[0], TARGET[1] + 0.5, bench.permit)
+            await bench.wait(40.0)
+        await bench.expose(number, 60.0)
+    await bench.close_down()
+
+
+def _lights(folder: Path) -> tuple[Claim, ...]:
+    """The frames of `_exposing_beside`, of the same target."""
+    dark = dark_time(PLAIN.place, Darkness(), PLAIN.night)
+    start_us = dark.dusk_us + 2 * HOUR_US
+    begun_s = 100, 162, 264, 326
+    return tuple(
+        _claim(
+            *(folder, f"{number}.fits", start_us + seconds * SECOND_US, f"{number}".encode()),
+            ra_deg=TARGET[0],
+            dec_deg=TARGET[1],
+            rig="rig1",
+        )
+        for number, seconds in enumerate(begun_s)
+    )
+
+
+def test_a_light_frame_kept_beside_its_target(tmp_path: Path) -> None:
+    broken = said(judged(tmp_path, _exposing_beside, claims=_lights(tmp_path)))
+    assert (
+        broken
+        == "2.fits was kept although it was 30' off its target; 3.fits was kept although it was 30' off its target"
+    )
+
+
+def test_no_star_tells_under_cloud_that_a_frame_is_beside_its_target(tmp_path: Path) -> None:
+    cloud = Fault("cloud", at="start+00:00:30", lasts_s=600.0, amount=70.0)
+    assert judged(tmp_path, _exposing_beside, claims=_lights(tmp_path), faults=(cloud,)).broken == ()
+
+
+def test_frames_with_the_time_of_a_wrong_clock_are_where_they_truly_were(tmp_path: Path) -> None:
+    wrong = Fault("clock_step", at="start+00:00:10", amount=-110.0, mode="silent")
+    told = tuple(replace(claim, started_us=claim.started_us - 110 * SECOND_US) for claim in _lights(tmp_path)[2:])
+    assert "30' off" in said(judged(tmp_path / "wrong", _exposing_beside, claims=told, faults=(wrong,)))
+    assert "30' off" not in said(judged(tmp_path / "right", _exposing_beside, claims=told))
 
 
 def test_counts_the_minutes_in_which_a_frame_on_disk_was_exposed(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from astrod_drivers.protocols import (
     Permit,
     RawFrame,
     RoofState,
+    RotatorState,
     SafetyReading,
     Shot,
     SiteFix,
@@ -450,6 +451,35 @@ class FakeFocuser(FakeDevice):
 
     async def abort(self) -> None:
         await self.answer()
+
+
+class FakeRotator(FakeDevice):
+    """Turns at once, unless it is `stuck`; `sense` -1: it counts the other way round than the sky."""
+
+    def __init__(self, clock: Clock, events: list[str]) -> None:
+        super().__init__(clock, events)
+        self.angle_deg = 0.0
+        self.sense = 1.0
+        self.stuck = False
+        self.moves = 0
+
+    @property
+    def shows_deg(self) -> float:
+        """What it adds to the position angle of a frame."""
+        return self.sense * self.angle_deg
+
+    async def read(self) -> RotatorState:
+        await self.answer()
+        return RotatorState(self.angle_deg, moving=False)
+
+    async def move(self, angle_deg: float) -> None:
+        await self.answer()
+        self.moves += 1
+        self.angle_deg = self.angle_deg if self.stuck else angle_deg
+
+    async def abort(self) -> None:
+        await self.answer()
+        self.events.append("rotator stopped")
 
 
 SITE = Site(

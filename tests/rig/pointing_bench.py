@@ -14,7 +14,7 @@ from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod_drivers.errors import CommandRefused
 from astrod_drivers.permit import EpochCell
 from astrod_drivers.protocols import MountState, Permit, PierSide
-from tests.rig.devices import MIDNIGHT_US, SITE, FakeFocuser, FakeMount
+from tests.rig.devices import MIDNIGHT_US, SITE, FakeFocuser, FakeMount, FakeRotator
 
 T = TypeVar("T")
 Tells = Literal["truth", "nothing", "lies"]
@@ -71,6 +71,7 @@ class Bench:
     telescope: Telescope
     mount: GermanMount
     focuser: FakeFocuser
+    rotator: FakeRotator
     events: list[str]
     permit: Permit
 
@@ -81,12 +82,14 @@ class Bench:
     def seen(self, stars: int = 40) -> Sighting:
         """What a frame taken now shows, solved without error."""
         ra_deg, dec_deg = self.mount.sky
-        rotation_deg = 10.0 if self.mount.side == "west" else 190.0
-        return Sighting(PlateSolution(ra_deg, dec_deg, rotation_deg, 1.5, "direct", 0.3, stars, "test"), stars)
+        rotation_deg = (10.0 if self.mount.side == "west" else 190.0) + self.rotator.shows_deg
+        return Sighting(PlateSolution(ra_deg, dec_deg, rotation_deg % 360.0, 1.5, "direct", 0.3, stars, "test"), stars)
 
 
-def at_bench(story: Callable[[Bench], Awaitable[T]], **mount: Any) -> T:
-    """Play a story at a rig whose mount is set up so (fields of `MountSetup`); returns what the story returns."""
+def at_bench(story: Callable[[Bench], Awaitable[T]], rotates: bool = False, **mount: Any) -> T:
+    """Play a story at a rig whose mount is set up so (fields of `MountSetup`), and whose camera hangs on a rotator
+    where it `rotates`; returns what the story returns.
+    """
 
     async def play(loop: VirtualLoop) -> T:
         clock = SimClock(loop, MIDNIGHT_US)
@@ -95,18 +98,20 @@ def at_bench(story: Callable[[Bench], Awaitable[T]], **mount: Any) -> T:
         permit = Permit(gate.become_safe())
         rig: Rig = replace(SITE.rigs[0], mount=MountSetup("sim://mount", settle_s=1.0, **mount))
         german, focuser = GermanMount(clock, events, gate), FakeFocuser(clock, events)
+        rotator = FakeRotator(clock, events)
         ports: list[Port[Any]] = [
             Port("mount", "mount", "sim://mount", DirectSession(german), clock),
             Port("focuser", "focuser", "sim://focuser", DirectSession(focuser), clock),
+            Port("rotator", "rotator", "sim://rotator", DirectSession(rotator), clock),
         ]
-        train = TrainPorts(rig.trains[0], camera=ports[0], focuser=ports[1])
+        train = TrainPorts(rig.trains[0], camera=ports[0], focuser=ports[1], rotator=ports[2] if rotates else None)
         telescope = Telescope(rig, ports[0], {"main": train}, clock)
         keeping = [asyncio.create_task(port.keep()) for port in ports]
         for port in ports:
             assert await port.found(5.0)
         await german.unpark(permit)
         try:
-            return await story(Bench(clock, telescope, german, focuser, events, permit))
+            return await story(Bench(clock, telescope, german, focuser, rotator, events, permit))
         finally:
             for task in keeping:
                 task.cancel()

@@ -11,13 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrod.domain.focus import Sample, minimum
+from astrod.domain.offsets import FilterOffset, FocusPoint
 from astrod.errors import Replan
+from astrod.health import Health
+from astrod.occupation import Occupation
+from astrod.refocusing import Refocusing
 from astrod.rig.focusing import FieldPoor, Focusing, FocusRun, MeasuringBacklash
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
+from astrod.runtime.trace import Trace
 from astrod_drivers.permit import EpochCell
-from astrod_drivers.protocols import WheelState
+from astrod_drivers.protocols import Permit, WheelState
 from tests.rig.devices import MIDNIGHT_US, SITE, FakeFocuser, FakeMount
 
 STEP = 50
@@ -258,5 +263,72 @@ def test_filter_offsets_follow_the_wheel() -> None:
             await telescope.select_filter("main", name)
             positions.append(focuser.position)
         assert positions == [1000, 1012, 1012, 1000]  # Ha has no offset: the focuser stays
+
+    playing(story, offsets={"L": 0, "R": 12})
+
+
+class Notebook:
+    """A `FocusLog` on paper."""
+
+    def __init__(self) -> None:
+        self.points: list[FocusPoint] = []
+
+    async def record(self, train: str, point: FocusPoint) -> None:
+        self.points.append(point)
+
+    async def recall(self, train: str) -> list[FocusPoint]:
+        return list(self.points)
+
+
+BEST = {"L": 1000.0, "R": 1045.0}
+
+
+def refocusing(telescope: Telescope, focuser: FakeFocuser, log: Notebook, clock: SimClock) -> Refocusing:
+    """A train whose focus lies elsewhere through each filter."""
+
+    async def measure(train: str, exposure_s: float, permit: Permit) -> Sample:
+        wheel = telescope.trains["main"].wheel
+        assert wheel is not None
+        name = (await wheel.call("read", lambda device: device.read())).filter
+        return Sample(fwhm_px(focuser.position, BEST[str(name)]), 30)
+
+    async def nowhere(train: str) -> None:
+        return None
+
+    trace = Trace(clock)
+    occupation = Occupation("main", clock)
+    return Refocusing(telescope, "main", measure, nowhere, Health(clock, trace), trace, clock, occupation, log)
+
+
+def test_offsets_are_learned_from_runs_through_each_filter_and_applied_as_the_wheel_turns() -> None:
+    async def story(telescope: Telescope, focuser: FakeFocuser) -> None:
+        log, clock = Notebook(), focuser.clock
+        assert isinstance(clock, SimClock)
+        runs = refocusing(telescope, focuser, log, clock)
+        for name in ("L", "R", "L", "R", "L", "R"):
+            before = focuser.position
+            await telescope.select_filter("main", name)
+            assert focuser.position == before  # nothing is known yet
+            await runs.run("a test", name, Permit(1))
+            assert focuser.position == pytest.approx(BEST[name], abs=3)
+        await telescope.select_filter("main", "L")
+        assert focuser.position == pytest.approx(BEST["L"], abs=4)
+        await telescope.select_filter("main", "Ha")  # nobody knows it: the focuser goes on suiting L
+        await telescope.select_filter("main", "R")
+        assert focuser.position == pytest.approx(BEST["R"], abs=4)
+        tomorrow = refocusing(telescope, focuser, log, clock)
+        telescope.learn_offsets("main", ())
+        await tomorrow.learn()
+        assert {offset.filter for offset in telescope.offsets_learned("main")} == {"L", "R"}
+
+    playing(story)
+
+
+def test_configured_offsets_go_before_learned_ones() -> None:
+    async def story(telescope: Telescope, focuser: FakeFocuser) -> None:
+        telescope.learn_offsets("main", (FilterOffset("L", 0, 9, 0.0), FilterOffset("R", 45, 9, 0.0)))
+        await telescope.select_filter("main", "L")
+        await telescope.select_filter("main", "R")
+        assert focuser.position == 1012
 
     playing(story, offsets={"L": 0, "R": 12})

@@ -108,3 +108,23 @@ def test_it_settles_and_dithers_between_exposures(tmp_path: Path) -> None:
         assert not (await guiding.read()).guiding
 
     at_desk(story, tmp_path)
+
+
+def test_the_error_is_told_while_the_mount_is_guided_and_not_otherwise(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        guiding = desk.telescope.guiding
+        assert guiding is not None
+        assert await guiding.errors_arcsec() == {} and guiding.seen is None
+        await desk.before()
+        await desk.bench.clock.sleep(30.0)
+        errors = await guiding.errors_arcsec()
+        assert set(errors) == {"rms_arcsec", "rms_ra_arcsec", "rms_dec_arcsec"}
+        assert 0.0 < errors["rms_ra_arcsec"] < errors["rms_arcsec"] < 5.0
+        assert guiding.seen is not None and guiding.seen.rms_arcsec == errors["rms_arcsec"]
+        desk.bench.cloudy = True
+        await desk.bench.clock.sleep(15.0)
+        assert await guiding.errors_arcsec() == {}
+        await desk.guidance.stop()
+        assert guiding.seen is None
+
+    at_desk(story, tmp_path)

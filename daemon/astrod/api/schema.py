@@ -117,6 +117,16 @@ class Hold(TypedDict):
     who: str
 
 
+class GuidingRow(TypedDict):
+    """A rig that is guided: the error over the last half minute, arcseconds RMS, None before there is one."""
+
+    rig: str
+    star_lost: bool
+    rms_ra_arcsec: float | None
+    rms_dec_arcsec: float | None
+    rms_arcsec: float | None
+
+
 class Status(TypedDict):
     """`astrod status --json`. `phase` is the night's own word; `exposing` is empty between exposures."""
 
@@ -130,6 +140,7 @@ class Status(TypedDict):
     safety: Safety
     devices: list[Device]
     exposing: list[Exposing]
+    guiding: list[GuidingRow]
     plan: list[Slot]
     next: Next | None
     frames: FrameCounts
@@ -181,7 +192,9 @@ class TargetsAnswer(TypedDict):
 
 
 class FrameRow(TypedDict):
-    """A frame; what is not known yet is null. `path` is relative to the data root."""
+    """A frame; what is not known yet is null. `path` is relative to the data root; `guide_rms_arcsec` is the error of
+    the guiding meanwhile, both axes together.
+    """
 
     id: str
     night: str
@@ -197,6 +210,7 @@ class FrameRow(TypedDict):
     cause: str | None
     stars: int | None
     fwhm_px: float | None
+    guide_rms_arcsec: float | None
 
 
 class FramesAnswer(TypedDict):
@@ -234,6 +248,29 @@ class CalibrationsAnswer(TypedDict):
     site: str
     scheduled: bool
     sets: list[CalibrationRow]
+
+
+class OffsetRow(TypedDict):
+    """Steps to a filter's focus from the common zero of its train; `by` is configured or learned, and learned ones
+    tell of how many `pairs` of focus runs they are, and how these scatter. `applied`: the wheel's turning applies it.
+    """
+
+    rig: str
+    train: str
+    filter: str
+    steps: int
+    by: str
+    pairs: int | None
+    scatter: float | None
+    applied: bool
+
+
+class OffsetsAnswer(TypedDict):
+    """`astrod offsets --json`."""
+
+    schema: int
+    site: str
+    offsets: list[OffsetRow]
 
 
 class ClockAnswer(TypedDict):

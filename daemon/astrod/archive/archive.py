@@ -33,15 +33,17 @@ from astrod.archive.rows import (
     taken_row,
 )
 from astrod.archive.schema import ARCHIVE, ARCHIVE_APPLICATION
-from astrod.domain.calibration import CalibrationKind, Stock, made_as
+from astrod.domain.calibration import WITHIN_EXPOSURE, CalibrationKind, Stock, made_as
 from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
 from astrod.domain.minutes import Interval
+from astrod.domain.offsets import FocusPoint
 from astrod.domain.plan import Plan
 from astrod.errors import Bug, TellOperator
 
 PLANS_KEPT_DAYS = 30
+FOCUS_POINTS = 300
 _MOST_COUNTER = 99_999
 
 
@@ -166,6 +168,15 @@ class Archive:
                 if pixels_digest is not None:
                     self._database.insert("digests", {"id": str(taken.id), "digest": pixels_digest})
 
+    def record_guided(self, exposure: ExposureId, rms_ra_arcsec: float, rms_dec_arcsec: float) -> None:
+        """How well the mount was guided while it was exposed; of a repeat the first word stands."""
+        self._database.change(
+            "INSERT OR IGNORE INTO guided (id, rms_ra_arcsec, rms_dec_arcsec) VALUES (?, ?, ?)",
+            str(exposure),
+            rms_ra_arcsec,
+            rms_dec_arcsec,
+        )
+
     def recent_digests(self, rig: str, train: str, limit: int) -> tuple[str, ...]:
         """The digests of the pixels of a camera's last frames, oldest first."""
         rows = self._database.rows(
@@ -176,6 +187,26 @@ class Archive:
             limit,
         )
         return tuple(row["digest"] for row in reversed(rows))
+
+    def dark_level(self, like: Intent) -> tuple[float | None, float | None]:
+        """Level and spread, ADU, of the newest dark (else bias) that a camera took as a frame was taken; None, None
+        where there is none.
+        """
+        row = self._database.row(
+            "SELECT background, noise FROM exposures JOIN judged USING (id)"
+            " WHERE (kind = 'bias' OR kind = 'dark' AND abs(exposure_s - ?1) <= ?2 * ?1) AND decision = 'keep'"
+            ' AND rig = ?3 AND train = ?4 AND binning = ?5 AND gain IS ?6 AND "offset" IS ?7 AND temperature_c IS ?8'
+            " ORDER BY kind = 'dark' DESC, begun_us DESC, id DESC LIMIT 1",
+            like.exposure_s,
+            WITHIN_EXPOSURE,
+            like.rig,
+            like.train,
+            like.binning,
+            like.gain,
+            like.offset,
+            like.temperature_c,
+        )
+        return (row["background"], row["noise"]) if row else (None, None)
 
     def record_judged(self, exposure: ExposureId, measured: Measured, judgement: Judgement, at_us: int) -> None:
         """The verdict on a frame that was taken."""
@@ -305,6 +336,24 @@ class Archive:
             str(exposure),
         )
         return int(row["depth"]) if row and row["depth"] is not None else 0
+
+    # -- focus -----------------------------------------------------------------------------------------------
+
+    def record_focus(self, rig: str, train: str, point: FocusPoint) -> None:
+        """A focus run found this."""
+        with self._database.transaction():
+            self._database.insert("focus_points", {"rig": rig, "train": train, **dataclasses.asdict(point)})
+
+    def focus_points(self, rig: str, train: str) -> list[FocusPoint]:
+        """What the last focus runs of a train found, oldest first; older ones may be of other optics."""
+        rows = self._database.rows(
+            "SELECT filter, position, temperature_c, at_us FROM focus_points WHERE rig = ? AND train = ? "
+            "ORDER BY number DESC LIMIT ?",
+            rig,
+            train,
+            FOCUS_POINTS,
+        )
+        return [FocusPoint(**row) for row in reversed(rows)]
 
     # -- calibration frames ----------------------------------------------------------------------------------
 

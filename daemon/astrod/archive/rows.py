@@ -18,7 +18,10 @@ Severity = Literal["info", "warning", "critical"]
 
 @dataclass(frozen=True, slots=True)
 class FrameRow:
-    """All the archive knows of one exposure. What has not happened (yet) is None."""
+    """All the archive knows of one exposure. What has not happened (yet) is None.
+
+    `guided_arcsec` is the guiding error, RMS, in right ascension and in declination.
+    """
 
     intent: Intent
     begun_us: int
@@ -31,6 +34,7 @@ class FrameRow:
     judged_us: int | None = None
     quarantine_path: str | None = None
     quarantine_reason: str | None = None
+    guided_arcsec: tuple[float, float] | None = None
 
     @property
     def id(self) -> ExposureId:
@@ -147,8 +151,9 @@ def taken_of(row: Row) -> Taken:
 FRAME_SQL = """
     SELECT e.*, t.path, t.sha256, t.size_bytes, t.started_us, t.exposure_s AS true_exposure_s,
            j.stars, j.background, j.noise, j.fwhm_px, j.elongation, j.saturated, j.quality, j.decision,
-           j.cause, j.issues, j.model, j.recorded_us AS judged_us
+           j.cause, j.issues, j.model, j.recorded_us AS judged_us, g.rms_ra_arcsec, g.rms_dec_arcsec
     FROM exposures AS e LEFT JOIN taken AS t USING (id) LEFT JOIN judged AS j USING (id)
+    LEFT JOIN guided AS g USING (id)
 """
 """Exposures with what became of them; `frame_of` reads its rows."""
 
@@ -167,6 +172,7 @@ def frame_of(row: Row) -> FrameRow:
         row["judged_us"],
         row["quarantine_path"],
         row["quarantine_reason"],
+        (row["rms_ra_arcsec"], row["rms_dec_arcsec"]) if row["rms_ra_arcsec"] is not None else None,
     )
 
 

@@ -99,6 +99,21 @@ ARCHIVE: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX commands_unfinished ON commands (number) WHERE outcome IS NULL",
     ),
+    (  # where focus was found, through which filter: what their offsets are learned from
+        """
+        CREATE TABLE focus_points (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, rig TEXT NOT NULL, train TEXT NOT NULL,
+            filter TEXT NOT NULL, position INTEGER NOT NULL, temperature_c REAL, at_us INTEGER NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX focus_points_by_train ON focus_points (rig, train, number)",
+        # how well the mount was guided while an exposure ran
+        """
+        CREATE TABLE guided (
+            id TEXT PRIMARY KEY REFERENCES exposures (id), rms_ra_arcsec REAL NOT NULL, rms_dec_arcsec REAL NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )
 
 TELEMETRY: tuple[tuple[str, ...], ...] = (

@@ -1,11 +1,11 @@
-"""`astrod plan`, `astrod targets`, `astrod frames`, `astrod calibrations`."""
+"""`astrod plan`, `astrod targets`, `astrod frames`, `astrod calibrations`, `astrod offsets`."""
 
 import argparse
 import re
 
 from astrod.api.client import call
-from astrod.api.schema import CalibrationsAnswer, FramesAnswer, PlanAnswer, TargetsAnswer, read
-from astrod.cli.tables import calibrations_lines, frames_lines, plan_lines, targets_lines
+from astrod.api.schema import CalibrationsAnswer, FramesAnswer, OffsetsAnswer, PlanAnswer, TargetsAnswer, read
+from astrod.cli.tables import calibrations_lines, frames_lines, offsets_lines, plan_lines, targets_lines
 from astrod.cli.verb import Verb, answer, config_root
 from astrod.config.roots import socket_path
 
@@ -31,6 +31,11 @@ def _frames(args: argparse.Namespace) -> int:
 def _calibrations(args: argparse.Namespace) -> int:
     ledger = read(CalibrationsAnswer, call(socket_path(config_root(args)), "calibrations"))
     return answer(args, ledger, lambda: calibrations_lines(ledger))
+
+
+def _offsets(args: argparse.Namespace) -> int:
+    offsets = read(OffsetsAnswer, call(socket_path(config_root(args)), "offsets"))
+    return answer(args, offsets, lambda: offsets_lines(offsets))
 
 
 def _night(text: str) -> str:
@@ -98,6 +103,19 @@ VERBS = (
         ),
         example="astrod calibrations",
         run=_calibrations,
+        reads=True,
+    ),
+    Verb(
+        name="offsets",
+        summary="by how much the focus of the filters differs",
+        text=(
+            "The offsets of the configuration, and those that focus runs have told: runs through two filters, soon "
+            "after one another at like temperature, three times at least. Learned ones are applied where "
+            "filter_offsets says nothing, unless learn_offsets is false. Runs through each filter come with "
+            "refocus_each_filter."
+        ),
+        example="astrod offsets",
+        run=_offsets,
         reads=True,
     ),
 )

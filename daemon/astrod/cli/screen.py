@@ -6,7 +6,7 @@ now, the last verdicts, what comes next, trouble.
 
 from collections.abc import Iterator
 
-from astrod.api.schema import Device, Exposing, Finding, Slot, Status, Verdict
+from astrod.api.schema import Device, Exposing, Finding, GuidingRow, Slot, Status, Verdict
 from astrod.cli.ink import Line, Span, Style, cut, line, width, wrapped
 
 COLUMNS = 80
@@ -141,6 +141,19 @@ def _now(status: Status) -> Iterator[Line]:
     several = len(status["exposing"]) > 1
     for exposing in status["exposing"]:
         yield from _exposing(exposing, several)
+    for guiding in status["guiding"]:
+        yield _guiding(guiding, len(status["guiding"]) > 1)
+
+
+def _guiding(guiding: GuidingRow, several: bool) -> Line:
+    """`guided to 0.62″ (RA 0.45″, Dec 0.43″)`."""
+    whose = f"{guiding['rig']}: " if several else ""
+    if guiding["star_lost"]:
+        return line(f"{whose}", Span("guide star lost", "warn"))
+    if guiding["rms_arcsec"] is None:
+        return line(f"{whose}guided")
+    axes = f"RA {guiding['rms_ra_arcsec']:.2f}″, Dec {guiding['rms_dec_arcsec']:.2f}″"
+    return line(f"{whose}guided to {guiding['rms_arcsec']:.2f}″ RMS ({axes})")
 
 
 def _exposing(exposing: Exposing, several: bool) -> Iterator[Line]:

@@ -7,6 +7,8 @@ from astrod.api.schema import (
     CalibrationsAnswer,
     FrameRow,
     FramesAnswer,
+    OffsetRow,
+    OffsetsAnswer,
     PlanAnswer,
     TargetRow,
     TargetsAnswer,
@@ -89,7 +91,9 @@ def frames_lines(answer: FramesAnswer) -> list[Line]:
         return [line(Span(" no frame yet", "dim"))]
     rows = [_frame_cells(frame) for frame in answer["frames"]]
     styles: list[Style] = ["warn" if frame["decision"] == "reject" else "" for frame in answer["frames"]]
-    return columns(("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars"), rows, styles)
+    return columns(
+        ("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars", "guided"), rows, styles
+    )
 
 
 def _frame_cells(frame: FrameRow) -> tuple[str, ...]:
@@ -103,6 +107,7 @@ def _frame_cells(frame: FrameRow) -> tuple[str, ...]:
         "-" if frame["quality"] is None else f"{frame['quality']:.0f}",
         "-" if frame["fwhm_px"] is None else f"{frame['fwhm_px']:.1f}",
         "-" if frame["stars"] is None else str(frame["stars"]),
+        "-" if frame["guide_rms_arcsec"] is None else f"{frame['guide_rms_arcsec']:.2f}″",
     )
 
 
@@ -135,4 +140,24 @@ def _set_cells(row: CalibrationRow) -> tuple[str, ...]:
         str(row["frames"]),
         f"{row['has']} of {row['wanted']}",
         row["standing"],
+    )
+
+
+def offsets_lines(answer: OffsetsAnswer) -> list[Line]:
+    """Each train's filters; what the configuration overrules is dim."""
+    if not answer["offsets"]:
+        return [line(Span(" no offset is configured, and no focus runs tell one yet", "dim"))]
+    rows = [_offset_cells(row) for row in answer["offsets"]]
+    styles: list[Style] = ["" if row["applied"] else "dim" for row in answer["offsets"]]
+    return columns(("train", "filter", "steps", "by", "pairs", "scatter"), rows, styles)
+
+
+def _offset_cells(row: OffsetRow) -> tuple[str, ...]:
+    return (
+        row["train"],
+        row["filter"],
+        f"{row['steps']:+d}",
+        row["by"] if row["applied"] else f"{row['by']}, overruled",
+        "-" if row["pairs"] is None else str(row["pairs"]),
+        "-" if row["scatter"] is None else f"{row['scatter']:g}",
     )

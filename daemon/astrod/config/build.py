@@ -314,6 +314,7 @@ class Builder:
             max_airmass=section.max_airmass,
             min_moon_deg=section.min_moon_deg,
             rig=section.rig,
+            position_angle_deg=section.position_angle_deg,
         )
 
     def _place(self, path: KeyPath, section: TargetSection) -> tuple[float, float] | None:
@@ -351,8 +352,20 @@ class Builder:
             return
         chosen = [rigs[section.rig]] if section.rig is not None else list(self.document.rig)
         trains = [train for rig in chosen for train in rig.train]
+        if section.position_angle_deg is not None:
+            self._check_rotators((*path, "position_angle_deg"), chosen)
         for i, exposure in enumerate(section.exposures):
             self._check_exposure((*path, "exposures", i), exposure, trains)
+
+    def _check_rotators(self, path: KeyPath, rigs: list[RigSection]) -> None:
+        """A position angle needs a rotator, and a field that stands still: where it turns, the rotator's own driver
+        has to follow it, and two masters would turn it.
+        """
+        turning = [rig for rig in rigs if any(train.rotator for train in rig.train)]
+        if not turning:
+            self.fault(path, "is asked for, but no train has a rotator; leave it out")
+        elif all(rig.mount.kind == "altaz" for rig in turning):
+            self.fault(path, "is for equatorial mounts; on an alt-azimuth the rotator follows the field by its driver")
 
     def _check_exposure(self, path: KeyPath, exposure: ExposureSection, trains: list[TrainSection]) -> None:
         names = [train.name for train in trains]
@@ -519,6 +532,7 @@ def _train(section: TrainSection) -> Train:
         focuser=FocuserSetup(**_powered(section.focuser)) if section.focuser else None,
         wheel=section.wheel,
         rotator=section.rotator,
+        rotator_within_deg=section.rotator_within_deg,
         guider=_guider(section),
         cover=section.cover,
         wheel_power=_outlet(section.wheel_power),

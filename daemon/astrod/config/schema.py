@@ -459,6 +459,9 @@ class FocuserSection(Section):
         when="restart",
         example={"L": 0, "R": 12, "Ha": -25},
     )
+    learn_offsets: bool = key(
+        True, "Where filter_offsets says nothing, apply what focus runs have told (`astrod offsets`).", when="restart"
+    )
     power: Outlet | None = key(None, POWER, when="restart", example="indi://localhost:7624/Power Box#Outlet 4")
 
 
@@ -504,7 +507,13 @@ class TrainSection(Section):
         None, "The outlet that powers the wheel.", when="restart", example="indi://localhost:7624/Power Box#Outlet 4"
     )
     rotator: Address | None = key(
-        None, "The rotator's device.", when="restart", example="indi://localhost:7624/Rotator Simulator"
+        None,
+        "The rotator's device; it turns the camera to the position angle that a target asks for.",
+        when="restart",
+        example="indi://localhost:7624/Rotator Simulator",
+    )
+    rotator_within_deg: float = key(
+        1.0, "So near to that position angle a frame must stand.", when="restart", gt=0, le=30
     )
     cover: Address | None = key(
         None, "The cover's device.", when="restart", example="indi://localhost:7624/Dust Cover Simulator"
@@ -765,6 +774,14 @@ class TargetSection(Section):
     max_airmass: float | None = key(None, "Not through more air than this.", when="live", example=1.8, ge=1, le=40)
     min_moon_deg: float = key(0.0, "Keep this far from the Moon.", when="live", ge=0, le=180)
     rig: str | None = key(None, "The rig to use, by name; any that can without it.", when="live", example="main")
+    position_angle_deg: float | None = key(
+        None,
+        "Position angle of the frame's upper edge (first row up), from north through east; needs a rotator.",
+        when="live",
+        example=35.0,
+        ge=0,
+        lt=360,
+    )
     exposures: list[ExposureSection] = sections("What is wanted of it.", shown=True, least=1)
 
 

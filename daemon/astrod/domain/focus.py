@@ -50,6 +50,8 @@ def focus_curve(points: Sequence[tuple[int, float]]) -> Curve | None:
     must have its minimum within the sweep, be steep enough to be no noise, and promise no stars much narrower than any
     that were seen.
     """
+    if len(points) < LEAST_POINTS:
+        return None
     kept = _tame(sorted(points))
     found, fitted = minimum(kept), _fitted(kept)
     if found is None or fitted is None or len(kept) < 0.7 * len(points):
@@ -78,7 +80,7 @@ def _tame(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 def _deviations(fitted_to: list[tuple[int, float]], points: list[tuple[int, float]]) -> list[float]:
     """How far each point is, as a share, from the curve through some of them; infinitely where there is none."""
     fitted = _fitted(fitted_to) if len(fitted_to) >= LEAST_POINTS else None
-    return [math.inf if fitted is None else abs(fwhm / fitted(x) - 1.0) for x, fwhm in points] or [math.inf]
+    return [math.inf if fitted is None else abs(fwhm / fitted(x) - 1.0) for x, fwhm in points]
 
 
 def minimum(points: Sequence[tuple[int, float]]) -> tuple[float, float] | None:

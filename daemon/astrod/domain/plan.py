@@ -46,7 +46,7 @@ def progress(kept: int, count: int) -> Progress:
 class Choice:
     """The next exposure of a rig, decided now. Coordinates ICRS degrees; `why` is for people.
 
-    `exposure_min_s` is as in `Request`.
+    `exposure_min_s` is as in `Request`, `position_angle_deg` as in `Target`.
     """
 
     rig: str
@@ -60,3 +60,4 @@ class Choice:
     binning: int = 1
     train: str | None = None
     exposure_min_s: float | None = None
+    position_angle_deg: float | None = None

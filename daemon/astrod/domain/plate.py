@@ -64,6 +64,11 @@ def turned_half(before_deg: float, after_deg: float, slack_deg: float = 30.0) ->
     return abs((after_deg - before_deg) % 360.0 - 180.0) <= slack_deg
 
 
+def turn_deg(from_deg: float, to_deg: float) -> float:
+    """The short way from one position angle to another, degrees: -180 up to 180, through east positive."""
+    return (to_deg - from_deg + 180.0) % 360.0 - 180.0
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """What one frame says of the pointing: its solution, None where it has none, and how many stars it shows."""

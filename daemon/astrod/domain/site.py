@@ -93,7 +93,8 @@ class CameraSetup:
 class FocuserSetup:
     """Steps. `backlash` is overshot on every way down (0: not known, and a step is overshot).
 
-    `filter_offsets` says by how much the focus of each filter differs from a common zero.
+    `filter_offsets` says by how much the focus of each filter differs from a common zero; where it says nothing and
+    `learn_offsets` allows it, focus runs tell (`domain.offsets`).
     """
 
     address: str
@@ -101,6 +102,7 @@ class FocuserSetup:
     step: int = 150
     backlash: int = 0
     filter_offsets: dict[str, int] | None = None
+    learn_offsets: bool = True
     power: Outlet | None = None
 
 
@@ -140,7 +142,10 @@ class GuiderSetup:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """What hangs on a mount behind one optic."""
+    """What hangs on a mount behind one optic.
+
+    `rotator_within_deg` is how near a frame must stand to the position angle that its target asks for.
+    """
 
     name: str
     camera: CameraSetup
@@ -152,6 +157,7 @@ class Train:
     guider: GuiderSetup | None = None
     cover: str | None = None
     wheel_power: Outlet | None = None
+    rotator_within_deg: float = 1.0
 
     def __post_init__(self) -> None:
         if self.focal_length_mm <= 0 or self.aperture_mm <= 0:

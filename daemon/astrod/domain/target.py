@@ -34,7 +34,8 @@ class Request:
 class Target:
     """A place on the sky (ICRS degrees) and what is wanted of it.
 
-    `priority` is relative (2 is worth twice 1). Limits None: the site's own.
+    `priority` is relative (2 is worth twice 1). Limits None: the site's own. `position_angle_deg` is that of the
+    frame's upper edge (first row up), from north through east; None: as the camera stands.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Target:
     max_airmass: float | None = None
     min_moon_deg: float = 0.0
     rig: str | None = None
+    position_angle_deg: float | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
@@ -56,5 +58,7 @@ class Target:
             raise ValueError(f"{self.name}: dec_deg {self.dec_deg} is outside -90..90")
         if not self.requests:
             raise ValueError(f"{self.name}: no exposures are asked for")
+        if self.position_angle_deg is not None and not 0.0 <= self.position_angle_deg < 360.0:
+            raise ValueError(f"{self.name}: position_angle_deg {self.position_angle_deg} is outside 0..360")
         if self.priority <= 0.0:
             raise ValueError(f"{self.name}: priority {self.priority} must be over 0")

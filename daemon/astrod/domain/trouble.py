@@ -50,6 +50,9 @@ _ALL = (
     Trouble("AST-142", "critical", "The mount did not change sides at the meridian; it was stopped and parked.",
             "Look at it before it moves again. Targets past the meridian wait; those in the east go on. Check the "
             "mount's own flip settings and flip_after_deg."),
+    Trouble("AST-143", "warning", "The camera does not stand at the position angle that a target asks for.",
+            "Look at the rotator and its cable, and whether frames are solved (AST-140); the frames are taken as they "
+            "stand, and are good but for their angle."),
     Trouble("AST-150", "critical", "Nothing slews: the clock's error is unknown or too great, or a sensor asks for it.",
             "Give the host the time (chrony, NTP, a GPS through gpsd), or state it with `astrod clock`; see [time]."),
     Trouble("AST-151", "critical", "A mount believes in another place or time than the site's; it does not slew.",

@@ -32,6 +32,8 @@ class Circumstances:
     before_c: float | None = None
     cooled_before: bool = False
     cooled_after: bool = False
+    dark_adu: float | None = None
+    dark_noise_adu: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def admit(
         after_c=facts.temperature_c,
         cooled_before=seen.cooled_before,
         cooled_after=seen.cooled_after,
+        dark_adu=seen.dark_adu,
+        dark_noise_adu=seen.dark_noise_adu,
     )
     fingerprint = digest(pixels)
     refused = refusal(pixels, asked, seen.recent, fingerprint)

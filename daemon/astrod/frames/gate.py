@@ -23,6 +23,9 @@ COLD_C = 1.5
 """A sensor within COLD_C of its target was cold; DRIFT_C later it is not any more."""
 
 _DEAD_ROWS = 0.1
+_DARK_LEVEL = 0.25
+_LIT = 8.0
+_RAYS = 20
 _SLACK_US = 2 * SECOND_US
 
 
@@ -34,7 +37,8 @@ class Asked:
     `arrived_us` when the pixels came; `started_us` is what the camera says. `roof_open` (during the whole
     exposure), `off_target_arcmin` (at worst), `tracked` (all the time) and `filter_seen` are None where nobody can
     know (no roof, no mount reading, no wheel). Temperatures are the sensor's before and after; `cooled_before` and
-    `cooled_after` say whether the cooler was on.
+    `cooled_after` say whether the cooler was on. `dark_adu` and `dark_noise_adu` are level and spread of a frame that
+    this camera took so without light, None where there is no such frame.
     """
 
     width_px: int
@@ -57,6 +61,8 @@ class Asked:
     after_c: float | None = None
     cooled_before: bool = False
     cooled_after: bool = False
+    dark_adu: float | None = None
+    dark_noise_adu: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,22 @@ def _content(pixels: Pixels, asked: Asked) -> Refusal | None:
     if np.median(thinned) >= asked.saturation_adu:
         what = "there was too much light for so long" if asked.light else "the shutter stood open in the light"
         return Refusal("light", f"more than half of it is saturated; {what}", full=asked.light)
-    if asked.light and np.count_nonzero(thinned) * 100 < thinned.size:
+    if asked.light and (np.count_nonzero(thinned) * 100 < thinned.size or _saw_nothing(pixels, thinned, asked)):
         return Refusal("camera", "it is black; the camera lost its data, or the shutter or the cover stayed shut")
     return None
+
+
+def _saw_nothing(pixels: Pixels, thinned: Pixels, asked: Asked) -> bool:
+    """Whether a frame looks like one taken without light: the dark's level, and no stars.
+
+    A dark sky through a narrow filter leaves that level too, but not without stars: they light up pixels side by side,
+    as a hot pixel does not and as cosmic rays do, of which some are let pass for each second.
+    """
+    if asked.dark_adu is None or asked.dark_noise_adu is None:
+        return False
+    noise_adu = max(asked.dark_noise_adu, 1.0)
+    if abs(float(np.median(thinned)) - asked.dark_adu) > _DARK_LEVEL * noise_adu:
+        return False
+    lit = pixels > asked.dark_adu + _LIT * noise_adu
+    side_by_side = int(np.count_nonzero(lit[:, 1:] & lit[:, :-1]))
+    return side_by_side < _RAYS + asked.exposure_s

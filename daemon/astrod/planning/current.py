@@ -145,6 +145,7 @@ def _turn(
         binning=request.binning,
         train=request.train,
         exposure_min_s=request.exposure_min_s,
+        position_angle_deg=target.position_angle_deg,
     )
     leave = max(now_us, begin - setup_us(rig, target, request))
     return Turn(choice, leave, begin, begin + _whole_us(request.exposure_s), slot)

@@ -8,16 +8,21 @@ from astrod_drivers.sim.injector import Running
 RECOVERY_S = 420.0
 """What the daemon may take to get over a fault: to notice that a device is lost, to mend it, to go on."""
 
+HOST = "host"
+"""Stands for the daemon's computer where a fault names its device."""
 BLINDING = frozenset({"hang", "drop", "crash", "vanish", "stale", "frozen", "wrong"})
 DECEIVING = frozenset({"park_lies", "roof_lies", "pier_lies", "flip_fails", "wrong", "drifts", "tracking_stops"})
 _DAEMON_MENDS = frozenset({"reconnect", "restart"})
+_ENDS_THE_DAEMON = frozenset({"daemon_crash", "power_cut"})
 
 
 @dataclass(frozen=True, slots=True)
 class Harm:
     """A fault that fired. `ended_us` None: it lasts. `curable`: the daemon can end it, by connecting anew or by
     starting the driver again, so that it excuses nothing for longer than that takes. A fault of the sky has no
-    device and excuses nothing: the sky is what the daemon is there to mind.
+    device and excuses nothing: the sky is what the daemon is there to mind. One of the host has HOST; it ends when
+    the daemon that it killed lives again. `everywhere`: it took the power of every device too. The host's clock is
+    wrong by `clock_us` while it lasts.
     """
 
     kind: str
@@ -25,6 +30,8 @@ class Harm:
     since_us: int
     ended_us: int | None
     curable: bool
+    everywhere: bool = False
+    clock_us: int = 0
 
     def is_active(self, at_us: int) -> bool:
         """Whether it is there at that instant."""
@@ -37,6 +44,15 @@ class Harm:
         if self.curable:
             return at_us < self.since_us + RECOVERY_S * SECOND_US
         return self.ended_us is None or at_us < self.ended_us + RECOVERY_S * SECOND_US
+
+    def hinders(self, device: str) -> bool:
+        """Whether it is this device's."""
+        return self.everywhere or self.device == device
+
+    @property
+    def ends_the_daemon(self) -> bool:
+        """Whether nothing can be commanded as long as it lasts, for the daemon is dead."""
+        return self.kind in _ENDS_THE_DAEMON
 
     @property
     def blinds(self) -> bool:
@@ -52,4 +68,15 @@ class Harm:
 def harm_of(running: Running) -> Harm:
     """A fault that fired, as an excuse."""
     fault = running.fault
-    return Harm(fault.kind, fault.device, running.since_us, running.ended_us, fault.ends in _DAEMON_MENDS)
+    ended_us = running.ended_us
+    if fault.kind in _ENDS_THE_DAEMON:
+        ended_us = running.since_us + round(fault.size * SECOND_US)
+    return Harm(
+        fault.kind,
+        HOST if fault.entry.where == "host" else fault.device,
+        running.since_us,
+        ended_us,
+        fault.ends in _DAEMON_MENDS,
+        everywhere=fault.kind == "power_cut" and fault.way == "site",
+        clock_us=round(fault.size * SECOND_US) if fault.kind == "clock_step" else 0,
+    )

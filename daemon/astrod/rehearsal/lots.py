@@ -9,14 +9,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import get_args
 
 from astrod.domain.darkness import dark_time
-from astrod.domain.identity import Night
-from astrod.domain.instant import HOUR_US, iso
+from astrod.domain.identity import Night, noon_us
+from astrod.domain.instant import DAY_US, HOUR_US, iso
 from astrod.domain.site import Darkness, MountKind, Place
+from astrod.domain.sphere import sun_altitude_deg
 from astrod.rehearsal.observatory import Weather
 from astrod.rehearsal.sites import SITES
 from astrod.rehearsal.targets import Wish, document
@@ -30,9 +32,12 @@ HIGHEST_LATITUDE_DEG = 69.0
 """North of it the winter's night has no noon to begin at."""
 FIRST_DAY = date(2026, 1, 1)
 DAYS = 730
-_WHOLE = 0.1
+_WHOLE = 0.05
 """The share of nights that last until dawn. The others end earlier by the operator's wish: what goes wrong mostly
 does where something begins or ends, and their time is worth more."""
+_HOURS = 0.8, 2.2
+_DARK_US = 3 * HOUR_US // 2
+"""What a night in which something goes wrong has of the dark, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +83,27 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
     """
     dice = random.Random(f"{seed}/{number}")
     name, place, seeing_arcsec = _place(dice)
+    night = Night(FIRST_DAY + timedelta(days=dice.randrange(DAYS)))
     cells = _cells(seed, number) if faults else ()
+    while cells and not _gets_dark(place, night):  # what goes wrong in the dark needs some
+        name, place, seeing_arcsec = _place(dice)
     shape = _fit(_shape(dice), cells)
+    restless = any(_goes_about(cell) for cell in cells)
     return Lot(
         seed=seed,
         number=number,
         name=name,
         place=place,
         seeing_arcsec=seeing_arcsec,
-        night=Night(FIRST_DAY + timedelta(days=dice.randrange(DAYS))),
+        night=night,
         sky_seed=dice.randrange(2**31),
         weather=dice.choices(("clear", "mixed", "cloudy"), (3, 2, 1))[0],
         shape=shape,
-        wishes=_wishes(dice, shape),
-        hours=None if dice.random() < _WHOLE else round(dice.uniform(0.8, 2.5), 2),
-        faults=tuple(_fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape) for cell in cells),
+        wishes=_wishes(dice, shape, restless),
+        hours=None if dice.random() < _WHOLE and not restless else round(dice.uniform(*_HOURS), 2),
+        faults=tuple(
+            _fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape, last=cell is cells[-1]) for cell in cells
+        ),
         small=not (full_size_every and number % full_size_every == full_size_every - 1),
     )
 
@@ -107,6 +118,13 @@ def _place(dice: random.Random) -> tuple[str, Place, float]:
     return "anywhere", place, round(dice.uniform(0.8, 3.5), 1)
 
 
+def _gets_dark(place: Place, night: Night) -> bool:
+    """Whether it is dark so long before its midnight, and so long after."""
+    midnight_us, limit_deg = noon_us(night, place.longitude_deg) + DAY_US // 2, Darkness().observe_below_deg
+    instants = (midnight_us - _DARK_US // 2, midnight_us + _DARK_US // 2)
+    return all(sun_altitude_deg(at_us, place.latitude_deg, place.longitude_deg) < limit_deg for at_us in instants)
+
+
 def _shape(dice: random.Random) -> Shape:
     return Shape(
         roof=dice.random() < 0.9,
@@ -119,9 +137,14 @@ def _shape(dice: random.Random) -> Shape:
     )
 
 
-def _wishes(dice: random.Random, shape: Shape) -> tuple[Wish, ...]:
-    """Enough for the longest night, in exposures of several lengths."""
+def _wishes(dice: random.Random, shape: Shape, restless: bool) -> tuple[Wish, ...]:
+    """Enough for the longest night, in exposures of several lengths; `restless`: enough for a short one, and so little
+    of each object that the mount goes to and fro across the meridian.
+    """
     filters: Sequence[str | None] = FILTERS if shape.wheel else (None,)
+    if restless:
+        count = dice.randrange(8, 13) // len(filters)
+        return tuple(Wish(name, 60.0, count) for name in filters)
     return tuple(
         Wish(name, dice.choice(EXPOSURES_S), dice.randrange(8, 25))
         for name in filters
@@ -137,16 +160,23 @@ Cell = tuple[str, Phase]
 _CALM = 3
 """One night in so many has no faults."""
 _AT_ONCE = 1, 2, 3
-_LASTING = 0.06
+_LASTING = 0.12
+_NTH: dict[Phase, int] = {"exposing": 6, "reading_out": 6, "slewing": 3}
+"""Up to the how-manieth of a phase that comes often."""
 _PHASE_NEEDS: dict[Phase, str] = {
     "opening": "roof",
     "closing": "roof",
     "focusing": "focuser",
     "cooling": "cooler",
 }
+_IN_TURN: tuple[Phase, ...] = (
+    *("idle", "cooling", "opening", "slewing", "flipping", "focusing", "exposing", "reading_out"),
+    *("parking", "closing"),
+)
+"""As a night goes through them: it is idle before it begins."""
 _INTO_S: dict[Phase, tuple[float, float]] = {
     "exposing": (0.0, 25.0),
-    "idle": (0.0, 25.0),
+    "idle": (0.0, 450.0),
     "cooling": (35.0, 90.0),  # the roof opens meanwhile, and that is another phase
     "opening": (0.0, 15.0),
     "closing": (0.0, 15.0),
@@ -154,18 +184,21 @@ _INTO_S: dict[Phase, tuple[float, float]] = {
     "flipping": (0.0, 3.0),
     "parking": (0.0, 3.0),
 }
-"""How far into a phase a fault comes, from and to, so that the phase is not over by then; else at its beginning."""
+"""How far into a phase a fault comes, from and to, so that the phase is mostly not over by then (else it waits for the
+next); at its beginning where nothing is said."""
+_AMOUNTS: dict[str, tuple[float, float]] = {
+    "daemon_crash": (2.0, 60.0),
+    "power_cut": (60.0, 600.0),
+    "clock_step": (0.5, 40.0),
+}
+"""From and to, evenly in their logarithm; what is not here has its usual amount."""
 _MADE: tuple[str, ...] = ("mount", "camera", "focuser", "wheel", "roof", "weather")
 """The kinds of device that a soak's observatories have."""
 
 
 def kinds() -> tuple[str, ...]:
-    """The faults that a soak draws: those of devices it has, and the sky's."""
-    return tuple(
-        kind
-        for kind, entry in CATALOGUE.items()
-        if entry.where != "host" and (not entry.on or any(on in _MADE for on in entry.on))
-    )
+    """The faults that a soak draws: those of devices it has, the sky's and the host's."""
+    return tuple(kind for kind, entry in CATALOGUE.items() if not entry.on or any(on in _MADE for on in entry.on))
 
 
 def cells() -> tuple[Cell, ...]:
@@ -174,15 +207,39 @@ def cells() -> tuple[Cell, ...]:
 
 
 def _cells(seed: int, number: int) -> tuple[Cell, ...]:
-    """The cells of a night. They are dealt like cards, so that every one has come before any comes again."""
+    """The cells of a night, in the order of its phases. They are dealt like cards, so that every one has come before
+    any comes again.
+    """
     if number % _CALM == 0:
         return ()
-    deck = list(cells())
-    random.Random(f"{seed}/cells").shuffle(deck)
     turn = number - 1 - (number - 1) // _CALM  # the nights with faults, counted
     first = sum(_AT_ONCE[k % len(_AT_ONCE)] for k in range(turn % len(_AT_ONCE)))
     first += turn // len(_AT_ONCE) * sum(_AT_ONCE)
-    return tuple(deck[(first + k) % len(deck)] for k in range(_AT_ONCE[turn % len(_AT_ONCE)]))
+    dealt = {_card(seed, first + k) for k in range(_AT_ONCE[turn % len(_AT_ONCE)])}
+    return tuple(sorted(dealt, key=lambda cell: (_IN_TURN.index(cell[1]), cell[0])))
+
+
+def _card(seed: int, number: int) -> Cell:
+    """The card of that number: the pack is shuffled anew for each deal."""
+    deal, place = divmod(number, len(cells()))
+    return _shuffled(seed, deal)[place]
+
+
+@lru_cache(maxsize=4)
+def _shuffled(seed: int, deal: int) -> tuple[Cell, ...]:
+    pack = list(cells())
+    random.Random(f"{seed}/cells/{deal}").shuffle(pack)
+    return tuple(pack)
+
+
+def _flips(cell: Cell) -> bool:
+    """Whether it needs a mount that changes the side of its pier."""
+    return cell[0] in ("flip_fails", "pier_lies") or cell[1] == "flipping"
+
+
+def _goes_about(cell: Cell) -> bool:
+    """Whether it needs a mount that goes from object to object."""
+    return _flips(cell) or cell[1] == "slewing"
 
 
 def _fit(shape: Shape, night: tuple[Cell, ...]) -> Shape:
@@ -190,19 +247,19 @@ def _fit(shape: Shape, night: tuple[Cell, ...]) -> Shape:
     for kind, phase in night:
         needed = {*CATALOGUE[kind].on} if len(CATALOGUE[kind].on) == 1 else set()
         needed |= {_PHASE_NEEDS.get(phase, ""), "cooler" if kind == "cooler_resets" else ""}
-        flips = kind in ("flip_fails", "pier_lies") or phase == "flipping"
         shape = replace(
             shape,
             roof=shape.roof or "roof" in needed,
             cooler=shape.cooler or "cooler" in needed,
             wheel=shape.wheel or "wheel" in needed,
             focuser=shape.focuser or "focuser" in needed,
-            kind="equatorial" if flips else shape.kind,
+            kind="equatorial" if _flips((kind, phase)) else shape.kind,
         )
     return shape
 
 
-def _fault(dice: random.Random, cell: Cell, shape: Shape) -> Fault:
+def _fault(dice: random.Random, cell: Cell, shape: Shape, last: bool) -> Fault:
+    """A fault for a cell; only the `last` of a night may be for good, lest those after it never come."""
     kind, phase = cell
     entry = CATALOGUE[kind]
     made = {
@@ -214,29 +271,39 @@ def _fault(dice: random.Random, cell: Cell, shape: Shape) -> Fault:
         "wheel": shape.wheel,
     }
     there = [name for name in entry.on if made.get(name)]
-    until, lasts_s = _end(dice, kind)
+    until, lasts_s = _end(dice, kind, last)
     return Fault(
         kind=kind,
         device=dice.choice(there) if there else "",
         when=phase,
-        nth=dice.randrange(1, 9) if phase in ("exposing", "reading_out", "slewing") else 1,
+        nth=dice.randrange(1, _NTH[phase] + 1) if phase in _NTH else 1,
         after_s=round(dice.uniform(*_INTO_S.get(phase, (0.0, 0.0))), 1),
+        within=True,
         lasts_s=lasts_s,
         until=until,
         mode=dice.choice(entry.modes) if entry.modes else "",
+        amount=_amount(dice, kind),
     )
 
 
-def _end(dice: random.Random, kind: str) -> tuple[Until | None, float]:
+def _amount(dice: random.Random, kind: str) -> float | None:
+    if kind not in _AMOUNTS:
+        return None
+    least, most = _AMOUNTS[kind]
+    amount: float = round(least * (most / least) ** dice.random(), 1)
+    return -amount if kind == "clock_step" and dice.random() < 0.5 else amount
+
+
+def _end(dice: random.Random, kind: str, last: bool) -> tuple[Until | None, float]:
     """What ends it, and after how long: mostly the cure that is usual, or some time; seldom nothing."""
     entry = CATALOGUE[kind]
     if entry.once:
         return None, 0.0
-    if entry.on and dice.random() < _LASTING:
+    if last and entry.on and dice.random() < _LASTING:
         return "never", 0.0
     if entry.until in ("reconnect", "restart") and dice.random() < 0.7:
         return entry.until, 0.0
-    return "time", round(10.0 ** dice.uniform(1.3, 3.5), 0)
+    return "time", round(10.0 ** dice.uniform(1.3, 3.3), 0)
 
 
 # -- the configuration ---------------------------------------------------------------------------------------

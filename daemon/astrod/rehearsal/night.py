@@ -139,7 +139,7 @@ class PlayedNight:
         setup = setup_of(loaded, seeing_arcsec, faults=faults)
         self.observatory = Observatory(setup, self.sky, self.gate, spool, self.render)
         self.offload = VirtualOffload(self.clock, setup.seed, processes=() if alone else ("frames", "plan"))
-        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky)
+        self.referee = Referee(site, loaded.targets, self.dark, self.observatory, self.sky, self._alarms)
         self._boot()
 
     def _boot(self) -> None:
@@ -158,6 +158,10 @@ class PlayedNight:
             simulated_stars,
         )
         self.traces.append(self.core.trace)
+
+    def _alarms(self) -> set[str]:
+        """The codes that `astrod status` shows."""
+        return {finding.code for finding in self.core.health.findings}
 
     def _clock_quality(self) -> ClockQuality:
         return ClockQuality("simulated", None if self.host.clock_told_wrong else 0)
@@ -226,6 +230,7 @@ class PlayedNight:
         await self.sky.sleep(30.0)
 
     async def _summary(self, began_s: float) -> dict[str, Any]:
+        self.host.disk = None  # a night that never ended is summed up by its judges, whose disk is another
         summary = self.core.summaries.get(str(self.night)) or await self.core.summarise(self.night)
         rows = self.archive.frames(self.night)
         claims = [
@@ -238,6 +243,8 @@ class PlayedNight:
                 row.kept,
                 row.intent.kind,
                 row.intent.rig,
+                row.intent.ra_deg,
+                row.intent.dec_deg,
             )
             for row in rows
             if row.taken is not None

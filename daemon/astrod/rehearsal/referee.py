@@ -7,7 +7,7 @@ disk when the night is over. `Verdict.broken` lists what must never happen and d
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from astrod.domain.instant import MINUTE_US, SECOND_US, iso
 from astrod.domain.site import Limit, Site
 from astrod.domain.sphere import altitude_azimuth_deg, separation_deg, sun_radec_deg
 from astrod.domain.target import Target
+from astrod.rehearsal.aim import Aim
 from astrod.rehearsal.harm import Harm, harm_of
+from astrod.rig.flipping import hour_angle_deg
 from astrod.runtime.clock import Clock
 from astrod_drivers.address import parse
 from astrod_drivers.protocols import Camera
@@ -31,6 +33,16 @@ CLOSED_WITHIN_S = 240.0
 COMMAND_WITHIN_S = 10.0
 """From the last reading that hysteresis asks for to the first command toward safety."""
 STUCK_MIN = 45.0
+ALARM_WITHIN_S = 900.0
+"""From when a site ought to be safe, and is not, to the alarm that says so."""
+ALARMS = frozenset({"AST-110", "AST-120", "AST-122", "AST-206"})
+"""What an owner is shown when a roof does not close, a mount does not park, or a device is given up."""
+FLIPPING_S = 420.0
+"""How long a mount that does not change sides may be tried past its limit, before it is stopped."""
+MERIDIAN_MARGIN_DEG = 1.5
+"""For pointing errors and the precession since J2000."""
+OFF_TARGET = 2.0
+"""A kept frame may be so many times as far off its target as the site allows."""
 SUN_SEPARATION_DEG = 20.0
 GROUND_DEG = 5.0
 CLEAR_COVER = 0.08
@@ -54,6 +66,8 @@ class Claim:
     kept: bool
     kind: str = "light"
     rig: str = ""
+    ra_deg: float | None = None
+    dec_deg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +143,18 @@ class Referee:
         dark: DarkTime,
         observatory: Observatory,
         clock: Clock,
+        alarms: Callable[[], Collection[str]] = lambda: (),
     ) -> None:
+        """`alarms` are the codes of the troubles that the owner is shown now: all that is asked of the daemon."""
+        self._alarms = alarms
         self._site, self._targets, self._dark = site, list(targets), dark
         self._observatory, self._clock = observatory, clock
         self._mounts = {parse(rig.mount.address).device: rig for rig in site.rigs}
         self._roof = parse(site.roof.address).device if site.roof else None
         self._limits = [limit for source in site.weather for limit in source.limits]
         self._stations = {parse(source.address).device: source for source in site.weather}
+        self._aims = {name: Aim() for name in self._mounts}
+        self._past_s = dict.fromkeys(self._mounts, 0.0)
         self._shut_us: list[int] = []
         self._shut: list[bool] = []
         self._spell: _Spell | None = None
@@ -191,7 +210,20 @@ class Referee:
 
     def _hinders(self, at_us: int, devices: Sequence[str]) -> bool:
         """Whether a fault is an excuse for what these devices do or do not do now."""
-        return any(harm.excuses(at_us) and harm.device in devices for harm in self._harms())
+        back = self._is_back(at_us)
+        return any(
+            harm.excuses(at_us) or (back and harm.is_active(at_us))
+            for harm in self._harms()
+            if any(harm.hinders(device) for device in devices)
+        )
+
+    def _is_away(self, at_us: int) -> bool:
+        """Whether the daemon is dead, and has not been started again."""
+        return any(harm.ends_the_daemon and harm.is_active(at_us) for harm in self._harms())
+
+    def _is_back(self, at_us: int) -> bool:
+        """Whether it lives again since just now: what it was to mend has had no time yet."""
+        return any(harm.ends_the_daemon and harm.excuses(at_us) for harm in self._harms())
 
     def _lies(self, at_us: int) -> bool:
         """Whether roof or mount tell what is not so: then nobody can know better than they say."""
@@ -208,6 +240,8 @@ class Referee:
             self._shut.append(shut)
         for name, mount in truth.mounts.items():
             self._look_at_mount(truth, name, mount)
+            self._look_at_meridian(truth, name, mount, since_s)
+        self._look_at_aims(truth)
         self._look_at_roof(truth)
         self._ought_to_be_safe(truth, since_s)
         self._is_observing(truth, since_s)
@@ -221,6 +255,29 @@ class Referee:
         under_the_sun = truth.sun_altitude_deg > 0.0 and truth.roof_open > 0.0
         if under_the_sun and separation_deg(*sun, mount.ra_deg, mount.dec_deg) < SUN_SEPARATION_DEG:
             self._break(truth.utc_us, f"{name} looked at the Sun")
+
+    def _look_at_meridian(self, truth: Truth, name: str, mount: MountTruth, since_s: float) -> None:
+        """A tube west of the pier that follows a place far past the meridian comes to the pier."""
+        setup, at_us = self._mounts[name].mount, truth.utc_us
+        hour_angle = hour_angle_deg(mount.ra_deg, at_us, self._site.place.longitude_deg)
+        limit_deg = setup.track_past_meridian_deg + MERIDIAN_MARGIN_DEG
+        if setup.kind != "equatorial" or mount.pier_side != "west" or not limit_deg < hour_angle < 170.0:
+            self._past_s[name] = 0.0
+            return
+        others = [harm for harm in self._harms() if harm.hinders(name) and harm.kind != "flip_fails"]
+        excused = self._is_back(at_us) or any(harm.excuses(at_us) for harm in others)
+        if mount.tracking and not excused:
+            self._past_s[name] += since_s
+        if self._past_s[name] > FLIPPING_S:
+            self._break(at_us, f"{name} tracked past its meridian limit")
+
+    def _look_at_aims(self, truth: Truth) -> None:
+        """Where the telescopes point while there is something to see."""
+        if not any(truth.exposing.values()):
+            return
+        clear = truth.weather.cover <= CLEAR_COVER and truth.roof_open > 0.99
+        for name, mount in truth.mounts.items():
+            self._aims[name].add(truth.utc_us, (mount.ra_deg, mount.dec_deg) if clear else None)
 
     def _look_at_roof(self, truth: Truth) -> None:
         if self._roof is None or self._lies(truth.utc_us):
@@ -244,7 +301,7 @@ class Referee:
         at_us = truth.utc_us
         exposed = truth.aperture != "closed" if self._roof else False
         exposed = exposed or any(not mount.parked for mount in truth.mounts.values())
-        if not exposed or not (self._is_foul(truth.weather) or self._is_blind(at_us)):
+        if not exposed or self._is_away(at_us) or not self._ought(truth):
             self._spell = None
             return
         if self._spell is None:
@@ -257,6 +314,18 @@ class Referee:
             spell.free_s += since_s
         if spell.free_s > noticed_s + CLOSED_WITHIN_S:
             self._break(at_us, f"the site was not safe {CLOSED_WITHIN_S:.0f} s after it ought to be")
+
+        if at_us - spell.since_us > (noticed_s + ALARM_WITHIN_S) * SECOND_US:
+            self._ought_to_be_told(at_us)
+
+    def _ought(self, truth: Truth) -> bool:
+        """Whether no site may be open now."""
+        return self._is_foul(truth.weather) or self._is_blind(truth.utc_us)
+
+    def _ought_to_be_told(self, at_us: int) -> None:
+        """A site that cannot be made safe needs somebody to go there."""
+        if not self._lies(at_us) and not self._is_back(at_us) and not ALARMS & set(self._alarms()):
+            self._break(at_us, "the site cannot be made safe, and no alarm says so")
 
     def _is_foul(self, weather: Conditions) -> bool:
         """Whether every reading must be past a limit."""
@@ -338,11 +407,19 @@ class Referee:
         truth = self._observatory.truth()
         self._look(truth)
         await self._end(truth)
+        if self._is_left(truth):
+            self._ought_to_be_told(truth.utc_us)
         if unexplained_min > 0.01:
             self._break(truth.utc_us, f"{unexplained_min} dark minutes are unexplained")
         self._disk(root, claims)
         usable_min, observed_min = self._account(claims)
         return Verdict(tuple(sorted(self._broken.values(), key=lambda b: b.at_us)), usable_min, observed_min)
+
+    def _is_left(self, truth: Truth) -> bool:
+        """Whether a mount or the roof was left as it must not be."""
+        return any(not mount.parked for mount in truth.mounts.values()) or (
+            self._roof is not None and truth.aperture != "closed"
+        )
 
     async def _end(self, truth: Truth) -> None:
         at_us = truth.utc_us
@@ -364,17 +441,36 @@ class Referee:
             path = root / claim.path
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != claim.sha256:
                 self._break(at_us, f"{claim.id} is recorded and not whole on disk")
-            if claim.kept and claim.kind == "light" and self._was_shut(claim):
-                self._break(at_us, f"{claim.id} was kept although the roof was not open")
+            if claim.kept and claim.kind == "light":
+                self._kept(at_us, claim)
         recorded = {claim.path for claim in claims}
         for path in sorted((root / "frames").rglob("*.fits")):
             if str(path.relative_to(root)) not in recorded:
                 self._break(at_us, f"{path.name} is on disk and not recorded")
 
-    def _was_shut(self, claim: Claim) -> bool:
-        """Whether the roof was not open at any moment of the exposure, as far as was looked."""
-        end_us = claim.started_us + round(claim.exposure_s * SECOND_US)
-        first = max(0, bisect_right(self._shut_us, claim.started_us) - 1)
+    def _kept(self, at_us: int, claim: Claim) -> None:
+        """A light frame that was let in and found good."""
+        start_us, end_us = self._span(claim)
+        if self._was_shut(start_us, end_us):
+            self._break(at_us, f"{claim.id} was kept although the roof was not open")
+        mount = next((name for name, rig in self._mounts.items() if rig.name == claim.rig), None)
+        if mount is None or claim.ra_deg is None or claim.dec_deg is None:
+            return
+        off_arcmin = self._aims[mount].off_arcmin(claim.ra_deg, claim.dec_deg, start_us, end_us)
+        if off_arcmin is not None and off_arcmin > OFF_TARGET * self._mounts[mount].mount.on_target_arcmin:
+            self._break(at_us, f"{claim.id} was kept although it was {off_arcmin:.0f}' off its target")
+
+    def _span(self, claim: Claim) -> tuple[int, int]:
+        """From when to when it was exposed, by the true time: the host's clock may have been wrong."""
+        start_us = claim.started_us
+        for harm in self._harms():
+            if harm.clock_us and harm.is_active(start_us - harm.clock_us):
+                start_us -= harm.clock_us
+        return start_us, start_us + round(claim.exposure_s * SECOND_US)
+
+    def _was_shut(self, start_us: int, end_us: int) -> bool:
+        """Whether the roof was not open at any moment between, as far as was looked."""
+        first = max(0, bisect_right(self._shut_us, start_us) - 1)
         last = bisect_right(self._shut_us, end_us)
         return any(self._shut[first:last])
 
@@ -382,7 +478,7 @@ class Referee:
         """Usable and observed minutes, over all rigs."""
         usable_us = observed_us = 0
         lights = [claim for claim in claims if claim.kind == "light"]
-        spans = sorted((c.started_us, c.started_us + round(c.exposure_s * SECOND_US)) for c in lights)
+        spans = sorted(self._span(claim) for claim in lights)
         for start_us, end_us in _stretches(self._minutes.at_us, self._minutes.usable):
             usable_us += (end_us - start_us) * len(self._site.rigs)
             observed_us += sum(max(0, min(end_us, b) - max(start_us, a)) for a, b in spans)

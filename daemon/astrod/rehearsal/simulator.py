@@ -52,7 +52,7 @@ def simulated_addresses(site: Site) -> list[str]:
         addresses.append(rig.mount.address)
         for train in rig.trains:
             addresses += [train.camera.address, train.focuser.address if train.focuser else None, train.wheel]
-            addresses.append(train.cover)
+            addresses += [train.cover, train.rotator]
         addresses += [heater.switch for heater in rig.heaters]
         if rig.guider:
             addresses += [rig.guider.address, rig.guider.camera]

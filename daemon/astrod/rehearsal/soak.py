@@ -45,8 +45,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What became of a night; plain values, so that it crosses processes. `fired` are kinds and phases; `culprits`
-    the shortest list of the night's faults with which it still breaks, where it broke.
+    """What became of a night; plain values, so that it crosses processes. `fired` are kinds and phases, `missed` those
+    of faults that never came or came in another phase; `culprits` the shortest list of the night's faults with which
+    it still breaks, where it broke.
     """
 
     number: int
@@ -59,6 +60,7 @@ class Played:
     fired: tuple[tuple[str, str], ...]
     trace_sha256: str
     cpu_s: float
+    missed: tuple[tuple[str, str], ...] = ()
     excerpt: tuple[str, ...] = ()
     culprits: tuple[Fault, ...] = ()
 
@@ -73,6 +75,7 @@ def play_lot(lot: Lot, keep: Path | None = None) -> Played:
             shutil.copytree(folder, keep / f"night-{lot.seed}-{lot.number}", dirs_exist_ok=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    fired = tuple((fault["kind"], fault["phase"]) for fault in summary.get("faults_injected", ()))
     return Played(
         number=lot.number,
         told=_told(lot),
@@ -81,9 +84,10 @@ def play_lot(lot: Lot, keep: Path | None = None) -> Played:
         usable_min=summary.get("usable_minutes", 0.0),
         used_min=summary.get("used_minutes", 0.0),
         frames=summary.get("frames", {}).get("taken", 0),
-        fired=tuple((fault["kind"], fault["phase"]) for fault in summary.get("faults_injected", ())),
+        fired=fired,
         trace_sha256=summary.get("trace_sha256", ""),
         cpu_s=cpu_s() - began_s,
+        missed=tuple((f.kind, str(f.when)) for f in lot.faults if (f.kind, str(f.when)) not in fired),
         excerpt=tuple(summary.get("excerpt", ())),
     )
 
@@ -190,6 +194,7 @@ def _say(night: Played, order: Order) -> None:
     mark = "BROKEN" if night.broken else "ok"
     minutes = f"{night.used_min:5.0f} of {night.usable_min:4.0f} min"
     lines = [f"{night.number:>5} {mark:<6} {minutes} {night.cpu_s:5.1f} s  {night.told}"]
+    lines += [f"      never came: {kind} while {phase}" for kind, phase in night.missed]
     if night.broken:
         lines += [f"      {what}" for what in night.broken]
         lines += ["      with no fault at all"] if not night.culprits else []
@@ -217,6 +222,7 @@ def summed(played: list[Played], order: Order, wall_s: float) -> dict[str, Any]:
         "nights": len(played),
         "frames": sum(night.frames for night in played),
         "faults_injected": sum(len(night.fired) for night in played),
+        "faults_missed": Counter(f"{kind} while {phase}" for night in played for kind, phase in night.missed),
         "invariants_broken": sum(len(night.broken) for night in played),
         "observed_share": {
             "clear": _share([night for night in played if night.sort == "clear"]),

@@ -59,8 +59,9 @@ class Pointing:
 class Exposed:
     """Pixels in the spool, with what the rig said while they were taken.
 
-    `filter` is what the wheel read after the exposure, None where nobody can say; `began` the camera's word
-    before it; `guided` how well the mount was guided, None where it was not.
+    `filter` is what the wheel read after the exposure, None where nobody can say; `rotator_deg` the rotator's
+    mechanical angle before it; `began` the camera's word before it; `guided` how well the mount was guided, None
+    where it was not.
     """
 
     intent: Intent
@@ -75,6 +76,7 @@ class Exposed:
     filter: str | None = None
     began: CameraState | None = None
     guided: GuiderState | None = None
+    rotator_deg: float | None = None
 
 
 class Exposing:
@@ -97,6 +99,7 @@ class Exposing:
             began = await self._quiet(train)
             await self._telescope.see_cooler(intent.train, began)
             camera, mount, focuser = await self._facts(train)
+            rotator_deg = await self._rotator_deg(train)
             shot = Shot(
                 exposure_id=str(intent.id),
                 exposure_s=intent.exposure_s,
@@ -122,7 +125,18 @@ class Exposing:
             arrived_us = self._clock.now_us()
             passed = await self._filter(train, intent)
         return Exposed(
-            intent, raw, camera, state, mount, focuser, asked_us, arrived_us, pointing, filter=passed, began=began
+            intent,
+            raw,
+            camera,
+            state,
+            mount,
+            focuser,
+            asked_us,
+            arrived_us,
+            pointing,
+            filter=passed,
+            began=began,
+            rotator_deg=rotator_deg,
         )
 
     async def _read(self, train: TrainPorts) -> CameraState:
@@ -152,6 +166,17 @@ class Exposing:
         except AstrodError as fault:
             log.warning("exposing without word of the focuser: %s", fault)
             return None
+
+    async def _rotator_deg(self, train: TrainPorts) -> float | None:
+        """For the header as well; the last angle that was read has to do where the rotator says nothing now."""
+        port = self._telescope.rotator(train.setup.name)
+        if port is None:
+            return None
+        try:
+            return (await port.call("read the rotator", lambda device: device.read(), deadline_s=ASIDE_S)).angle_deg
+        except AstrodError as fault:
+            log.warning("exposing without word of the rotator: %s", fault)
+            return self._telescope.angle_deg(train.setup.name)
 
     async def _filter(self, train: TrainPorts, intent: Intent) -> str | None:
         """What stands in the beam, by the wheel's word; None where nobody asked for a filter or it says nothing."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from astrod.domain.site import GuiderSetup
-from astrod.errors import AstrodError, Replan
+from astrod.errors import AstrodError, RecoverDevice, Replan
 from astrod.rig.port import Port
 from astrod.runtime.clock import Clock
 from astrod_drivers.protocols import Guider, GuiderState, Permit
@@ -34,17 +34,39 @@ class StarLost(Replan):
 
 
 class Guiding:
-    """One rig's guiding. `wanted`: it was started and not stopped since; `own` is the guider where it is ours."""
+    """One rig's guiding. `wanted`: it was started and not stopped since; `own` is the guider where it is ours;
+    `seen` is what it said last, None since it was stopped.
+    """
 
     def __init__(self, port: Port[Guider], setup: GuiderSetup, clock: Clock, own: Guider | None = None) -> None:
         self.port, self.setup = port, setup
         self.own = own
         self.wanted = False
+        self.seen: GuiderState | None = None
         self._clock = clock
 
     async def read(self) -> GuiderState:
         """How it goes. Raises RecoverDevice when the guider is lost or frozen."""
-        return await self.port.call("read the guider", lambda guider: guider.read())
+        self.seen = await self.port.call("read the guider", lambda guider: guider.read())
+        return self.seen
+
+    async def errors_arcsec(self) -> dict[str, float]:
+        """The guiding error now, RMS, by name; empty while nothing is guided, or the guider does not answer."""
+        if not self.wanted:
+            return {}
+        try:
+            state = await self.read()
+        except (RecoverDevice, Replan) as fault:  # told by whoever waits for it
+            log.debug("%s: %s", self.port.name, fault)
+            return {}
+        if not state.guiding or state.star_lost:
+            return {}
+        told = {
+            "rms_arcsec": state.rms_arcsec,
+            "rms_ra_arcsec": state.rms_ra_arcsec,
+            "rms_dec_arcsec": state.rms_dec_arcsec,
+        }
+        return {name: value for name, value in told.items() if value is not None}
 
     async def begin(self, permit: Permit, tell: Tell = _nobody) -> GuiderState:
         """Start guiding here and wait until it has settled; a calibration is waited for.
@@ -93,7 +115,7 @@ class Guiding:
         """Stop guiding, if it was started. A guider that cannot be told is no reason not to move the mount."""
         if not self.wanted:
             return
-        self.wanted = False
+        self.wanted, self.seen = False, None
         try:
             await self.port.call("stop guiding", lambda guider: guider.stop(), deadline_s=15.0)
         except AstrodError as fault:

@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
+from astrod.domain.offsets import FilterOffset, shift
+from astrod.domain.plate import turn_deg
 from astrod.domain.site import Rig, Train
 from astrod.domain.sphere import separation_deg
 from astrod.errors import OutcomeUnknown, RecoverDevice, Replan
@@ -51,6 +53,8 @@ AnyPort = (
 
 FILTER_S = 60.0
 FOCUS_MOVE_S = 120.0
+ROTATE_S = 300.0
+ROTATED_WITHIN_DEG = 0.5
 COOL_WITHIN_C = 1.0
 COOLS_S = 5.0
 COVER_S = 60.0
@@ -115,12 +119,16 @@ class Telescope:
         self._beside = (0.0, 0.0)
         self.before_slew: list[Callable[[], Awaitable[None]]] = []
         self._focus: dict[str, int] = {}
-        self._offsets: dict[str, int] = {}
+        self._suits: dict[str, str] = {}
+        self._learned: dict[str, tuple[FilterOffset, ...]] = {}
+        self._angles: dict[str, float] = {}
         self._cools: set[str] = set()
         for train in trains.values():
             train.camera.on_connect(partial(self._restore_cooler, train))
             if train.focuser is not None:
                 train.focuser.on_connect(partial(self._restore_focus, train.setup.name))
+            if train.rotator is not None:
+                train.rotator.on_connect(partial(self._restore_angle, train.setup.name))
 
     def device_names(self) -> tuple[str, ...]:
         """Everything on this rig, for activities that need all of it."""
@@ -247,20 +255,35 @@ class Telescope:
         )
         await self._shift_focus(train, name)
 
-    async def _shift_focus(self, train: str, name: str) -> None:
-        """Move the focuser by what the new filter's focus differs from that of the last one, where that is known.
+    def learn_offsets(self, train: str, offsets: tuple[FilterOffset, ...]) -> None:
+        """What focus runs tell of the filters of a train; the configuration's own offsets go before them."""
+        self._learned[train] = offsets
 
-        A filter without an offset in the configuration leaves the focuser where it is.
+    def offsets_learned(self, train: str) -> tuple[FilterOffset, ...]:
+        """What focus runs have told of the filters of a train."""
+        return self._learned.get(train, ())
+
+    def suits(self, train: str, name: str | None) -> None:
+        """The focuser of a train stands where a run through this filter found its focus."""
+        if name is not None:
+            self._suits[train] = name
+
+    async def _shift_focus(self, train: str, name: str) -> None:
+        """Move the focuser by what the filter's focus differs from that of the filter which it suits now.
+
+        Where that is not known the focuser stays, and goes on suiting the former filter.
         """
         setup, focuser = self.trains[train].setup.focuser, self.focuser(train)
-        offset = (setup.filter_offsets or {}).get(name) if setup is not None else None
-        if offset is None or focuser is None:
+        if setup is None or focuser is None:
             return
-        before, self._offsets[train] = self._offsets.get(train), offset
-        if before is not None and before != offset:
+        before = self._suits.setdefault(train, name)
+        steps = shift(setup.filter_offsets, self.offsets_learned(train), before, name)
+        if steps is None:
+            return
+        if steps:
             here = await focuser.call("read the focuser", lambda device: device.read())
-            wanted = here.position + offset - before
-            await self.move_focus(train, min(max(wanted, 0), here.max_position))
+            await self.move_focus(train, min(max(here.position + steps, 0), here.max_position))
+        self._suits[train] = name
 
     async def move_focus(self, train: str, position: int) -> None:
         """Move the focuser, always ending upwards so that backlash does not matter: a way down overshoots first.
@@ -306,6 +329,45 @@ class Telescope:
             FOCUS_MOVE_S,
         )
 
+    def rotator(self, train: str) -> Port[Rotator] | None:
+        """The train's rotator; None where there is none, or where it is lost and all was tried."""
+        port = self.trains[train].rotator
+        return None if port is None or port.given_up else port
+
+    def angle_deg(self, train: str) -> float | None:
+        """The rotator's mechanical angle as it was read last; None where there is none or it was never read."""
+        return self._angles.get(train)
+
+    async def rotator_angle_deg(self, train: str) -> float:
+        """The rotator's mechanical angle now. Raises Replan where the train has none."""
+        rotator = self.rotator(train)
+        if rotator is None:
+            raise Replan(f"train {train} has no rotator")
+        state = await rotator.call("read the rotator", lambda device: device.read())
+        self._angles[train] = state.angle_deg
+        return state.angle_deg
+
+    async def turn_rotator(self, train: str, angle_deg: float) -> None:
+        """Turn the camera to a mechanical angle and wait until it is there; guiding lets go first.
+
+        Raises OutcomeUnknown when it does not arrive, Replan where the train has no rotator or it refuses.
+        """
+        rotator = self.rotator(train)
+        if rotator is None:
+            raise Replan(f"train {train} has no rotator")
+        for let_go in self.before_slew:
+            await let_go()
+        await rotator.call(f"turn to {angle_deg:.1f}", lambda device: device.move(angle_deg))
+        await until(
+            self._clock,
+            rotator.name,
+            f"turn to {angle_deg:.1f}",
+            lambda: rotator.call("read the rotator", lambda device: device.read()),
+            lambda state: not state.moving and abs(turn_deg(state.angle_deg, angle_deg)) <= ROTATED_WITHIN_DEG,
+            ROTATE_S,
+        )
+        self._angles[train] = angle_deg
+
     async def cool(self, warm: bool, at_once: bool = False) -> None:
         """Bring each camera to its configured temperature, or warm it up at the end of the night (`warm`).
 
@@ -343,6 +405,15 @@ class Telescope:
             return
         log.warning("train %s: the focuser came back elsewhere; moving it to %d again", train, wanted)
         await focuser.move(wanted)
+
+    async def _restore_angle(self, train: str, rotator: Rotator) -> None:
+        """Turn a rotator that came back elsewhere to where it stood last."""
+        state, wanted_deg = await rotator.read(), self._angles.get(train)
+        if wanted_deg is None:
+            self._angles[train] = state.angle_deg
+        elif abs(turn_deg(state.angle_deg, wanted_deg)) > ROTATED_WITHIN_DEG:
+            log.warning("train %s: the rotator came back elsewhere; turning it to %.1f° again", train, wanted_deg)
+            await rotator.move(wanted_deg)
 
     async def see_cooler(self, train: str, state: CameraState) -> None:
         """Take note of what a camera says before an exposure; a cooler that went off by itself goes on again.

@@ -229,6 +229,7 @@ class Fault:
     """One fault. Exactly one of `at`, `at_us` and `when` says when it is due.
 
     `at` is an ISO instant, or `dusk`, `dawn` or `start` (of the observatory) with an offset: "dusk+01:30:00".
+    With `within`, a phase that is over when the fault is due is passed over: it waits for the next of that name.
     `lasts_s` counts where `until` is "time"; 0 is then as good as "never". `until` "" is what is usual for the kind.
     Raises ValueError for what makes no sense.
     """
@@ -240,6 +241,7 @@ class Fault:
     when: Phase | None = None
     nth: int = 1
     after_s: float = 0.0
+    within: bool = False
     lasts_s: float = 0.0
     until: Until | None = None
     amount: float | None = None
@@ -267,6 +269,8 @@ class Fault:
             raise ValueError(f"fault {self.kind!r} needs one of at, at_us and when, and no more")
         if self.at and not (_RELATIVE.match(self.at) or _instant_us(self.at) is not None):
             raise ValueError(f"at = {self.at!r} is no time; write dusk+01:30:00, dawn-00:10:00 or an ISO instant")
+        if self.within and self.when is None:
+            raise ValueError(f"fault {self.kind!r}: within is for a phase; say which with when")
         if self.nth < 1 or not (0.0 <= self.after_s < math.inf and 0.0 <= self.lasts_s < math.inf):
             raise ValueError(f"fault {self.kind!r}: nth is 1 or more, after_s and lasts_s are 0 or more")
 

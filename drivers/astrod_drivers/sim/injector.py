@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from astrod_drivers.protocols import Clock
@@ -93,7 +94,15 @@ class Injector:
         due = [f for f in self._waiting if f.when == phase and f.nth <= self._counts[phase]]
         for fault in due:
             self._waiting.remove(fault)
-            self._fire_in(fault.after_s, fault)
+            self.later(fault.after_s, partial(self._come_due, fault))
+
+    def _come_due(self, fault: Fault) -> None:
+        """So long after its phase began: one that is meant for within it waits for the next where that is over."""
+        if fault.within and self._phase() != fault.when:
+            self._waiting.append(fault)
+            self._watch_idle()
+        else:
+            self._fire(fault)
 
     def _fire_in(self, wait_s: float, fault: Fault) -> None:
         self.later(wait_s, lambda: self._fire(fault))

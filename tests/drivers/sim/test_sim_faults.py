@@ -75,6 +75,7 @@ def test_a_file_of_faults_is_read() -> None:
         ('[[fault]]\nkind = "hang"\ndevice = "camera"\nat = "dusk"\nlasts_s = 1.0\nuntil = "power"', "not both"),
         ('[[fault]]\nkind = "hang"\ndevice = "camera"\nat = "dusk"\nlasts_s = "long"', "lasts_s"),
         ('[[fault]]\nkind = "hang"\ndevice = "camera"\nat = "dusk"\nnth = 0', "nth is 1 or more"),
+        ('[[fault]]\nkind = "hang"\ndevice = "camera"\nat = "dusk"\nwithin = true', "within is for a phase"),
         ("[fault]\nkind = 1", "two brackets"),
         ("[[fault]", "not TOML"),
         ("[[faults]]", "'fault'"),
@@ -172,6 +173,23 @@ async def test_a_dropped_connection_is_lost_until_connected_anew(bench: Callable
         assert camera.alive
         await camera.connect()
         assert (await camera.fetch("one")).path.exists()
+
+    await made.clock.play(story())
+
+
+async def test_a_fault_within_a_phase_waits_for_one_that_lasts(bench: Callable[..., Bench]) -> None:
+    made = bench(setup=with_faults(Fault("drop", "camera", when="exposing", after_s=15.0, within=True)))
+
+    async def story() -> None:
+        start_us = made.clock.now_us()
+        made.observatory.play_faults({})
+        camera = made.device("camera")
+        await camera.connect()
+        for number, exposure_s in enumerate((10.0, 20.0)):
+            await camera.expose(Shot(f"frame{number}", exposure_s), made.permit)
+            await made.clock.sleep(30.0)
+        (dropped,) = made.observatory.faults.fired
+        assert (dropped.phase, dropped.since_us - start_us) == ("exposing", 45_000_000)
 
     await made.clock.play(story())
 

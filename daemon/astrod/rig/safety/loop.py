@@ -83,6 +83,7 @@ class SafetyLoop:
         self._leap: tuple[int, float] | None = None
         self._changed = asyncio.Condition()
         self._values = self._measured()
+        self._told: tuple[object, ...] = ()
         gate.become_unsafe()
         gate.bar_slews(True)
         self._report = SafetyReport(1, False, ("starting",), gate.epoch, clock.now_us(), self._aperture)
@@ -347,11 +348,11 @@ class SafetyLoop:
     async def _publish(self, reasons: tuple[str, ...], no_slews: tuple[str, ...], now: Moment) -> None:
         """Tell who waits what has changed; mostly nothing has, and that is seen at little cost."""
         last, safe = self._report, not reasons
-        troubles, asked = self._troubles(no_slews, now), self._sights.wanted
-        facts = (safe, reasons, self._gate.epoch, self._aperture, self._parked, self._values, troubles, no_slews)
-        told = (last.safe, last.reasons, last.epoch, last.roof, last.parked, last.weather, last.troubles, last.no_slews)
-        if facts == told and asked == last.sights_wanted:
+        parked, troubles, wanted = dict(self._parked), self._troubles(no_slews, now), self._sights.wanted
+        told = (reasons, self._gate.epoch, self._aperture, parked, self._values, troubles, no_slews, wanted)
+        if told == self._told:
             return
+        self._told = told
         self._report = SafetyReport(
             version=last.version + 1,
             safe=safe,
@@ -359,11 +360,11 @@ class SafetyLoop:
             epoch=self._gate.epoch,
             since_us=now.utc_us if safe != last.safe else last.since_us,
             roof=self._aperture,
-            parked=dict(self._parked),
+            parked=parked,
             weather=self._values,
             troubles=troubles,
+            sights_wanted=wanted,
             no_slews=no_slews,
-            sights_wanted=asked,
         )
         if safe != last.safe:
             log.warning("the site is %s%s", "safe" if safe else "UNSAFE: ", "; ".join(reasons))
