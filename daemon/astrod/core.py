@@ -398,13 +398,13 @@ def dew_of(telescope: Telescope, conductor: Conductor, clock: Clock) -> Dew:
 def _add_dome(
     telescope: Telescope, site: Site, clock: Clock, open_session: OpenSession, conductor: Callable[[], Conductor]
 ) -> None:
-    """A dome with a slit follows the first rig under it; the second session to it turns and never opens."""
+    """A dome with a slit follows its one rig; the second session to it turns and never opens."""
     roof = site.roof
     if roof is None or roof.slit_within_deg is None or telescope.setup != site.rigs[0]:
         return
     dome: Port[Roof] = Port("dome slit", "roof", roof.address, open_session(roof.address, "roof"), clock)
     telescope.doming = Doming(
-        dome, site.place, roof.slit_within_deg, lambda: conductor().state.phase == "observing", clock
+        dome, site.place, roof.slit_within_deg, lambda: conductor().state.phase == "observing", clock, roof.geometry
     )
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from astrod.domain.plan import Choice
 from astrod.domain.plate import PlateSolution, Sighting, turned_half
 from astrod.domain.site import Site
-from astrod.domain.sphere import altitude_azimuth_deg, separation_deg
+from astrod.domain.sphere import altitude_azimuth_deg, hour_angle_deg, separation_deg
 from astrod.errors import Replan
 from astrod.framing import Framing
 from astrod.health import Health
 from astrod.occupation import Occupation
 from astrod.rig.centring import Centred, Centring, tolerance_arcsec
 from astrod.rig.exposing import Exposed
-from astrod.rig.flipping import FlipFailed, Flipping, belongs_east_of_pier, hour_angle_deg, wait_for_flip_s
+from astrod.rig.flipping import FlipFailed, Flipping, belongs_east_of_pier, wait_for_flip_s
 from astrod.rig.telescope import Telescope
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace

@@ -245,6 +245,23 @@ def test_a_position_angle_without_a_rotator_or_on_an_alt_azimuth(tmp_path: Path)
     assert "is for equatorial mounts" in found
 
 
+def test_a_dome_follows_one_rig_and_holds_its_tube(tmp_path: Path) -> None:
+    dome = changed('address = "sim://roof"', 'address = "sim://roof"\nslit_within_deg = 5.0')
+    second = dome + dome[dome.index("[[rig]]") :].replace('name = "main"', 'name = "other"').replace(
+        "sim://", "sim://b"
+    )
+    (found,) = faults(tmp_path, second, targets_a=TARGETS)
+    assert "slit_within_deg: a slit follows one rig, and there are 2" in found
+    small = dome.replace(
+        "[[weather]]", "[roof.geometry]\nradius_m = 1.0\neast_m = 0.8\ntube_offset_m = 0.4\n\n[[weather]]"
+    )
+    (found,) = faults(tmp_path, small, targets_a=TARGETS)
+    assert "1.2 m from the dome's centre, and its radius is 1 m" in found
+    lay(tmp_path, small.replace("radius_m = 1.0", "radius_m = 2.0"), targets_a=TARGETS)
+    roof = load(tmp_path).site.roof
+    assert roof is not None and roof.geometry is not None and roof.geometry.tube_offset_m == 0.4
+
+
 def test_a_filter_without_a_wheel(tmp_path: Path) -> None:
     (found,) = faults(tmp_path, changed('wheel = "sim://wheel"', ""), targets_a=TARGETS)
     assert found.endswith('filter: "L" is asked for, but no train has a wheel; leave it out')

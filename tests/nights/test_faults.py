@@ -214,14 +214,13 @@ def test_an_outlet_of_the_configuration_feeds_what_is_plugged_into_it(tmp_path: 
     assert setup.switch == SwitchSetup("switch", (Outlet("camera", ("camera",)),))
 
 
-def played(folder: Path, minutes: float, *faults: Fault) -> dict[str, object]:
+def played(folder: Path, minutes: float, *faults: Fault, alone: bool) -> dict[str, object]:
     sketch = Sketch(folder, seed=7).dark_for(minutes, NIGHT)
-    return play_configured(sketch.folder, Night.parse(NIGHT), folder / "spool", 2.0, faults)
+    return play_configured(sketch.folder, Night.parse(NIGHT), folder / "spool", 2.0, faults, alone)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.xdist_group("nights 1")
 def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None:
     faults = (
         Fault("daemon_crash", when="exposing", nth=6, after_s=2.0),
@@ -229,7 +228,7 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
         Fault("clock_step", at="dusk+00:06:00", lasts_s=60.0, mode="silent", amount=4.0),
         Fault("power_cut", at="dusk+00:07:30", mode="site"),
     )
-    first = played(tmp_path / "a", 26.0, *faults)
+    first = played(tmp_path / "a", 26.0, *faults, alone=False)
     assert [str(fault["kind"]) for fault in first["faults_injected"]] == [  # type: ignore[attr-defined]
         "daemon_crash",
         "disk_read_only",
@@ -238,7 +237,7 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
     ]
     assert_in_order(first)
     assert first["frames"]["kept"] >= 3  # type: ignore[index]
-    again = played(tmp_path / "b", 26.0, *faults)
+    again = played(tmp_path / "b", 26.0, *faults, alone=True)
     assert again["trace_sha256"] == first["trace_sha256"]
 
 

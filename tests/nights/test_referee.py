@@ -247,6 +247,19 @@ def test_a_daemon_that_is_dead_commands_nothing_and_lives_again_under_the_same_r
     assert "the site was not safe" in broken
 
 
+def test_nothing_can_be_told_to_a_mount_that_is_gone(tmp_path: Path) -> None:
+    async def play(bench: Bench) -> None:
+        await bench.open_up()
+        await bench.wait(900.0)
+
+    gone = Fault("crash", "mount", at="start+00:03:00", until="never")
+    told = said(judged(tmp_path / "gone", play, faults=(_rain(30.0), gone), alarms=("AST-120",)))
+    assert "nothing was commanded" not in told
+    wheel = Fault("crash", "wheel", at="start+00:03:00", until="never")
+    told = said(judged(tmp_path / "there", play, faults=(_rain(30.0), wheel), alarms=("AST-120",)))
+    assert "nothing was commanded toward safety" in told
+
+
 def test_a_silent_station_is_as_bad_as_rain(tmp_path: Path) -> None:
     async def play(bench: Bench) -> None:
         await bench.open_up()
@@ -406,6 +419,18 @@ def test_frames_with_the_time_of_a_wrong_clock_are_where_they_truly_were(tmp_pat
     told = tuple(replace(claim, started_us=claim.started_us - 110 * SECOND_US) for claim in _lights(tmp_path)[2:])
     assert "30' off" in said(judged(tmp_path / "wrong", _exposing_beside, claims=told, faults=(wrong,)))
     assert "30' off" not in said(judged(tmp_path / "right", _exposing_beside, claims=told))
+
+
+def test_a_roof_that_lies_half_open_is_believed_and_one_that_is_shut_is_not(tmp_path: Path) -> None:
+    dark = dark_time(PLAIN.place, Darkness(), PLAIN.night)
+    claims = (_claim(tmp_path, "seen.fits", dark.dusk_us + 2 * HOUR_US + 120 * SECOND_US),)
+    half, shut = (
+        Fault("roof_lies", "roof", at=f"start+00:00:{second:02}", lasts_s=300.0) for second in (10, 0)
+    )  # it opens within half a minute
+    assert "not open" not in said(judged(tmp_path, well_behaved, claims=claims, faults=(half,)))
+    assert "seen.fits was kept although the roof was not open" in said(
+        judged(tmp_path, well_behaved, claims=claims, faults=(shut,))
+    )
 
 
 def test_counts_the_minutes_in_which_a_frame_on_disk_was_exposed(tmp_path: Path) -> None:

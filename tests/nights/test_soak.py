@@ -1,66 +1,62 @@
-"""A soak's nights, played for real: the same wherever they are played, and told with all it takes to repeat them."""
+"""A soak's nights: the same wherever they are played, and told with all it takes to repeat them."""
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from astrod.rehearsal.lots import Lot, Shape, draw
-from astrod.rehearsal.soak import Order, Played, culprits, play_lot, summed
-from astrod.rehearsal.targets import Wish
+from astrod.errors import Bug
+from astrod.rehearsal.lots import Lot, draw
+from astrod.rehearsal.soak import Order, Played, culprits, play_lot, soak, summed
 from astrod_drivers.sim.faults import Fault
 
 RAIN = Fault("rain", at="dusk+00:06:00", lasts_s=400.0)
 SLOW = Fault("slow", "weather", at="dusk+00:03:00", lasts_s=30.0)
 
 
-def short(*faults: Fault) -> Lot:
-    """A quarter of an hour in the winter of Catalonia."""
-    return replace(
-        draw(1, 0),
-        name="pujalt",
-        place=replace(draw(1, 0).place, latitude_deg=41.72, longitude_deg=1.42),
-        weather="clear",
-        shape=Shape(cooler=False, wheel=False, focuser=False),
-        wishes=(Wish(None, 60.0, 20),),
-        hours=0.25,
-        faults=faults,
-    )
-
-
-def _without_cost(played: Played) -> Played:
-    return replace(played, cpu_s=0.0)
-
-
 @pytest.mark.slow
-def test_a_night_is_the_same_in_any_job_and_after_any_other() -> None:
-    lot = short(SLOW, RAIN)
-    here = play_lot(lot)
-    play_lot(short())
-    again = play_lot(lot)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        there = pool.submit(play_lot, lot).result()
-    assert _without_cost(here) == _without_cost(again) == _without_cost(there)
-    assert here.broken == ()
-    assert [kind for kind, _ in here.fired] == ["slow", "rain"]
-    assert here.frames > 2
-    assert 0.0 < here.used_min <= here.usable_min
+def test_the_nights_are_the_same_with_one_job_and_with_two() -> None:
+    """One job plays the second night after the first, two play each in a process of its own."""
+    order = Order(seed=1, full_size_every=0, hours=0.08)
+    one, two = (soak(range(1, 3), order, jobs) for jobs in (1, 2))
+    cost = {"wall_s": 0.0, "cpu_s": 0.0}
+    assert {**one, **cost} == {**two, **cost}
+    assert one["invariants_broken"] == 0
+    assert one["faults_injected"] > 0
+    assert len(one["traces_sha256"]) == 64
 
 
-def test_a_daemon_that_ends_breaks_its_night_and_the_culprit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def play(*args: object, **named: object) -> object:
-        faults = args[4]
-        assert isinstance(faults, tuple)
-        if RAIN in faults:
-            raise ExceptionGroup("tasks", [ValueError("the roof is wet")])
-        return {"invariants_broken": []}
+def test_a_daemon_that_ends_breaks_its_night_and_the_culprit_is_found() -> None:
+    def play(lot: Lot, folder: Path, spool: Path) -> dict[str, Any]:
+        if RAIN not in lot.faults:
+            return {"invariants_broken": []}
+        try:
+            raise ValueError(f"{folder}/roof is wet")
+        except ValueError as wet:
+            raise ExceptionGroup("tasks", [Bug("a task failed")]) from wet
 
-    monkeypatch.setattr("astrod.rehearsal.soak.play_configured", play)
-    lot = short(SLOW, RAIN)
-    played = play_lot(lot)
-    assert played.broken == ("the daemon ended: ValueError: the roof is wet",)
-    assert culprits(lot, played.broken) == (RAIN,)
+    def play_on(lot: Lot, folder: Path, spool: Path) -> dict[str, Any]:
+        try:
+            return play(lot, folder, spool)
+        except ExceptionGroup as group:
+            raise Bug("the night failed") from group.__cause__
+
+    lot = replace(draw(1, 0), faults=(SLOW, RAIN))
+    assert play_lot(lot, play=play).broken == ("the daemon ended: Bug: a task failed",)
+    played = play_lot(lot, play=play_on)
+    assert played.broken == ("the daemon ended: ValueError: …/roof is wet",)
+    assert "raise ValueError" in played.excerpt[-1]
+    assert culprits(lot, played.broken, play_on) == (RAIN,)
+
+
+def test_the_culprit_is_found_by_what_was_broken_whichever_frame_it_was() -> None:
+    def play(lot: Lot, folder: Path, spool: Path) -> dict[str, Any]:
+        broken = f"2026-12-14T20:00:00.000Z anywhere-20261214-0000{len(lot.faults)} was kept although …"
+        return {"invariants_broken": [broken] if RAIN in lot.faults else []}
+
+    lot = replace(draw(1, 0), faults=(SLOW, RAIN))
+    assert culprits(lot, play_lot(lot, play=play).broken, play) == (RAIN,)
 
 
 def _played(number: int, sort: str, usable_min: float, used_min: float, *broken: str) -> Played:

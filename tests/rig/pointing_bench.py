@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from astrod.domain.plate import PlateSolution, Sighting
 from astrod.domain.site import MountSetup, Rig
-from astrod.rig.flipping import hour_angle_deg
+from astrod.domain.sphere import hour_angle_deg
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.telescope import Telescope, TrainPorts
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astrod.domain.dome import DomeGeometry
 from astrod.domain.site import CameraSetup, Heater, Place
+from astrod.domain.sphere import sidereal_deg
 from astrod.errors import OutcomeUnknown
 from astrod.rig.cooling import Cooling, Ramp, step
 from astrod.rig.dew import BLIND_PERCENT, Dew, switched, wish
@@ -227,7 +229,7 @@ def test_the_slit_is_there_before_anything_else_happens_and_small_ways_are_not_g
         dome = FakeDome(clock)
         doming = Doming(await port_of(dome, "roof", clock), PUJALT, 5.0, lambda: True, clock)
         await doming.face(120.0, 30.0)
-        _, wanted_deg = doming._seen_at(120.0, 30.0)
+        _, wanted_deg = doming.slit_deg(120.0, 30.0, None)
         assert not must_turn(dome.azimuth_deg(), wanted_deg, 40.0, 5.0)
         turns = len(dome.turns)
         await doming.face(120.5, 30.0)
@@ -246,3 +248,20 @@ def test_near_the_zenith_and_across_north() -> None:
     assert must_turn(None, 10.0, 40.0, 5.0)
     assert not must_turn(358.0, 2.0, 40.0, 5.0)
     assert must_turn(350.0, 2.0, 40.0, 5.0)
+
+
+def test_the_slit_of_a_german_mount_changes_with_the_side_of_the_pier() -> None:
+    async def body(clock: SimClock) -> None:
+        dome = FakeDome(clock)
+        geometry = DomeGeometry(1.5, tube_offset_m=0.35)
+        doming = Doming(await port_of(dome, "roof", clock), PUJALT, 5.0, lambda: True, clock, geometry)
+        ra_deg = sidereal_deg(clock.now_us(), PUJALT.longitude_deg) + 1.0  # just east of the meridian
+        await doming.face(ra_deg, 20.0, "west")
+        before = dome.azimuth_deg()
+        await doming.face(ra_deg, 20.0, "east")
+        after = dome.azimuth_deg()
+        assert before > 185.0 and after < 170.0  # looking south, the tube west and then east of the pier
+        assert doming.slit_deg(ra_deg, 20.0, None) == doming.slit_deg(ra_deg, 20.0, "west")
+        dome.keeping.cancel()  # type: ignore[attr-defined]
+
+    simulated(body)

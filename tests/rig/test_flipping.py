@@ -5,8 +5,9 @@ import math
 import pytest
 
 from astrod.domain.site import MountSetup
+from astrod.domain.sphere import hour_angle_deg
 from astrod.errors import Replan
-from astrod.rig.flipping import FlipFailed, Flipping, FlipRun, belongs_east_of_pier, hour_angle_deg, wait_for_flip_s
+from astrod.rig.flipping import FlipFailed, Flipping, FlipRun, belongs_east_of_pier, wait_for_flip_s
 from tests.rig.pointing_bench import LONGITUDE_DEG, Bench, Tells, at_bench
 
 MOUNT = MountSetup("sim://mount", flip_after_deg=1.0, track_past_meridian_deg=5.0)

@@ -11,7 +11,20 @@ from typing import Any
 
 from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
-from astrod.cli import attended, clock, commission, configuration, doctor, exits, holds, judge, lists, observing, status
+from astrod.cli import (
+    attended,
+    clock,
+    commission,
+    configuration,
+    discover,
+    doctor,
+    exits,
+    holds,
+    judge,
+    lists,
+    observing,
+    status,
+)
 from astrod.cli.verb import Verb
 from astrod.errors import AstrodError, Bug, ConfigInvalid
 
@@ -23,6 +36,7 @@ VERBS: tuple[Verb, ...] = (
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
+    discover.VERB,
     commission.VERB,
     configuration.VERB,
     doctor.VERB,

@@ -91,9 +91,8 @@ def frames_lines(answer: FramesAnswer) -> list[Line]:
         return [line(Span(" no frame yet", "dim"))]
     rows = [_frame_cells(frame) for frame in answer["frames"]]
     styles: list[Style] = ["warn" if frame["decision"] == "reject" else "" for frame in answer["frames"]]
-    return columns(
-        ("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars", "guided"), rows, styles
-    )
+    head = ("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars", "guided")
+    return columns(head, rows, styles)
 
 
 def _frame_cells(frame: FrameRow) -> tuple[str, ...]:

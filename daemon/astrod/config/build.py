@@ -37,6 +37,7 @@ from astrod.config.settings import (
     SolveSettings,
     StorageSettings,
 )
+from astrod.domain.dome import DomeGeometry
 from astrod.domain.instant import from_datetime
 from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import (
@@ -89,6 +90,7 @@ class Builder:
         """The site; None when faults stand in the way, which are then in `faults`."""
         self._check_roof_and_weather()
         self._check_interlock()
+        self._check_dome()
         self._check_agreements()
         self._check_names()
         self._check_addresses()
@@ -151,6 +153,26 @@ class Builder:
                     f'rig "{rig.name}" has a park sensor that nobody asks: [roof] interlock is not "sensor"'
                 )
             self._check_park_sensor(i, rig)
+
+    def _check_dome(self) -> None:
+        """A slit is over one telescope at a time, and must be large enough to hold what is said to be in the dome."""
+        roof = self.document.roof
+        if roof is None or roof.slit_within_deg is None:
+            if roof is not None and roof.geometry is not None:
+                self.notes.append("[roof.geometry] is for a dome with a slit; without slit_within_deg it means nothing")
+            return
+        if len(self.document.rig) > 1:
+            self.fault(
+                ("roof", "slit_within_deg"),
+                f"a slit follows one rig, and there are {len(self.document.rig)}: cameras on one mount are trains of"
+                " one rig; a second mount needs a roof of its own",
+            )
+        if roof.geometry is None:
+            return
+        try:
+            DomeGeometry(**roof.geometry.model_dump())
+        except ValueError as fault:
+            self.fault(("roof", "geometry"), str(fault))
 
     def _check_park_sensor(self, i: int, rig: RigSection) -> None:
         sensor, kind = rig.mount.park_sensor, rig.mount.park_sensor_kind
@@ -499,7 +521,9 @@ def _train_addresses(path: KeyPath, train: TrainSection) -> Iterator[tuple[KeyPa
 def _roof(section: RoofSection) -> RoofSetup:
     given = _powered(section)
     needs_parked = given.pop("needs_parked")
-    return RoofSetup(**given | {"interlock": section.interlock or ("mount" if needs_parked else "none")})
+    interlock = section.interlock or ("mount" if needs_parked else "none")
+    geometry = DomeGeometry(**section.geometry.model_dump()) if section.geometry else None
+    return RoofSetup(**given | {"interlock": interlock, "geometry": geometry})
 
 
 def _rig(section: RigSection) -> Rig:

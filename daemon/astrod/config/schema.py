@@ -197,6 +197,24 @@ class DarknessSection(Section):
     )
 
 
+class GeometrySection(Section):
+    """A dome and the mount in it, so that the slit stands where the tube's axis leaves the dome."""
+
+    radius_m: float = key(..., "Radius of the dome.", when="restart", example=1.35, gt=0, le=50)
+    east_m: float = key(
+        0.0, "From the dome's centre to where the mount's axes cross: east.", when="restart", ge=-50, le=50
+    )
+    north_m: float = key(0.0, "The same, north.", when="restart", ge=-50, le=50)
+    up_m: float = key(0.0, "The same, up; the centre is that of the dome's sphere.", when="restart", ge=-50, le=50)
+    tube_offset_m: float = key(
+        0.0,
+        "From a German mount's polar axis to the middle of the tube; 0 for others.",
+        when="restart",
+        ge=0,
+        le=10,
+    )
+
+
 class RoofSection(Section):
     """The roof or dome over all rigs. Where there is none: no [roof], and roof = "none" under [site]."""
 
@@ -234,6 +252,7 @@ class RoofSection(Section):
         gt=0,
         le=60,
     )
+    geometry: GeometrySection | None = section("Where the mount stands in a dome with a slit.")
     power: Outlet | None = key(
         None,
         "The outlet that powers it; safety cycles it when the roof does not close, and never while the roof moves.",

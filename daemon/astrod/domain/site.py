@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from astrod.domain.dome import DomeGeometry
 from astrod.domain.guiding import DecMode
 from astrod.domain.identity import SITE_NAME
 from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
@@ -245,7 +246,7 @@ class RoofSetup:
     an unsafe sky when a mount that the roof could hit does not park. `second_path` is another way to close the
     same roof, taken when the first hangs or fails: the address of another driver, or `ADDRESS#OUTLET`, an outlet
     which closes the roof when it is switched on. `slit_within_deg` is how far a dome's slit may be from where the
-    telescope looks; None: it has no slit.
+    telescope looks; None: it has no slit. `geometry` None: the tube is taken to be at the dome's centre.
     """
 
     address: str
@@ -254,6 +255,7 @@ class RoofSetup:
     open_s: float = 120.0
     close_s: float = 120.0
     slit_within_deg: float | None = None
+    geometry: DomeGeometry | None = None
     second_path: str | None = None
     power: Outlet | None = None
 

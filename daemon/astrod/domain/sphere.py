@@ -32,6 +32,11 @@ def sidereal_deg(instant_us: int, longitude_deg: float) -> float:
     return (280.46061837 + 360.98564736629 * days + longitude_deg) % 360.0
 
 
+def hour_angle_deg(ra_deg: float, instant_us: int, longitude_deg: float) -> float:
+    """Hour angle of a J2000 right ascension, -180..180, positive west of the meridian; good to half a degree."""
+    return (sidereal_deg(instant_us, longitude_deg) - ra_deg + 180.0) % 360.0 - 180.0
+
+
 def altitude_azimuth_deg(
     ra_deg: float, dec_deg: float, instant_us: int, latitude_deg: float, longitude_deg: float
 ) -> tuple[float, float]:

@@ -12,6 +12,7 @@ HOST = "host"
 """Stands for the daemon's computer where a fault names its device."""
 BLINDING = frozenset({"hang", "drop", "crash", "vanish", "stale", "frozen", "wrong"})
 DECEIVING = frozenset({"park_lies", "roof_lies", "pier_lies", "flip_fails", "wrong", "drifts", "tracking_stops"})
+_CUTTING_OFF = frozenset({"drop", "crash", "vanish", "mains_off", "power_cut"})
 _DAEMON_MENDS = frozenset({"reconnect", "restart"})
 _ENDS_THE_DAEMON = frozenset({"daemon_crash", "power_cut"})
 
@@ -58,6 +59,11 @@ class Harm:
     def blinds(self) -> bool:
         """Whether a weather source with it tells nothing new."""
         return self.kind in BLINDING
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether a device with it hears nothing."""
+        return self.kind in _CUTTING_OFF
 
     @property
     def deceives(self) -> bool:

@@ -15,11 +15,10 @@ from typing import Any
 from astrod.domain.darkness import DarkTime
 from astrod.domain.instant import MINUTE_US, SECOND_US, iso
 from astrod.domain.site import Limit, Site
-from astrod.domain.sphere import altitude_azimuth_deg, separation_deg, sun_radec_deg
+from astrod.domain.sphere import altitude_azimuth_deg, hour_angle_deg, separation_deg, sun_radec_deg
 from astrod.domain.target import Target
 from astrod.rehearsal.aim import Aim
 from astrod.rehearsal.harm import Harm, harm_of
-from astrod.rig.flipping import hour_angle_deg
 from astrod.runtime.clock import Clock
 from astrod_drivers.address import parse
 from astrod_drivers.protocols import Camera
@@ -41,6 +40,9 @@ FLIPPING_S = 420.0
 """How long a mount that does not change sides may be tried past its limit, before it is stopped."""
 MERIDIAN_MARGIN_DEG = 1.5
 """For pointing errors and the precession since J2000."""
+OPEN = 0.99
+DARK_UNDER = 0.02
+"""How far open a roof must be at least to be open, and at most for no star to be seen from under it."""
 OFF_TARGET = 2.0
 """A kept frame may be so many times as far off its target as the site allows."""
 SUN_SEPARATION_DEG = 20.0
@@ -155,8 +157,8 @@ class Referee:
         self._stations = {parse(source.address).device: source for source in site.weather}
         self._aims = {name: Aim() for name in self._mounts}
         self._past_s = dict.fromkeys(self._mounts, 0.0)
-        self._shut_us: list[int] = []
-        self._shut: list[bool] = []
+        self._openings_us: list[int] = []
+        self._openings: list[float] = []
         self._spell: _Spell | None = None
         self._last_us = clock.now_us()
         self._good_since_us: int | None = None
@@ -234,10 +236,9 @@ class Referee:
         at_us = truth.utc_us
         since_s = (at_us - self._last_us) / SECOND_US
         self._last_us = at_us
-        shut = self._site.roof is not None and truth.roof_open < 0.99
-        if not self._shut or shut != self._shut[-1]:
-            self._shut_us.append(at_us)
-            self._shut.append(shut)
+        if not self._openings or truth.roof_open != self._openings[-1]:
+            self._openings_us.append(at_us)
+            self._openings.append(truth.roof_open)
         for name, mount in truth.mounts.items():
             self._look_at_mount(truth, name, mount)
             self._look_at_meridian(truth, name, mount, since_s)
@@ -275,7 +276,7 @@ class Referee:
         """Where the telescopes point while there is something to see."""
         if not any(truth.exposing.values()):
             return
-        clear = truth.weather.cover <= CLEAR_COVER and truth.roof_open > 0.99
+        clear = truth.weather.cover <= CLEAR_COVER and truth.roof_open > OPEN
         for name, mount in truth.mounts.items():
             self._aims[name].add(truth.utc_us, (mount.ra_deg, mount.dec_deg) if clear else None)
 
@@ -308,7 +309,8 @@ class Referee:
             self._spell = _Spell(at_us)
         spell = self._spell
         noticed_s = self._notice_s(at_us)
-        if spell.commanded_us is None and at_us - spell.since_us > (noticed_s + COMMAND_WITHIN_S) * SECOND_US:
+        silent = spell.commanded_us is None and not self._is_cut_off(truth)
+        if silent and at_us - spell.since_us > (noticed_s + COMMAND_WITHIN_S) * SECOND_US:
             self._break(at_us, f"nothing was commanded toward safety within {noticed_s + COMMAND_WITHIN_S:.0f} s")
         if not self._hinders_closing(at_us):
             spell.free_s += since_s
@@ -317,6 +319,17 @@ class Referee:
 
         if at_us - spell.since_us > (noticed_s + ALARM_WITHIN_S) * SECOND_US:
             self._ought_to_be_told(at_us)
+
+    def _is_cut_off(self, truth: Truth) -> bool:
+        """Whether nothing that could be told to park or close is there to hear it. A roof that must wait for its
+        mounts is not to be told while they stand, or while nobody knows how they stand.
+        """
+        harms = [harm for harm in self._harms() if harm.cuts_off and harm.excuses(truth.utc_us)]
+        gone = {name for name in (*self._mounts, self._roof) if any(harm.hinders(name or "") for harm in harms)}
+        standing = {name for name, mount in truth.mounts.items() if not mount.parked}
+        waits = self._site.roof is not None and self._site.roof.needs_parked and bool(standing | (gone - {self._roof}))
+        closes = self._roof is not None and truth.aperture != "closed" and not waits
+        return bool(gone) and (standing | ({self._roof} if closes else set())) <= gone
 
     def _ought(self, truth: Truth) -> bool:
         """Whether no site may be open now."""
@@ -469,10 +482,16 @@ class Referee:
         return start_us, start_us + round(claim.exposure_s * SECOND_US)
 
     def _was_shut(self, start_us: int, end_us: int) -> bool:
-        """Whether the roof was not open at any moment between, as far as was looked."""
-        first = max(0, bisect_right(self._shut_us, start_us) - 1)
-        last = bisect_right(self._shut_us, end_us)
-        return any(self._shut[first:last])
+        """Whether the roof was not open at any moment between, as far as was looked. While it lies, only what is dark
+        under it can be known by its frames.
+        """
+        lies = any(
+            harm.kind == "roof_lies" and harm.since_us < end_us and (harm.ended_us is None or start_us < harm.ended_us)
+            for harm in self._harms()
+        )
+        first = max(0, bisect_right(self._openings_us, start_us) - 1)
+        last = bisect_right(self._openings_us, end_us)
+        return min(self._openings[first:last], default=1.0) < (DARK_UNDER if lies else OPEN)
 
     def _account(self, claims: Sequence[Claim]) -> tuple[float, float]:
         """Usable and observed minutes, over all rigs."""

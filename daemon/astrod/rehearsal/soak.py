@@ -12,17 +12,20 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
+import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from astrod.errors import Bug
 from astrod.rehearsal.lots import Lot, cells, draw, write
 from astrod.rehearsal.night import play_configured
 from astrod.rehearsal.shrinking import shrink
@@ -30,17 +33,34 @@ from astrod.runtime.clock import cpu_s, elapsed_s
 from astrod_drivers.host import die_with_parent
 from astrod_drivers.sim.faults import Fault
 
+EXCERPT_LINES = 16
+_PARTICULARS = re.compile(r"\S*-\d{8}-\d+\S*|\d+(\.\d+)?")
 THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked of a soak."""
+    """What is asked of a soak. No night lasts longer than `hours` after its dusk, where that is given."""
 
     seed: int
     full_size_every: int = 50
     faults: bool = True
     keep: Path | None = None
+    hours: float | None = None
+
+    def lot(self, number: int) -> Lot:
+        """The night of that number."""
+        lot = draw(self.seed, number, self.full_size_every, self.faults)
+        return lot if self.hours is None else replace(lot, hours=min(self.hours, lot.hours or self.hours))
+
+
+Play = Callable[[Lot, Path, Path], dict[str, Any]]
+"""Plays a lot whose configuration is written to a folder, with that spool; returns the night's summary."""
+
+
+def played_alone(lot: Lot, folder: Path, spool: Path) -> dict[str, Any]:
+    """Play it with the daemon's own code, all in this process."""
+    return play_configured(folder, lot.night, spool, lot.seeing_arcsec, lot.faults, alone=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +85,12 @@ class Played:
     culprits: tuple[Fault, ...] = ()
 
 
-def play_lot(lot: Lot, keep: Path | None = None) -> Played:
+def play_lot(lot: Lot, keep: Path | None = None, play: Play = played_alone) -> Played:
     """Play one night, in this process, and judge it. `keep` is where the folder of a broken night goes."""
     began_s = cpu_s()
     folder = Path(tempfile.mkdtemp(prefix="astrod-soak-", dir=_memory()))
     try:
-        summary = _summary(lot, folder)
+        summary = _summary(lot, folder, play)
         if summary["invariants_broken"] and keep is not None:
             shutil.copytree(folder, keep / f"night-{lot.seed}-{lot.number}", dirs_exist_ok=True)
     finally:
@@ -92,22 +112,29 @@ def play_lot(lot: Lot, keep: Path | None = None) -> Played:
     )
 
 
-def _summary(lot: Lot, folder: Path) -> dict[str, Any]:
+def _summary(lot: Lot, folder: Path, play: Play) -> dict[str, Any]:
     """The night's summary; a night that ends in an error is broken by that."""
     spool = folder / "spool"
     spool.mkdir()
     write(lot, folder, spool)
     try:
-        return play_configured(folder, lot.night, spool, lot.seeing_arcsec, lot.faults, alone=True)
+        return play(lot, folder, spool)
     except Exception as fault:  # noqa: BLE001  whatever ends the daemon in mid night is what a soak looks for
-        return {"invariants_broken": [f"the daemon ended: {_innermost(fault)}"]}
+        cause = _innermost(fault)
+        where = [line for part in traceback.format_tb(cause.__traceback__) for line in part.splitlines()]
+        broken = f"the daemon ended: {type(cause).__name__}: {cause}".replace(str(folder), "…")
+        return {"invariants_broken": [broken], "excerpt": where[-EXCERPT_LINES:]}
 
 
-def _innermost(fault: BaseException) -> str:
-    """What really happened, out of the groups that tasks wrap it in."""
-    while isinstance(fault, BaseExceptionGroup):
-        fault = fault.exceptions[0]
-    return f"{type(fault).__name__}: {fault}"
+def _innermost(fault: BaseException) -> BaseException:
+    """What really happened, out of the groups that tasks wrap it in and of what was made of it."""
+    while True:
+        if isinstance(fault, BaseExceptionGroup):
+            fault = fault.exceptions[0]
+        elif isinstance(fault, Bug) and fault.__cause__ is not None:
+            fault = fault.__cause__
+        else:
+            return fault
 
 
 def _told(lot: Lot) -> str:
@@ -129,19 +156,19 @@ def _memory() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
-def culprits(lot: Lot, broken: tuple[str, ...]) -> tuple[Fault, ...]:
+def culprits(lot: Lot, broken: tuple[str, ...], play: Play = played_alone) -> tuple[Fault, ...]:
     """The shortest list of the lot's faults with which the night still breaks in one of these ways."""
     ways = {_way(what) for what in broken}
 
     def breaks(faults: tuple[Fault, ...]) -> bool:
-        return any(_way(what) in ways for what in play_lot(replace(lot, faults=faults)).broken)
+        return any(_way(what) in ways for what in play_lot(replace(lot, faults=faults), play=play).broken)
 
     return shrink(lot.faults, breaks)
 
 
 def _way(what: str) -> str:
-    """What was broken, without when."""
-    return what.split(" ", 1)[1] if what[:2] == "20" else what
+    """What was broken, without when, by which frame and by how much: those change when other faults are left out."""
+    return _PARTICULARS.sub("…", what.split(" ", 1)[1] if what[:2] == "20" else what)
 
 
 # -- jobs ----------------------------------------------------------------------------------------------------
@@ -158,7 +185,7 @@ def _begin_job() -> None:
 
 
 def _play_number(number: int, order: Order) -> Played:
-    lot = draw(order.seed, number, order.full_size_every, order.faults)
+    lot = order.lot(number)
     played = play_lot(lot, order.keep)
     return replace(played, culprits=culprits(lot, played.broken)) if played.broken else played
 

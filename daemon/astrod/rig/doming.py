@@ -3,16 +3,17 @@
     facing ── off by over `slit_within_deg` ──> turning ── there ──> facing
                                                    └── not in time ──> lost
 
-The slit is sent to the azimuth of the pointing itself; the offset of a German mount's tube from the dome's centre is
-not modelled, so `slit_within_deg` must leave room for it.
+The slit is sent to where the tube's axis leaves the dome (`domain.dome`); without a geometry, to the azimuth of the
+pointing, and `slit_within_deg` must then leave room for a tube beside the dome's centre. One dome follows one rig.
 """
 
 import logging
 from collections.abc import Callable
 from typing import Literal
 
+from astrod.domain.dome import DomeGeometry, Side, slit_place_deg
 from astrod.domain.site import Place
-from astrod.domain.sphere import altitude_azimuth_deg
+from astrod.domain.sphere import altitude_azimuth_deg, hour_angle_deg
 from astrod.errors import AstrodError
 from astrod.rig.port import Port
 from astrod.rig.waiting import until
@@ -46,18 +47,26 @@ class Doming:
     """One dome over one rig. `face` before an exposure, `follow` all the time."""
 
     def __init__(
-        self, dome: Port[Roof], place: Place, within_deg: float, following: Callable[[], bool], clock: Clock
+        self,
+        dome: Port[Roof],
+        place: Place,
+        within_deg: float,
+        following: Callable[[], bool],
+        clock: Clock,
+        geometry: DomeGeometry | None = None,
     ) -> None:
         self.dome = dome
+        self._geometry = geometry
         self._place, self._within_deg, self._following, self._clock = place, within_deg, following, clock
         self.state: DomeState = "facing"
 
-    async def face(self, ra_deg: float, dec_deg: float) -> None:
-        """Turn the slit to a place (ICRS) and wait until it is there.
+    async def face(self, ra_deg: float, dec_deg: float, side: Side | None = None) -> None:
+        """Turn the slit to a place (ICRS) and wait until it is there; `side` of the pier is where the tube is, None
+        where the mount does not tell.
 
         Raises OutcomeUnknown when it does not arrive, RecoverDevice when the dome is lost, Replan when it refuses.
         """
-        altitude_deg, azimuth_deg = self._seen_at(ra_deg, dec_deg)
+        altitude_deg, azimuth_deg = self.slit_deg(ra_deg, dec_deg, side)
         if not must_turn(await self._slit_deg(), azimuth_deg, altitude_deg, self._within_deg):
             self.state = "facing"
             return
@@ -86,13 +95,21 @@ class Doming:
             try:
                 state = await mount.call("read the mount", lambda device: device.read())
                 if state.tracking and not state.slewing:
-                    await self.face(state.ra_deg, state.dec_deg)
+                    await self.face(state.ra_deg, state.dec_deg, state.pier_side)
             except AstrodError as fault:
                 log.warning("dome following: %s", fault)
 
-    def _seen_at(self, ra_deg: float, dec_deg: float) -> tuple[float, float]:
-        place = self._place
-        return altitude_azimuth_deg(ra_deg, dec_deg, self._clock.now_us(), place.latitude_deg, place.longitude_deg)
+    def slit_deg(self, ra_deg: float, dec_deg: float, side: Side | None) -> tuple[float, float]:
+        """Altitude and azimuth, from the dome's centre, where the slit is wanted for a place (ICRS) now."""
+        place, now_us, geometry = self._place, self._clock.now_us(), self._geometry
+        altitude_deg, azimuth_deg = altitude_azimuth_deg(
+            ra_deg, dec_deg, now_us, place.latitude_deg, place.longitude_deg
+        )
+        if geometry is None:
+            return altitude_deg, azimuth_deg
+        if side is None:  # as a German mount stands that has not been made to do otherwise
+            side = "west" if hour_angle_deg(ra_deg, now_us, place.longitude_deg) < 0.0 else "east"
+        return slit_place_deg(geometry, altitude_deg, azimuth_deg, place.latitude_deg, side)
 
     async def _slit_deg(self) -> float | None:
         state = await self.dome.call("read the dome", lambda dome: dome.read())

@@ -19,7 +19,6 @@ from typing import Literal
 
 from astrod.domain.plate import turned_half
 from astrod.domain.site import MountSetup
-from astrod.domain.sphere import sidereal_deg
 from astrod.errors import AstrodError, GoSafe, Replan
 from astrod.rig.telescope import Telescope
 from astrod_drivers.protocols import MountState, Permit, PierSide
@@ -48,11 +47,6 @@ class FlipRun:
 
     tries: int
     witness: Witness
-
-
-def hour_angle_deg(ra_deg: float, instant_us: int, longitude_deg: float) -> float:
-    """Hour angle of a J2000 right ascension, -180..180, positive west of the meridian; good to half a degree."""
-    return (sidereal_deg(instant_us, longitude_deg) - ra_deg + 180.0) % 360.0 - 180.0
 
 
 def belongs_east_of_pier(setup: MountSetup, hour_angle: float) -> bool:

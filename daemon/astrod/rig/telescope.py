@@ -210,7 +210,7 @@ class Telescope:
             said = f"{off_arcmin:.0f}' from where it was sent" if state.tracking else "not tracking"
             raise Replan(f"{self.mount.name}: after the slew it is {said}")
         if self.doming is not None:
-            await self.doming.face(ra_deg, dec_deg)
+            await self.doming.face(ra_deg, dec_deg, state.pier_side)
         return state
 
     async def stand_still(self) -> None:
