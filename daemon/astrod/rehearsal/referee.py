@@ -1,4 +1,5 @@
-"""Judges a simulated night by the simulator's truth and the disk alone; it never asks the daemon.
+"""Judges a simulated night by the simulator's truth and the disk; of the daemon it sees only what its owner is shown,
+the troubles that stand, for a site that cannot be made safe must be among them.
 
 It stands between the daemon's sessions and the devices (`overhear`), so that it hears each command that can
 move or expose at the moment at which it is given, looks at the truth then and every few seconds, and reads the
@@ -316,7 +317,6 @@ class Referee:
             spell.free_s += since_s
         if spell.free_s > noticed_s + CLOSED_WITHIN_S:
             self._break(at_us, f"the site was not safe {CLOSED_WITHIN_S:.0f} s after it ought to be")
-
         if at_us - spell.since_us > (noticed_s + ALARM_WITHIN_S) * SECOND_US:
             self._ought_to_be_told(at_us)
 
