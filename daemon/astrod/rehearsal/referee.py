@@ -163,7 +163,6 @@ class Referee:
         self._spell: _Spell | None = None
         self._last_us = clock.now_us()
         self._good_since_us: int | None = None
-        self._exposed_us = self._last_us
         self._idle_s = 0.0
         self._minutes = _Minutes()
         self._broken: dict[str, Break] = {}
