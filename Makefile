@@ -32,7 +32,7 @@ night: $(VENV)/ready ## play a whole night on the simulated clock (SITE=, DATE=,
 	@$(BIN)/astrod night --site $(SITE) --date $(DATE) --seed $(SEED)
 
 test: check test-system $(SIMULATORS)/ready ## pass every test (a quarter of an hour on two cores)
-	$(BIN)/python -m pytest -n 4 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 5 --dist loadgroup --no-loadscope-reorder
 
 check: $(VENV)/ready ## style, types, floors
 	$(BIN)/ruff check

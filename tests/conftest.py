@@ -1,4 +1,4 @@
-"""For all tests: the slow ones first, so that they wait for their hardware while the others run.
+"""For all tests: what waits longest begins first, so that no worker is left with it at the end.
 
 Hypothesis draws the same examples on each run; `make soak` is where chance is let in.
 """
@@ -9,12 +9,19 @@ from hypothesis import settings
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 
+FIRST = ("rehearsal", "twins", "alpaca night", "alpaca-simulators", "kill", "server dies", "powercut")
+"""Groups of tests that take minutes, the longest first: most of that is waiting for hardware in real time."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A stable order: the longest first, by the time they are allowed, then as they stand."""
+    """A stable order: FIRST, then what is slow by the time it is allowed, then all else as it stands."""
     items.sort(key=_haste)
 
 
-def _haste(item: pytest.Item) -> float:
+def _haste(item: pytest.Item) -> tuple[int, float]:
+    group = item.get_closest_marker("xdist_group")
+    if group is not None and group.args[0] in FIRST:
+        return FIRST.index(group.args[0]), 0.0
     allowed = item.get_closest_marker("timeout")
-    return -float(allowed.args[0]) if allowed and item.get_closest_marker("slow") else 0.0
+    slow = item.get_closest_marker("slow") is not None
+    return len(FIRST), -float(allowed.args[0]) if allowed and slow else 0.0

@@ -32,7 +32,7 @@ def run(command: list[str], **more: str) -> None:
 
 def traced(trace: Path, command: list[str]) -> None:
     """Run under strace, all children included."""
-    run([str(STRACE), "-f", "-qq", "-e", "trace=network", "-o", str(trace), *command])
+    run([str(STRACE), "-f", "-qq", "--seccomp-bpf", "-e", "trace=network", "-o", str(trace), *command])
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
@@ -50,23 +50,30 @@ def test_strace_would_tell(tmp_path: Path) -> None:
     assert len(reaching_out(trace)) == 1
 
 
-@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
-def test_a_night_reaches_out_to_nobody(tmp_path: Path) -> None:
-    traced(tmp_path / "trace", [*NIGHT, str(tmp_path / "night"), "5", "12"])
-    assert reaching_out(tmp_path / "trace") == []
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a short night that was played under strace; the trace lies beside it."""
+    folder = tmp_path_factory.mktemp("silence") / "night"
+    traced(folder.with_name("trace"), [*NIGHT, str(folder), "5", "12"])
+    return folder
+
+
+def frames_of(folder: Path) -> list[Path]:
+    """The FITS files that a night has kept."""
+    return sorted((folder / "data" / "frames").rglob("*.fits"))
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
-def test_judging_reaches_out_to_nobody(tmp_path: Path) -> None:
-    frame = a_frame(tmp_path)
+def test_a_night_reaches_out_to_nobody(night: Path) -> None:
+    assert frames_of(night)
+    assert reaching_out(night.with_name("trace")) == []
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
+def test_judging_reaches_out_to_nobody(night: Path, tmp_path: Path) -> None:
+    frame = frames_of(night)[0]
     traced(tmp_path / "trace", [sys.executable, "-m", "astrod.cli.main", "judge", str(frame), "--json"])
     assert reaching_out(tmp_path / "trace") == []
-
-
-def a_frame(folder: Path) -> Path:
-    """A FITS file to judge: the first that a short night keeps."""
-    run([*NIGHT, str(folder / "observatory"), "6", "8"])
-    return sorted((folder / "observatory" / "data" / "frames").rglob("*.fits"))[0]
 
 
 @pytest.mark.skipif(UNSHARE is None or os.geteuid() != 0, reason="needs root and unshare")
@@ -74,5 +81,5 @@ def test_a_night_without_any_network_is_a_night(tmp_path: Path) -> None:
     probe = subprocess.run([str(UNSHARE), "-n", "true"], capture_output=True, text=True, timeout=30)
     if probe.returncode != 0:
         pytest.skip(f"no network namespace here: {probe.stderr.strip()}")
-    run([str(UNSHARE), "-n", *NIGHT, str(tmp_path / "night"), "5", "12"])
-    assert sorted((tmp_path / "night" / "data" / "frames").rglob("*.fits"))
+    run([str(UNSHARE), "-n", *NIGHT, str(tmp_path / "night"), "5", "8"])
+    assert frames_of(tmp_path / "night")

@@ -60,6 +60,8 @@ GUARDED_S = 3.0
 """A safety process whose last progress is older than this is not relied upon."""
 FOUND_S = 5.0
 """The closer waits so long for its devices' first word; one that comes later is tried again."""
+CAUGHT_UP_S = 30.0
+"""Told to stop, the daemon finishes so long what a crash had left of frames; what remains waits for the next start."""
 TELEMETRY_S = 30.0
 FIRST_CONTACT_S = 10.0
 _OPEN = Cost(modelled_s=0.05, deadline_s=60.0)
@@ -110,7 +112,7 @@ class Daemon:
         statements = Statements(self._run_dir / "statement.json", self._clock, boot_id())
         self._time = timekeeper(self._clock, statements, loaded.site.time.gpsd, loaded.site.time.gps)
         self._offload = WallOffload()
-        self._stop = asyncio.Event()
+        self._stop, self._caught_up = asyncio.Event(), asyncio.Event()
         self._core: Core | None = None
 
     def stop(self) -> None:
@@ -215,6 +217,7 @@ class Daemon:
 
         async def catch_up(ready: Ready) -> None:
             await reconcile(core, self._loaded.settings.storage, ready)
+            self._caught_up.set()
             await asyncio.Event().wait()
 
         async def keep_time(ready: Ready) -> None:
@@ -251,6 +254,11 @@ class Daemon:
                 await core.conductor.stop()
         except TimeoutError:
             log.critical("the site could not be closed in time; safety and the closer go on trying")
+        try:
+            async with asyncio.timeout(CAUGHT_UP_S):
+                await self._caught_up.wait()
+        except TimeoutError:
+            log.warning("stopping before all that a crash had left was seen to; the next start goes on with it")
         running.cancel()
         await asyncio.wait({running})
         for port in core.ports():

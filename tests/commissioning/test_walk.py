@@ -108,7 +108,7 @@ def test_a_simulated_observatory_is_commissioned_and_a_night_plays_with_it(
         file.write(f"\n[darkness]\nnot_before = {iso(dusk_us)}\nnot_after = {iso(dusk_us + 40 * 60_000_000)}\n")
         file.write("\n[simulator]\nseed = 7\nwidth_px = 484\nheight_px = 274\npixel_um = 11.6\n")
     (out / "spool").mkdir()
-    summary = play_configured(out, Night.parse("2026-12-14"), out / "spool", 2.0)
+    summary = play_configured(out, Night.parse("2026-12-14"), out / "spool", 2.0, alone=True)
     assert_in_order(summary)
     assert summary["frames"]["kept"] > 5, summary["frames"]
 

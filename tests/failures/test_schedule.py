@@ -53,7 +53,7 @@ def with_core(folder: Path, story: Any) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
     async def play(loop: VirtualLoop) -> None:
-        played = PlayedNight(loaded, loop, NIGHT, folder / "observatory" / "spool", 2.0)
+        played = PlayedNight(loaded, loop, NIGHT, folder / "observatory" / "spool", 2.0, alone=True)
         try:
             await story(played.core)
         finally:

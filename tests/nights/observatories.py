@@ -79,9 +79,9 @@ class Sketch:
         end_us = start_us + round(minutes * MINUTE_US)
         return self.append(f"\n[darkness]\nnot_before = {iso(start_us)}\nnot_after = {iso(end_us)}\n")
 
-    def play(self, night: str) -> dict[str, Any]:
-        """Play that night; returns its summary."""
-        return play_configured(self.folder, Night.parse(night), self._spool, self.site.seeing_arcsec)
+    def play(self, night: str, alone: bool = True) -> dict[str, Any]:
+        """Play that night; returns its summary. Not `alone`, it starts three workers, which take seconds to come up."""
+        return play_configured(self.folder, Night.parse(night), self._spool, self.site.seeing_arcsec, alone=alone)
 
 
 def share_observed(summary: dict[str, Any]) -> float:
@@ -103,4 +103,4 @@ if __name__ == "__main__":
     import sys
 
     started = Sketch(Path(sys.argv[1]), seed=int(sys.argv[2])).dark_for(float(sys.argv[3]), "2026-12-14")
-    print(json.dumps(started.play("2026-12-14")))
+    print(json.dumps(started.play("2026-12-14", alone=False)))

@@ -101,7 +101,7 @@ def play(folder: Path, faults: tuple[Fault, ...] = ()) -> Told:
         path.mkdir(parents=True, exist_ok=True)
 
     async def playing(loop: VirtualLoop) -> Told:
-        played = PlayedNight(loaded, loop, Night.parse(DATE), folder / "spool", 2.0, faults)
+        played = PlayedNight(loaded, loop, Night.parse(DATE), folder / "spool", 2.0, faults, alone=True)
         try:
             summary = await played.run()
             core = played.core

@@ -60,7 +60,7 @@ def visited(folder: Path, story: Callable[[Visit], Awaitable[None]]) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
     async def play(loop: VirtualLoop) -> None:
-        played = PlayedNight(loaded, loop, Night.parse(NIGHT), folder / "spool", 2.0)
+        played = PlayedNight(loaded, loop, Night.parse(NIGHT), folder / "spool", 2.0, alone=True)
         night = asyncio.create_task(played.run())
         telling = asyncio.ensure_future(story(Visit(played)))
         try:
@@ -75,7 +75,6 @@ def visited(folder: Path, story: Callable[[Visit], Awaitable[None]]) -> None:
     run_virtual(play)
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_an_owner_slews_exposes_calibrates_and_aligns_in_mid_night(tmp_path: Path) -> None:
     async def story(visit: Visit) -> None:
         await visit.observing()
@@ -106,7 +105,6 @@ def test_an_owner_slews_exposes_calibrates_and_aligns_in_mid_night(tmp_path: Pat
     visited(tmp_path, story)
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_nothing_attended_overrules_safety_or_another_job(tmp_path: Path) -> None:
     async def story(visit: Visit) -> None:
         with pytest.raises(InputInvalid, match=r"overrules safety|open sky"):
@@ -132,7 +130,6 @@ def test_nothing_attended_overrules_safety_or_another_job(tmp_path: Path) -> Non
     visited(tmp_path, story)
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_a_job_ends_with_its_pause(tmp_path: Path) -> None:
     async def story(visit: Visit) -> None:
         await visit.observing()
@@ -151,7 +148,6 @@ def test_a_job_ends_with_its_pause(tmp_path: Path) -> None:
     visited(tmp_path, story)
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_an_owner_focuses_and_measures_the_backlash(tmp_path: Path) -> None:
     async def story(visit: Visit) -> None:
         await visit.observing()

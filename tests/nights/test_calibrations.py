@@ -32,7 +32,6 @@ def played(folder: Path, weather: Any = "clear", minutes: float = 20.0) -> tuple
         archive.close()
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_after_dawn_the_darks_of_the_night_are_taken(tmp_path: Path) -> None:
     """FAILURES 48: at the exposure times that the lights really had."""
     told, rows = played(tmp_path)
@@ -56,7 +55,6 @@ def test_after_dawn_the_darks_of_the_night_are_taken(tmp_path: Path) -> None:
         assert header["CCD-TEMP"] == pytest.approx(-10.0, abs=1.0)
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_under_a_closed_sky_the_darks_of_earlier_nights_are_taken(tmp_path: Path) -> None:
     """The lights are of a clear night; the next one is too windy for its limits, and stays closed."""
     clear = Sketch(tmp_path).replace("readout_s = 1.0", "readout_s = 1.0\nshutter = true").dark_for(10.0, WINTER)
@@ -76,7 +74,6 @@ def test_under_a_closed_sky_the_darks_of_earlier_nights_are_taken(tmp_path: Path
     assert told["calibrations"]["missing"] == []
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_a_dome_a_cover_a_heater_and_a_ramp_serve_a_night(tmp_path: Path) -> None:
     """The camera has no shutter: its cover makes it dark. The slit follows, or no light frame would hold a star."""
     sketch = Sketch(tmp_path).replace('wheel = "sim://wheel"', 'wheel = "sim://wheel"\ncover = "sim://cover"')

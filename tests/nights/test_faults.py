@@ -18,7 +18,9 @@ from astrod.frames.store import write_whole
 from astrod.rehearsal.disk import on_bad_disk
 from astrod.rehearsal.host import Host, own_tasks
 from astrod.rehearsal.night import faults_in, play_configured
+from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.simulator import setup_of
+from astrod.rehearsal.sites import known
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod.runtime.offload import Cost, VirtualOffload
 from astrod_drivers.sim.faults import Fault
@@ -124,6 +126,14 @@ def test_the_clock_goes_wrong_and_right_again(tmp_path: Path) -> None:
     loop.close()
 
 
+@pytest.mark.parametrize(("hurry", "counts"), [(False, True), (True, False)])
+def test_the_clock_counts_in_a_played_night_and_not_in_a_demonstration(
+    tmp_path: Path, hurry: bool, counts: bool
+) -> None:
+    write_simulated(tmp_path, known("pujalt"), Play(), tmp_path, hurry=hurry)
+    assert (load(tmp_path, resolve_name).site.time.error_max_s > 0.0) is counts
+
+
 @pytest.mark.parametrize(("state", "number"), [("full", errno.ENOSPC), ("read_only", errno.EROFS)])
 def test_a_bad_disk_refuses_what_is_new_and_shows_what_is_old(tmp_path: Path, state: str, number: int) -> None:
     old, new = tmp_path / "old", tmp_path / "folder/new"
@@ -204,14 +214,13 @@ def test_an_outlet_of_the_configuration_feeds_what_is_plugged_into_it(tmp_path: 
     assert setup.switch == SwitchSetup("switch", (Outlet("camera", ("camera",)),))
 
 
-def played(folder: Path, minutes: float, *faults: Fault) -> dict[str, object]:
+def played(folder: Path, minutes: float, *faults: Fault, alone: bool) -> dict[str, object]:
     sketch = Sketch(folder, seed=7).dark_for(minutes, NIGHT)
-    return play_configured(sketch.folder, Night.parse(NIGHT), folder / "spool", 2.0, faults)
+    return play_configured(sketch.folder, Night.parse(NIGHT), folder / "spool", 2.0, faults, alone)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.xdist_group("nights 1")
 def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None:
     faults = (
         Fault("daemon_crash", when="exposing", nth=6, after_s=2.0),
@@ -219,7 +228,7 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
         Fault("clock_step", at="dusk+00:06:00", lasts_s=60.0, mode="silent", amount=4.0),
         Fault("power_cut", at="dusk+00:07:30", mode="site"),
     )
-    first = played(tmp_path / "a", 26.0, *faults)
+    first = played(tmp_path / "a", 26.0, *faults, alone=False)
     assert [str(fault["kind"]) for fault in first["faults_injected"]] == [  # type: ignore[attr-defined]
         "daemon_crash",
         "disk_read_only",
@@ -228,7 +237,7 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
     ]
     assert_in_order(first)
     assert first["frames"]["kept"] >= 3  # type: ignore[index]
-    again = played(tmp_path / "b", 26.0, *faults)
+    again = played(tmp_path / "b", 26.0, *faults, alone=True)
     assert again["trace_sha256"] == first["trace_sha256"]
 
 
@@ -237,4 +246,12 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
 def test_a_night_whose_disk_fails_as_it_ends_is_closed_when_the_disk_is_good_again(tmp_path: Path) -> None:
     told = played(tmp_path, 5.0, Fault("disk_read_only", when="parking", lasts_s=300.0))
     assert [fault["kind"] for fault in told["faults_injected"]] == ["disk_read_only"]  # type: ignore[attr-defined]
+    assert_in_order(told)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("nights 1")
+def test_a_daemon_that_dies_as_the_night_ends_leaves_no_camera_cold(tmp_path: Path) -> None:
+    told = played(tmp_path, 5.0, Fault("power_cut", when="closing", after_s=5.0))
+    assert [fault["phase"] for fault in told["faults_injected"]] == ["closing"]  # type: ignore[attr-defined]
     assert_in_order(told)

@@ -39,7 +39,6 @@ def sketched(folder: Path, guider: str, minutes: float) -> Sketch:
     return sketch.replace("focus_at_start = true", "focus_at_start = false")
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_every_exposure_of_a_guided_night_was_guided(tmp_path: Path) -> None:
     told = sketched(tmp_path, SIMULATED, 40).play(NIGHT)
     assert_in_order(told)
@@ -54,7 +53,6 @@ def test_every_exposure_of_a_guided_night_was_guided(tmp_path: Path) -> None:
     assert told["dark_minutes"]["fault"] == 0.0
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_a_night_guided_by_ourselves(tmp_path: Path) -> None:
     told = sketched(tmp_path, OWN, 16).play(NIGHT)
     assert_in_order(told)
@@ -64,7 +62,6 @@ def test_a_night_guided_by_ourselves(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "guiding-main.json").exists()
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_dithers_without_a_guider_are_small_slews(tmp_path: Path) -> None:
     told = sketched(tmp_path, "[night]\ndither_px = 8.0\n", 20).play(NIGHT)
     assert_in_order(told)

@@ -7,7 +7,7 @@ import pytest
 from astrod.rehearsal.targets import Wish
 from tests.nights.observatories import Sketch, assert_in_order
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("nights 2")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 FULL_MOON = "2026-12-23"
 LONG = (Wish(None, 480.0, 40),)

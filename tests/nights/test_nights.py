@@ -19,25 +19,22 @@ WINTER, SUMMER, TWO_YEARS_ON = "2026-12-14", "2026-06-21", "2028-12-14"
 KIRUNA = KnownSite("kiruna", "Kiruna, Sweden", Place(67.84, 20.41, 420.0), 2.5)
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_a_clear_night_is_observed(tmp_path: Path) -> None:
-    told = Sketch(tmp_path).dark_for(150, SUMMER, 0.0).play(SUMMER)
+    told = Sketch(tmp_path).dark_for(110, SUMMER, 0.0).play(SUMMER)
     assert_in_order(told)
     assert share_observed(told) >= 0.85
     assert told["closures"] == []
-    assert told["frames"]["kept"] >= 0.9 * told["frames"]["taken"] > 50
+    assert told["frames"]["kept"] >= 0.9 * told["frames"]["taken"] > 35
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_a_cloudy_night_closes_loses_nothing_and_says_so(tmp_path: Path) -> None:
-    told = Sketch(tmp_path, weather="cloudy").play(SUMMER)
+    told = Sketch(tmp_path, weather="cloudy").dark_for(200, SUMMER, 0.0).play(SUMMER)
     assert_in_order(told)
     assert told["dark_minutes"]["weather"] > 60.0
     assert told["closures"] or told["frames"]["taken"] == 0
     assert all("station" in why for why in told["closures"])
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_a_mixed_night_uses_what_is_clear(tmp_path: Path) -> None:
     told = Sketch(tmp_path, weather="mixed", seed=11).dark_for(150, SUMMER).play(SUMMER)
     assert_in_order(told)
@@ -46,9 +43,9 @@ def test_a_mixed_night_uses_what_is_clear(tmp_path: Path) -> None:
 
 
 def played_in_a_process(folder: Path, seed: int, hash_seed: str) -> dict[str, Any]:
-    """The standard forty minutes, in a Python of its own."""
+    """The same minutes, in a Python of its own with workers beside it."""
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.nights.observatories", str(folder), str(seed), "40"],
+        [sys.executable, "-m", "tests.nights.observatories", str(folder), str(seed), "25"],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
@@ -58,9 +55,8 @@ def played_in_a_process(folder: Path, seed: int, hash_seed: str) -> dict[str, An
     return dict(json.loads(ran.stdout))
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_the_same_seed_is_the_same_night(tmp_path: Path) -> None:
-    first = Sketch(tmp_path / "a").dark_for(40, WINTER).play(WINTER)
+    first = Sketch(tmp_path / "a").dark_for(25, WINTER).play(WINTER)
     busy = subprocess.Popen([sys.executable, "-c", "while True: sum(range(10**6))"])
     try:
         again = played_in_a_process(tmp_path / "b", 7, "12345")
@@ -68,20 +64,18 @@ def test_the_same_seed_is_the_same_night(tmp_path: Path) -> None:
         busy.kill()
         busy.wait()
     assert_in_order(first)
-    assert first["frames"]["taken"] > 10
+    assert first["frames"]["taken"] > 5
     assert again["trace_sha256"] == first["trace_sha256"]
     del first["wall_s"], again["wall_s"]
     assert again == first
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_another_seed_is_another_night(tmp_path: Path) -> None:
     first = Sketch(tmp_path / "a", seed=8).dark_for(15, WINTER).play(WINTER)
     other = Sketch(tmp_path / "b", seed=9).dark_for(15, WINTER).play(WINTER)
     assert first["trace_sha256"] != other["trace_sha256"]
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_a_rig_without_a_roof(tmp_path: Path) -> None:
     sketch = Sketch(tmp_path).without("[roof]").replace('name = "pujalt"', 'name = "pujalt"\nroof = "none"')
     told = sketch.dark_for(30, WINTER).play(WINTER)
@@ -89,7 +83,6 @@ def test_a_rig_without_a_roof(tmp_path: Path) -> None:
     assert told["frames"]["kept"] >= 8
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_a_portable_rig_without_roof_or_weather_station(tmp_path: Path) -> None:
     sketch = Sketch(tmp_path).without("[roof]").without("[[weather]]")
     sketch.replace('name = "pujalt"', 'name = "pujalt"\nroof = "none"\nweather = "none"')
@@ -98,7 +91,6 @@ def test_a_portable_rig_without_roof_or_weather_station(tmp_path: Path) -> None:
     assert told["frames"]["kept"] >= 5
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_a_camera_alone_has_neither_wheel_nor_focuser(tmp_path: Path) -> None:
     sketch = Sketch(tmp_path, wishes=PLAIN).without("[rig.train.focuser]").replace('wheel = "sim://wheel"\n', "")
     told = sketch.dark_for(30, WINTER).play(WINTER)
@@ -106,7 +98,6 @@ def test_a_camera_alone_has_neither_wheel_nor_focuser(tmp_path: Path) -> None:
     assert told["frames"]["kept"] >= 8
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_one_shot_colour(tmp_path: Path) -> None:
     sketch = Sketch(tmp_path, wishes=PLAIN).replace('wheel = "sim://wheel"\n', "")
     sketch.replace("readout_s = 1.0", 'readout_s = 1.0\nbayer = "RGGB"')
@@ -115,7 +106,6 @@ def test_one_shot_colour(tmp_path: Path) -> None:
     assert told["frames"]["kept"] >= 6
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_an_altazimuth_mount(tmp_path: Path) -> None:
     told = (
         Sketch(tmp_path).replace("settle_s = 2.0", 'settle_s = 2.0\nkind = "altaz"').dark_for(30, WINTER).play(WINTER)
@@ -124,7 +114,6 @@ def test_an_altazimuth_mount(tmp_path: Path) -> None:
     assert told["frames"]["taken"] >= 8
 
 
-@pytest.mark.xdist_group("nights 1")
 def test_two_rigs_under_one_roof(tmp_path: Path) -> None:
     sketch = Sketch(tmp_path, wishes=PLAIN).replace('wheel = "sim://wheel"\n', "")
     sketch.replace("\n[night]", SECOND_RIG + "\n[night]")
@@ -134,22 +123,19 @@ def test_two_rigs_under_one_roof(tmp_path: Path) -> None:
     assert share_observed(told) >= 0.5
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_a_night_two_years_from_now_needs_no_network(tmp_path: Path) -> None:
     told = Sketch(tmp_path).dark_for(20, TWO_YEARS_ON).play(TWO_YEARS_ON)
     assert_in_order(told)
     assert told["frames"]["kept"] >= 4
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_a_very_short_night_in_the_far_north(tmp_path: Path) -> None:
-    told = Sketch(tmp_path, site=KIRUNA).play("2026-08-31")
+    told = Sketch(tmp_path, site=KIRUNA).play("2026-08-27")
     assert_in_order(told)
-    assert 0.0 < sum(told["dark_minutes"].values()) < 240.0
+    assert 0.0 < sum(told["dark_minutes"].values()) < 120.0
     assert share_observed(told) > 0.7
 
 
-@pytest.mark.xdist_group("nights 2")
 def test_a_night_that_never_gets_dark_is_over_before_it_begins(tmp_path: Path) -> None:
     told = Sketch(tmp_path, site=KIRUNA).play("2026-06-21")
     assert told["frames"]["taken"] == 0

@@ -9,7 +9,7 @@ from astrod_drivers.sim.faults import Fault
 from tests.nights.observatories import assert_in_order
 from tests.nights.pointings import Place, begin_us, play, sketch
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.xdist_group("pointing")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 TOLERANCE_ARCSEC = 82.0
 """A twentieth of the simulated field's shorter side."""

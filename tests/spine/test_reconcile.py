@@ -65,7 +65,7 @@ def restarted(folder: Path, step: str) -> tuple[Any, dict[str, int], list[str]]:
     storage.data_dir.mkdir(parents=True, exist_ok=True)
 
     async def start(loop: VirtualLoop, crash: bool) -> tuple[Any, dict[str, int]]:
-        played = PlayedNight(loaded, loop, NIGHT, spool, 2.0)
+        played = PlayedNight(loaded, loop, NIGHT, spool, 2.0, alone=True)
         try:
             if crash:
                 intent = crash_after(step, played.archive, storage.data_dir, spool)
@@ -147,7 +147,7 @@ class Observatory:
         """Tell a story in it."""
 
         async def run(loop: VirtualLoop) -> None:
-            played = PlayedNight(self.loaded, loop, NIGHT, self.spool, 2.0)
+            played = PlayedNight(self.loaded, loop, NIGHT, self.spool, 2.0, alone=True)
             mount = next(port for port in played.core.ports() if port.kind == "mount")
             keeping = asyncio.create_task(mount.keep())
             try:

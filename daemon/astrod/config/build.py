@@ -192,9 +192,10 @@ class Builder:
             self.fault(("agreement", 0), "needs two sources under [[weather]] at least, to compare")
 
     def _time(self) -> TimeSetup:
-        """What depends on the clock. Simulated mounts keep the host's own time, right or wrong."""
+        """What depends on the clock. Simulated mounts keep the host's own time: none, unless written."""
         given = self.document.time.model_dump()
-        if all(rig.mount.address.startswith("sim://") for rig in self.document.rig):
+        written = "error_max_s" in self.document.time.model_fields_set
+        if not written and all(rig.mount.address.startswith("sim://") for rig in self.document.rig):
             given["error_max_s"] = 0.0
         return TimeSetup(**given)
 

@@ -320,7 +320,7 @@ class TimeSection(Section):
     error_max_s: float = key(
         15.0,
         "With a greater error, or one that nobody states, nothing slews; 0 is never mind. At 16 s the kernel itself"
-        " stops to vouch for a clock that NTP has left. Where all mounts are simulated it does not count.",
+        " stops to vouch for a clock that NTP has left. Where all mounts are simulated it counts only if written.",
         when="restart",
         ge=0,
         le=3600,

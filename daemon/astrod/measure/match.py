@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from astrod.domain.plate import Expected, Orientation, Parity, PlateSolution
 
@@ -205,7 +205,7 @@ class _Search:
             return None
         hits = self._hits(guesses.of(chosen), self._sky[others])
         best = int(np.argmax(hits))
-        by_chance = float(binom.sf(hits[best] - given - 1, others.size - given, self._chance)) * max(self._tried, 1)
+        by_chance = float(bdtrc(hits[best] - given - 1, others.size - given, self._chance)) * max(self._tried, 1)
         if by_chance > _CHANCE or hits[best] + len(used) < _LEAST_STARS:
             return None
         return guesses.of(chosen[best : best + 1])
