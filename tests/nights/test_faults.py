@@ -247,3 +247,11 @@ def test_a_night_whose_disk_fails_as_it_ends_is_closed_when_the_disk_is_good_aga
     told = played(tmp_path, 5.0, Fault("disk_read_only", when="parking", lasts_s=300.0))
     assert [fault["kind"] for fault in told["faults_injected"]] == ["disk_read_only"]  # type: ignore[attr-defined]
     assert_in_order(told)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("nights 1")
+def test_a_daemon_that_dies_as_the_night_ends_leaves_no_camera_cold(tmp_path: Path) -> None:
+    told = played(tmp_path, 5.0, Fault("power_cut", when="closing", after_s=5.0))
+    assert [fault["phase"] for fault in told["faults_injected"]] == ["closing"]  # type: ignore[attr-defined]
+    assert_in_order(told)
