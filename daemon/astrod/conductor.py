@@ -51,6 +51,7 @@ is there again within the first."""
 AGAIN_S = 10.0
 FINISH_S = 900.0
 BEAT_S = 1.0
+FOUND_S = 30.0
 REST_S = 60.0
 SAFETY_CODES = ("AST-102", "AST-110", "AST-113", "AST-114", "AST-120", "AST-122", "AST-150", "AST-152")
 """The troubles that safety finds and mends."""
@@ -173,6 +174,7 @@ class Conductor:
             group.create_task(self._keep_beating(), name="heartbeat")
             await self._on_night(self.night, self.dark)
             group.create_task(self._keep_account(), name="account")
+            self._spawn("warm up what was left cold", self._warm_what_was_left())
             ready()
             while True:
                 message = await self._messages.get()
@@ -431,6 +433,15 @@ class Conductor:
     async def _warm_up(self) -> None:
         for telescope in self._telescopes.values():
             await self._set_coolers(telescope, warm=True)
+
+    async def _warm_what_was_left(self) -> None:
+        """By day no camera is cold: one that a former run of the daemon left so, cut short in the morning, warms."""
+        if self.dark.light_at(self._clock.now_us()) != "day":
+            return
+        for telescope in self._telescopes.values():
+            await telescope.meet_cameras(FOUND_S)
+            if self.state.phase == "asleep":  # it may have become dark meanwhile
+                await self._set_coolers(telescope, warm=True)
 
     def _work_under_roof(self) -> None:
         """Have what needs no sky done (darks) while the site is closed; never against the operator's hold."""

@@ -340,6 +340,29 @@ class ArchiveIntents:
         await self._recording(lambda archive: archive.end_exposure(intent.id, outcome, reason, now_us))
 
 
+async def _dark_noise_adu(
+    recording: Recording, health: Health, telescope: Telescope, train: str, choice: Choice
+) -> float | None:
+    """See `exposure_time.DarkNoise`: by the archive's newest dark, else bias, as this camera would take it now."""
+    camera = telescope.trains[train].setup.camera
+    recipe = Recipe(
+        "dark",
+        telescope.setup.name,
+        train,
+        choice.exposure_s,
+        choice.binning,
+        gain=camera.gain,
+        offset=camera.offset,
+        temperature_c=camera.cool_to_c,
+    )
+    try:
+        _, noise_adu = await recording(lambda archive: archive.dark_level(recipe))
+    except (Retry, TellOperator) as fault:
+        health.found("AST-303", str(fault))
+        return None
+    return noise_adu
+
+
 class ArchiveFocusLog:
     """Focus runs of one rig, in the archive (`refocusing.FocusLog`). A disk that refuses costs a run's record."""
 
@@ -661,6 +684,7 @@ def assemble(
             occupation,
             solving,
             ArchiveFocusLog(name, recording, health),
+            partial(_dark_noise_adu, recording, health, telescope),
         )
     calibrating = Calibrating(
         settings.calibration,

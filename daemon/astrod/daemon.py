@@ -28,6 +28,7 @@ from astrod.config.load import Loaded, load
 from astrod.core import Core, assemble, data_paths
 from astrod.domain.instant import SECOND_US
 from astrod.domain.site import Site
+from astrod.domain.standing import Belief, differences
 from astrod.errors import AstrodError, Bug, ConfigInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.housekeeping import Housekeeping
@@ -59,6 +60,8 @@ GUARDED_S = 3.0
 """A safety process whose last progress is older than this is not relied upon."""
 FOUND_S = 5.0
 """The closer waits so long for its devices' first word; one that comes later is tried again."""
+CAUGHT_UP_S = 30.0
+"""Told to stop, the daemon finishes so long what a crash had left of frames; what remains waits for the next start."""
 TELEMETRY_S = 30.0
 FIRST_CONTACT_S = 10.0
 _OPEN = Cost(modelled_s=0.05, deadline_s=60.0)
@@ -107,9 +110,9 @@ class Daemon:
         self._paths = data_paths(self._data)
         self._page = EpochPage(self._run_dir / "epoch")
         statements = Statements(self._run_dir / "statement.json", self._clock, boot_id())
-        self._time = timekeeper(self._clock, statements, loaded.site.time.gpsd)
+        self._time = timekeeper(self._clock, statements, loaded.site.time.gpsd, loaded.site.time.gps)
         self._offload = WallOffload()
-        self._stop = asyncio.Event()
+        self._stop, self._caught_up = asyncio.Event(), asyncio.Event()
         self._core: Core | None = None
 
     def stop(self) -> None:
@@ -214,6 +217,7 @@ class Daemon:
 
         async def catch_up(ready: Ready) -> None:
             await reconcile(core, self._loaded.settings.storage, ready)
+            self._caught_up.set()
             await asyncio.Event().wait()
 
         async def keep_time(ready: Ready) -> None:
@@ -250,6 +254,11 @@ class Daemon:
                 await core.conductor.stop()
         except TimeoutError:
             log.critical("the site could not be closed in time; safety and the closer go on trying")
+        try:
+            async with asyncio.timeout(CAUGHT_UP_S):
+                await self._caught_up.wait()
+        except TimeoutError:
+            log.warning("stopping before all that a crash had left was seen to; the next start goes on with it")
         running.cancel()
         await asyncio.wait({running})
         for port in core.ports():
@@ -276,12 +285,25 @@ class Daemon:
     async def _measure(self, ready: Ready, core: Core, telemetry: Telemetry) -> None:
         ready()
         while True:
+            self._tell_place(core)
             weather, now_us = core.conductor.safety.weather, self._clock.now_us()
             if weather:
                 await self._offload.run("archive", _OPEN, telemetry.record, now_us, "weather", dict(weather))
             for guider, errors in (await core.guiding_errors()).items():
                 await self._offload.run("archive", _OPEN, telemetry.record, now_us, guider, errors)
             await self._clock.sleep(TELEMETRY_S)
+
+    def _tell_place(self, core: Core) -> None:
+        """Say where the GPS receiver is elsewhere than the configuration."""
+        found, site = self._time.place, core.site
+        if found is None:
+            return
+        belief = Belief(found.latitude_deg, found.longitude_deg)
+        wrong = differences(site.place, self._clock.now_us(), belief, site.time)
+        if wrong:
+            core.health.found("AST-153", f"GPS: {'; '.join(wrong)}")
+        else:
+            core.health.mended("AST-153")
 
     def reload(self) -> None:
         """SIGHUP: read the configuration again; live keys count at once, the rest is named and waits."""

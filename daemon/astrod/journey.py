@@ -13,6 +13,7 @@ from pathlib import Path
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
+from astrod.domain.calibration import needed_by
 from astrod.domain.exposure import (
     CALIBRATION,
     CONSEQUENCES,
@@ -210,11 +211,12 @@ class Journey:
         """What the camera gives without light, by its newest dark or bias like this frame; None where it has none."""
         if intent.kind != "light":
             return None, None
+        dark = next(recipe for recipe in needed_by(intent) if recipe.kind == "dark")
         return await insist(
             self._clock,
             self._health,
             "AST-303",
-            lambda: self._recording(lambda archive: archive.dark_level(intent)),
+            lambda: self._recording(lambda archive: archive.dark_level(dark)),
         )
 
     async def _admit(self, frame: Landed) -> Kept | Quarantined:

@@ -17,7 +17,7 @@ from astrod.domain.focus import RefocusRule, Sample
 from astrod.domain.plan import Choice
 from astrod.domain.site import Site
 from astrod.errors import AstrodError, GoSafe, RecoverDevice, Replan, Retry, TellOperator
-from astrod.exposure_time import ExposureTime
+from astrod.exposure_time import DarkNoise, ExposureTime, no_dark_noise
 from astrod.guidance import Guidance
 from astrod.health import Health
 from astrod.journey import Journey, Outcome, Seen
@@ -87,6 +87,7 @@ class Observing:
         occupation: Occupation,
         solving: Solving | None = None,
         focus_log: FocusLog | None = None,
+        dark_noise: DarkNoise = no_dark_noise,
     ) -> None:
         self._site, self._telescope, self._schedule = site, telescope, schedule
         self._journey, self._intents, self.manners = journey, intents, manners
@@ -101,7 +102,7 @@ class Observing:
         self._filter: str | None = None
         self._broken: BaseException | None = None
         self.pointing = Pointing(site, telescope, solving, self._look, health, trace, clock, occupation)
-        self.exposure_time = ExposureTime(site, telescope, schedule, self._sky_level, trace, clock)
+        self.exposure_time = ExposureTime(site, telescope, schedule, self._sky_level, trace, clock, dark_noise)
         self.refocusing = Refocusing(
             telescope, self._train, self._sample, self.pointing.rich_field, health, trace, clock, occupation, focus_log
         )

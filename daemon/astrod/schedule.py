@@ -269,6 +269,8 @@ class Schedule:
                     train=request.train,
                     exposure_min_s=request.exposure_min_s,
                     position_angle_deg=target.position_angle_deg,
+                    adapt=request.adapt,
+                    exposure_max_s=request.exposure_max_s,
                 )
         return None
 

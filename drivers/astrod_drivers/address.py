@@ -4,6 +4,7 @@ indi://localhost:7624/Telescope Simulator     a device of an indiserver
 indi://localhost:7624/CCD?serial=0d1a         that device, if its serial number is this one
 indi://localhost/Mount?port=/dev/serial/by-id/usb-x   that device, on this port of the server's machine
 alpaca://192.168.1.20:11111/telescope/0       a device of an ASCOM Alpaca server
+alpaca://hut/telescope/0?state=yes            the same, read by its DeviceState
 phd2://localhost:4400                         PHD2's event server; its one device is the guider
 sim://camera                                  a device of the simulated observatory
 file:///var/cloud.txt?format=boltwood         weather in a file; mqtt://, http+json://: see `feeds`

@@ -10,6 +10,7 @@ import pytest
 
 from astrod.archive.archive import PLANS_KEPT_DAYS, Archive
 from astrod.archive.rows import Hold
+from astrod.domain.calibration import needed_by
 from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
@@ -108,7 +109,7 @@ def test_what_a_camera_gives_without_light_is_that_of_its_newest_dark_else_bias(
         archive.record_taken(taken_of(intent), 8)
         archive.record_judged(intent.id, Measured(0, adu, 3.0, None, None), KEEP, 9)
 
-    light = begin(archive)
+    (_, light, _) = needed_by(begin(archive))
     assert archive.dark_level(light) == (None, None)
     unlit("bias", 0.0, 500.0)
     unlit("bias", 0.0, 700.0, binning=1)

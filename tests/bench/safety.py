@@ -6,7 +6,7 @@ The hardware is a process of its own that notes when commands arrive. In each tr
 weather station, a cover and the switch never answer, and two processes burn CPU. Measured by one clock: from the
 answer that holds the unsafe reading to the first command toward safety, and from the moment that the mount reads
 parked to the roof's command. After that: how late the control loop wakes while a frame of 26 megapixels is kept,
-measured and judged beside it.
+solved, measured and judged beside it.
 """
 
 import asyncio
@@ -22,17 +22,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from astrod.appraise import appraise
+from astrod.config.settings import SolveSettings
 from astrod.domain.exposure import Intent
 from astrod.domain.identity import ExposureId, Night
+from astrod.domain.plate import Expected
 from astrod.domain.site import Limit, Outlet, Place, RoofSetup, Site, WeatherSetup
 from astrod.frames.admission import Circumstances, Kept, admit
 from astrod.frames.header import FrameFacts
+from astrod.rehearsal.stars import simulated_stars
 from astrod.rig.safety.link import RemoteGuard, SafetyProcess, arguments
 from astrod.runtime.clock import WallClock
 from astrod.runtime.offload import Cost, WallOffload
+from astrod.solving import locate
 from astrod_drivers.permit import EpochPage
 from astrod_drivers.protocols import (
     MountState,
@@ -40,6 +42,8 @@ from astrod_drivers.protocols import (
     RoofState,
     WeatherReading,
 )
+from astrod_drivers.sim.render import save
+from astrod_drivers.sim.scene import Pointing, Scene, Sensor
 from astrod_drivers.wire import Offer, Server, encode
 from tests.rig.devices import SITE
 
@@ -48,6 +52,8 @@ BURNERS = 2
 PARK_S = 0.3
 START_S = 30.0
 FRAME = (4176, 6248)
+PIXEL_UM = 3.76
+TARGET = (83.8, 22.0)
 
 
 class Never:
@@ -289,28 +295,39 @@ async def _lag(until: asyncio.Event) -> list[float]:
     return late
 
 
-async def _loop_lag(folder: Path) -> list[float]:
-    rng = np.random.default_rng(1)
+def _rendered(folder: Path) -> tuple[Path, float]:
+    """A frame of the simulated sky at TARGET, and its scale, arcseconds per pixel."""
+    scene = Scene(sensor=Sensor(FRAME[1], FRAME[0], PIXEL_UM), exposure_s=60.0, pointings=(Pointing(0.0, *TARGET),))
     raw = folder / "raw.npy"
-    np.save(raw, rng.normal(1000.0, 20.0, FRAME).astype(np.uint16))
+    save(scene, raw)
+    return raw, scene.scale_arcsec
+
+
+async def _loop_lag(folder: Path) -> list[float]:
+    raw, scale_arcsec = await asyncio.to_thread(_rendered, folder)
     at_us = 1_797_285_600_000_000
+    ra_deg, dec_deg = TARGET
     intent = Intent(
         ExposureId("bench", Night.parse("2026-12-14"), 1),
         kind="light",
         rig="main",
         train="main",
         exposure_s=60.0,
-        ra_deg=83.8,
-        dec_deg=22.0,
+        ra_deg=ra_deg,
+        dec_deg=dec_deg,
     )
-    facts = FrameFacts(intent, Place(41.72, 1.42, 760.0), at_us, 60.0, focal_length_mm=400.0, pixel_um=3.76)
+    facts = FrameFacts(intent, Place(41.72, 1.42, 760.0), at_us, 60.0, pixel_um=PIXEL_UM)
     seen = Circumstances(FRAME[1], FRAME[0], at_us - 1000, at_us + 61_000_000, True, 0.1, 10.0)
     offload, ended = WallOffload(), asyncio.Event()
     watching = asyncio.create_task(_lag(ended))
     cost = Cost(5.0, 600.0)
     kept = await offload.run("frames", cost, admit, folder, raw, "npy", facts, seen)
     assert isinstance(kept, Kept), kept
-    await offload.run("frames", cost, appraise, folder / kept.taken.path)
+    file = folder / kept.taken.path
+    beside = Expected(ra_deg + 0.2, dec_deg + 0.1, 1.02 * scale_arcsec, 1.5)
+    sighting = await offload.run("frames", cost, locate, file, [beside], SolveSettings(), simulated_stars)
+    assert sighting.solution is not None, "the frame was not solved"
+    await offload.run("frames", cost, appraise, file)
     ended.set()
     late = await watching
     offload.close()

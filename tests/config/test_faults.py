@@ -262,6 +262,21 @@ def test_a_dome_follows_one_rig_and_holds_its_tube(tmp_path: Path) -> None:
     assert roof is not None and roof.geometry is not None and roof.geometry.tube_offset_m == 0.4
 
 
+def test_the_most_that_an_exposure_may_grow_to(tmp_path: Path) -> None:
+    given = TARGETS.replace("count = 40", "count = 40, exposure_max_s = 60")
+    first, second = faults(tmp_path, targets_a=given)
+    assert "exposure_max_s: means something with adapt = true only" in first
+    assert "exposure_max_s: 60 is less than exposure_s, 120" in second
+    lay(tmp_path, targets_a=TARGETS.replace("count = 40", "count = 40, exposure_max_s = 480, adapt = true"))
+    (request,) = load(tmp_path).targets[0].requests
+    assert (request.adapt, request.exposure_max_s) == (True, 480.0)
+
+
+def test_a_gps_is_an_indi_device(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, GOOD + '\n[time]\ngps = "alpaca://hut/telescope/0"\n', targets_a=TARGETS)
+    assert "[time] gps: is no INDI device" in found
+
+
 def test_a_filter_without_a_wheel(tmp_path: Path) -> None:
     (found,) = faults(tmp_path, changed('wheel = "sim://wheel"', ""), targets_a=TARGETS)
     assert found.endswith('filter: "L" is asked for, but no train has a wheel; leave it out')

@@ -71,6 +71,7 @@ def test_an_agreement(tmp_path: Path) -> None:
     ("mount", "time", "bound_s"),
     [
         ("sim://mount", "", None),
+        ("sim://mount", "[time]\nerror_max_s = 9.0\n", 9.0),
         ("indi://localhost/Mount", "", 15.0),
         ("indi://localhost/Mount", "[time]\nerror_max_s = 2.5\n", 2.5),
         ("indi://localhost/Mount", "[time]\nerror_max_s = 0.0\n", None),

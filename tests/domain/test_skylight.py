@@ -10,10 +10,13 @@ from astrod.domain.skylight import (
     FULL,
     KNOWN_US,
     TURN_PX,
+    Noise,
     Skylight,
     field_turn_deg_s,
+    fitted,
     halved,
     longest_turning_s,
+    swamped_s,
 )
 from astrod.domain.sphere import altitude_azimuth_deg, sidereal_deg
 
@@ -91,3 +94,28 @@ def test_a_frame_that_overflowed_shortens_the_next_and_a_measured_one_corrects_i
     assert sky.longest_s(GLASS, 65535.0, NOON_US) < 240.0
     sky.measured(GLASS, "M 31", 120.0, 12_000.0, NOON_US)
     assert sky.longest_s(GLASS, 65535.0, NOON_US) > 400.0
+
+
+@given(
+    exposure=some.sampled_from((15.0, 60.0, 90.0, 300.0)),
+    wanted=some.one_of(some.floats(0.1, 5000.0), some.just(math.inf)),
+    shortest=some.one_of(some.none(), some.floats(1.0, 200.0)),
+    longest=some.one_of(some.none(), some.floats(60.0, 3600.0)),
+)
+def test_a_fitted_exposure_keeps_its_bounds_and_goes_no_farther_than_it_must(
+    exposure: float, wanted: float, shortest: float | None, longest: float | None
+) -> None:
+    found = fitted(exposure, wanted, shortest, longest)
+    assert math.log2(found / exposure) == round(math.log2(found / exposure))
+    assert found <= max(exposure, longest or 0.0)
+    assert found >= min(exposure, 30.0 if shortest is None else shortest)
+    if found > exposure:
+        assert found / 2.0 < wanted
+    if found < exposure:
+        assert found >= wanted
+
+
+def test_the_sky_drowns_the_read_out_when_it_has_ten_times_its_variance() -> None:
+    noise = Noise(adu=math.sqrt(25.0 + 100.0), exposure_s=50.0, at_us=0)
+    assert swamped_s(noise, 5.0) == pytest.approx(125.0)
+    assert swamped_s(Noise(4.9, 50.0, 0), 5.0) == math.inf

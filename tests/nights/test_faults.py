@@ -18,7 +18,9 @@ from astrod.frames.store import write_whole
 from astrod.rehearsal.disk import on_bad_disk
 from astrod.rehearsal.host import Host, own_tasks
 from astrod.rehearsal.night import faults_in, play_configured
+from astrod.rehearsal.observatory import Play, write_simulated
 from astrod.rehearsal.simulator import setup_of
+from astrod.rehearsal.sites import known
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod.runtime.offload import Cost, VirtualOffload
 from astrod_drivers.sim.faults import Fault
@@ -122,6 +124,14 @@ def test_the_clock_goes_wrong_and_right_again(tmp_path: Path) -> None:
 
     loop.run_until_complete(main())
     loop.close()
+
+
+@pytest.mark.parametrize(("hurry", "counts"), [(False, True), (True, False)])
+def test_the_clock_counts_in_a_played_night_and_not_in_a_demonstration(
+    tmp_path: Path, hurry: bool, counts: bool
+) -> None:
+    write_simulated(tmp_path, known("pujalt"), Play(), tmp_path, hurry=hurry)
+    assert (load(tmp_path, resolve_name).site.time.error_max_s > 0.0) is counts
 
 
 @pytest.mark.parametrize(("state", "number"), [("full", errno.ENOSPC), ("read_only", errno.EROFS)])
@@ -236,4 +246,12 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
 def test_a_night_whose_disk_fails_as_it_ends_is_closed_when_the_disk_is_good_again(tmp_path: Path) -> None:
     told = played(tmp_path, 5.0, Fault("disk_read_only", when="parking", lasts_s=300.0))
     assert [fault["kind"] for fault in told["faults_injected"]] == ["disk_read_only"]  # type: ignore[attr-defined]
+    assert_in_order(told)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("nights 1")
+def test_a_daemon_that_dies_as_the_night_ends_leaves_no_camera_cold(tmp_path: Path) -> None:
+    told = played(tmp_path, 5.0, Fault("power_cut", when="closing", after_s=5.0))
+    assert [fault["phase"] for fault in told["faults_injected"]] == ["closing"]  # type: ignore[attr-defined]
     assert_in_order(told)

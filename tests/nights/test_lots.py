@@ -58,6 +58,12 @@ def test_faults_come_in_the_order_of_the_night_and_only_the_last_is_for_good() -
     assert sum(not lot.recoverable for lot in lots) > 3
 
 
+def test_a_roof_waits_where_something_is_to_go_wrong_while_the_mount_parks() -> None:
+    shapes = [lot.shape for lot in (draw(2, n) for n in range(200)) if any(f.when == "parking" for f in lot.faults)]
+    assert shapes
+    assert not any(shape.clears for shape in shapes)
+
+
 def test_a_third_of_the_nights_is_without_faults_and_all_are_when_none_are_wanted() -> None:
     assert [bool(draw(3, number).faults) for number in range(6)] == [False, True, True, False, True, True]
     assert not any(draw(3, number, faults=False).faults for number in range(30))

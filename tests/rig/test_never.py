@@ -107,6 +107,7 @@ def some_site(interlock: Interlock, second: str | None, power: bool, cover: bool
     mount = replace(
         rig.mount,
         park_sensor="sim://park" if interlock == "sensor" else None,
+        park_place=(0.0, 41.7) if interlock == "solve" else None,
         power=Outlet("sim://switch", "mount") if power else None,
     )
     train = replace(rig.trains[0], cover="sim://cover" if cover else None)
@@ -124,11 +125,11 @@ def some_site(interlock: Interlock, second: str | None, power: bool, cover: bool
 class SafetyMachine(RuleBasedStateMachine):
     """A hut whose devices hang, lie, stick and vanish, whose control comes and goes, in whatever order.
 
-    The park sensor tells the truth, for it is what the roof goes by; all else may do what it likes.
+    The park sensor and the sky tell the truth, for they are what the roof goes by; all else may do what it likes.
     """
 
     @initialize(
-        interlock=st.sampled_from(["mount", "sensor"]),
+        interlock=st.sampled_from(["mount", "sensor", "solve"]),
         second=st.sampled_from([None, "sim://roof2", "sim://switch#relay"]),
         power=st.booleans(),
         cover=st.booleans(),
@@ -141,9 +142,10 @@ class SafetyMachine(RuleBasedStateMachine):
 
     async def _begin(self, site: Site) -> None:
         self.hut = Hut(SimClock(self.loop, MIDNIGHT_US), site)
-        self.lies = site.roof is not None and site.roof.interlock == "sensor"
+        self.clouded = False
+        self.lies = site.roof is not None and site.roof.interlock != "mount"
         self.safety = asyncio.create_task(self.hut.loop.run(lambda: None))
-        self.others = {asyncio.create_task(self.hut.control()), asyncio.create_task(self._sense())}
+        self.others = {asyncio.create_task(body) for body in (self.hut.control(), self._sense(), self._look_up())}
         await self.hut.clock.sleep(40.0)
 
     async def _sense(self) -> None:
@@ -151,6 +153,18 @@ class SafetyMachine(RuleBasedStateMachine):
         while True:
             self.hut.park_sensor.safe = self.hut.mount.parked
             await self.hut.clock.sleep(0.1)
+
+    async def _look_up(self) -> None:
+        """Control's plate solves, while it lives and there is a sky."""
+        hut = self.hut
+        while True:
+            await hut.clock.sleep(0.5)
+            for rig, number in (await hut.loop.report()).sights_wanted.items():
+                await hut.clock.sleep(4.0)
+                if hut.control_lives:
+                    blind = self.clouded or hut.roof.aperture == "closed"
+                    place = (None, None) if blind else (0.5, 42.0) if hut.mount.parked else (180.0, 50.0)
+                    await hut.loop.tell_place(rig, number, *place)
 
     def _pass(self, seconds: float) -> None:
         self.loop.run_until_complete(self.hut.clock.sleep(seconds))
@@ -211,6 +225,10 @@ class SafetyMachine(RuleBasedStateMachine):
     @rule(jammed=st.booleans())
     def jam_cover(self, jammed: bool) -> None:
         self.hut.cover.jammed = jammed
+
+    @rule(clouded=st.booleans())
+    def hide_the_sky(self, clouded: bool) -> None:
+        self.clouded = clouded
 
     @rule(lives=st.booleans())
     def control_lives(self, lives: bool) -> None:
@@ -283,6 +301,7 @@ class SafetyMachine(RuleBasedStateMachine):
                 device.gone = device.hangs = False
             hut.roof.jammed = hut.roof.deaf = hut.mount.stuck = hut.mount.lies_parked = hut.cover.jammed = False
             hut.weather.wind_m_s = 25.0
+            hut.control_lives, self.clouded = True, False
             self.loop.run_until_complete(
                 hut.until(lambda _: hut.roof.aperture == "closed" and hut.mount.parked, CLOSED_S)
             )

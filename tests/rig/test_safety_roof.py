@@ -14,6 +14,7 @@ from astrod.rig.safety.closing import COVER_S, SKY_S, closing_s, make_safe
 from astrod.rig.safety.hardware import hardware_of
 from astrod.rig.safety.roof import TAKEN_S, agreed
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
+from astrod_drivers.errors import PermitRefused
 from astrod_drivers.protocols import Aperture, Permit
 from tests.rig.devices import MIDNIGHT_US, SITE, Hut, in_hut
 
@@ -406,6 +407,55 @@ def test_what_the_sky_said_counts_until_the_mount_leaves() -> None:
         looking.cancel()
 
     play(story, SOLVED)
+
+
+def test_what_the_sky_said_last_time_does_not_clear_a_mount_that_goes_on_saying_parked() -> None:
+    async def story(hut: Hut) -> None:
+        looking = await opened_under_the_sky(hut, lambda: (0.0, 41.7) if hut.mount.parked else (182.0, 55.0))
+        await storm(hut)
+        await shut(hut)
+        hut.weather.wind_m_s = 1.0
+        hut.mount.lies_parked = hut.mount.stuck = True
+        await hut.open()  # it leaves its place, and says parked all the same
+        await storm(hut)
+        await hut.clock.sleep(200.0)
+        assert not hut.mount.parked and hut.roof.aperture == "open"
+        hut.mount.lies_parked = hut.mount.stuck = False
+        await shut(hut)
+        looking.cancel()
+
+    play(story, SOLVED)
+
+
+def test_a_roof_stuck_half_way_is_told_again_though_there_is_no_sky_to_see() -> None:
+    async def story(hut: Hut) -> None:
+        looking = await opened_under_the_sky(hut, lambda: (0.0, 41.7) if hut.roof.aperture == "open" else None)
+        hut.roof.travel_s = 1e6
+        await storm(hut)
+        await hut.until(lambda report: any("AST-110" in text for text in report.troubles), 200.0)
+        hut.roof._done_s = hut.clock.monotonic_s() + 5.0
+        told = len(hut.roof.told_s)
+        await shut(hut)
+        assert len(hut.roof.told_s) >= told
+        looking.cancel()
+
+    play(story, SOLVED)
+
+
+def test_while_the_site_is_closed_under_a_safe_sky_no_mount_is_unparked() -> None:
+    async def story(hut: Hut) -> None:
+        permit = await hut.open()
+        closing = asyncio.create_task(hut.loop.close_site("a whim"))
+        await hut.clock.sleep(5.0)
+        assert (await hut.loop.report()).safe
+        with pytest.raises(PermitRefused):
+            await hut.mount.unpark(permit)
+        await closing
+        hut.events.clear()
+        await hut.open()
+        assert hut.events == ["open", "unpark"]
+
+    in_hut(story)
 
 
 @pytest.mark.parametrize("sees", [True, False])

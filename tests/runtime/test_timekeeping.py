@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ from astrod.runtime.timekeeping import (
     PULSE_ERROR_US,
     SERIAL_ERROR_US,
     Gpsd,
+    Receiver,
     Statements,
     Timekeeper,
     Word,
     kernel_word,
     weighed,
 )
+from astrod_drivers.indi.gps import Fix
+from astrod_drivers.indi.server import IndiServer, missing
+from astrod_drivers.protocols import SiteFix
 
 NOW_US = 1_797_292_800 * SECOND_US
 
@@ -224,3 +229,62 @@ async def test_gpsd_is_listened_to_over_its_socket_and_again_after_it_went(tmp_p
     await asyncio.wait({watching})
     await asyncio.sleep(0.05)
     server.close()
+
+
+# -- a GPS receiver behind an indiserver ---------------------------------------------------------------------
+
+
+def receiver(clock: StillClock) -> Receiver:
+    return Receiver("indi://localhost:1/GPS", clock)
+
+
+def test_a_receivers_time_is_as_good_as_its_seconds_and_its_way_to_us() -> None:
+    clock = StillClock()
+    gps = receiver(clock)
+    assert gps.word() is None
+    told = iso(NOW_US - 3 * SECOND_US)[:19]  # our clock is some 3 s ahead of it
+    gps.hear(Fix(NOW_US, NOW_US + 400_000, utc=told))
+    word = gps.word()
+    assert word is not None and word.source == "GPS"
+    assert word.ahead_us == 3 * SECOND_US + 200_000 - SECOND_US // 2
+    assert word.error_us == 200_000 + SECOND_US // 2 + SERIAL_ERROR_US
+    clock.boot_us += GPS_FRESH_US + 1
+    assert gps.word() is None
+
+
+def test_what_a_receiver_tells_that_is_no_time_is_left_aside() -> None:
+    gps = receiver(StillClock())
+    for text in ("", "yesterday", "2026-13-40T00:00:00"):
+        gps.hear(Fix(NOW_US, NOW_US, utc=text))
+    assert gps.word() is None
+    gps.hear(Fix(NOW_US, NOW_US, place=SiteFix(41.7, 1.4, 760.0)))
+    assert gps.place == SiteFix(41.7, 1.4, 760.0)
+
+
+@pytest.mark.indi
+async def test_indis_own_gps_simulator_tells_time_and_place(tmp_path: Path) -> None:
+    if (reason := missing()) is not None or shutil.which("indi_simulator_gps") is None:
+        pytest.skip(reason or "indi_simulator_gps is not installed")
+    server, clock = IndiServer(), WallClock()
+    server.start(["indi_simulator_gps"], tmp_path)
+    gps = Receiver(f"indi://localhost:{server.port}/GPS Simulator", clock)
+    whole, hear = asyncio.Event(), gps.hear
+
+    def note(fix: Fix) -> None:
+        hear(fix)
+        if gps.word() is not None and gps.place is not None:
+            whole.set()
+
+    gps.hear = note  # type: ignore[method-assign]
+    watching = asyncio.create_task(gps.watch())
+    try:
+        async with asyncio.timeout(15.0):
+            await whole.wait()
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+        server.stop()
+    word = gps.word()
+    assert word is not None and word.bound_us < 4 * SECOND_US
+    assert gps.place is not None
+    assert (gps.place.latitude_deg, round(gps.place.longitude_deg, 3)) == (51.0, -2.3)

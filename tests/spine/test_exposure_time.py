@@ -33,10 +33,23 @@ class Desk:
     left_s: float = 1e6
     looks: list[float] = field(default_factory=list)
     lengths: dict[str, float] = field(default_factory=dict)
+    dark_adu: float | None = None
 
     def __post_init__(self) -> None:
         bench = self.bench
-        self.time = ExposureTime(SITE, bench.telescope, self, self.level, Trace(bench.clock), bench.clock)
+        self.trace = Trace(bench.clock)
+        self.time = ExposureTime(SITE, bench.telescope, self, self.level, self.trace, bench.clock, self.dark_noise)
+
+    async def dark_noise(self, train: str, choice: Choice) -> float | None:
+        """See `exposure_time.DarkNoise`."""
+        return self.dark_adu
+
+    def under(self, sky_adu2_s: float, exposure_s: float) -> Outcome:
+        """A light frame whose sky adds so much variance each second to a dark's."""
+        outcome = self.outcome(exposure_s, PEDESTAL_ADU)
+        assert outcome.measured is not None and self.dark_adu is not None
+        noise_adu = (self.dark_adu**2 + sky_adu2_s * exposure_s) ** 0.5
+        return replace(outcome, measured=replace(outcome.measured, noise=noise_adu))
 
     async def level(self, train: str, exposure_s: float, permit: Permit) -> float | None:
         """What a test frame measures."""
@@ -158,5 +171,53 @@ def test_an_altazimuth_exposes_as_long_as_its_field_stands_still_and_no_longer(t
 def test_an_equatorial_has_no_such_limit() -> None:
     async def story(desk: Desk) -> None:
         assert await desk.of(replace(desk.choice(480.0, hour_angle=-0.1), dec_deg=ZENITH_DEG)) == 480.0
+
+    at_desk(story)
+
+
+ADAPT: dict[str, Any] = {"adapt": True, "exposure_min_s": 30.0, "exposure_max_s": 480.0}
+
+
+def test_an_exposure_that_adapts_is_as_short_as_the_read_out_allows() -> None:
+    async def story(desk: Desk) -> None:
+        desk.dark_adu = 5.0  # a variance of 25, so the sky has to bring 250
+        choice = desk.choice(90.0, **ADAPT)
+        assert await desk.of(choice) == 90.0  # nobody has seen the sky yet
+        desk.time.hear(desk.under(1.0, 90.0))
+        assert await desk.of(choice) == 360.0  # 250 s are needed
+        assert desk.lengths == {"it/1": 360.0}
+        desk.time.hear(desk.under(0.1, 360.0))
+        assert await desk.of(choice) == 360.0  # 720 s would be over the bound
+        desk.time.hear(desk.under(8.0, 90.0))
+        assert await desk.of(choice) == 45.0
+        desk.time.hear(desk.under(80.0, 45.0))
+        assert await desk.of(choice) == 45.0  # halved once more it would be under the bound
+        assert await desk.of(replace(choice, adapt=False)) == 90.0
+        assert [note["exposure_s"] for note in desk.trace.notes if note["what"] == "adapted"] == [
+            360.0,
+            360.0,
+            45.0,
+            45.0,
+        ]
+
+    at_desk(story)
+
+
+def test_a_frame_that_grows_ends_before_the_mount_has_to_change_sides() -> None:
+    async def story(desk: Desk) -> None:
+        desk.dark_adu = 5.0
+        near = desk.choice(90.0, hour_angle=3.5, **ADAPT)
+        desk.time.hear(desk.under(0.5, 90.0))
+        assert await desk.of(near) == 360.0  # 1.5 degrees to the limit are 359.02 s and a bit
+        nearer = replace(near, ra_deg=desk.bench.ra_at(4.0))
+        assert await desk.of(nearer) == 180.0
+
+    at_desk(story, flip_after_deg=5.0, track_past_meridian_deg=5.1)
+
+
+def test_without_darks_an_exposure_stays_as_it_is() -> None:
+    async def story(desk: Desk) -> None:
+        desk.time.hear(desk.outcome(90.0, PEDESTAL_ADU))
+        assert await desk.of(desk.choice(90.0, **ADAPT)) == 90.0
 
     at_desk(story)

@@ -33,7 +33,7 @@ from astrod.archive.rows import (
     taken_row,
 )
 from astrod.archive.schema import ARCHIVE, ARCHIVE_APPLICATION
-from astrod.domain.calibration import WITHIN_EXPOSURE, CalibrationKind, Stock, made_as
+from astrod.domain.calibration import WITHIN_EXPOSURE, CalibrationKind, Recipe, Stock, made_as
 from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
@@ -188,9 +188,9 @@ class Archive:
         )
         return tuple(row["digest"] for row in reversed(rows))
 
-    def dark_level(self, like: Intent) -> tuple[float | None, float | None]:
-        """Level and spread, ADU, of the newest dark (else bias) that a camera took as a frame was taken; None, None
-        where there is none.
+    def dark_level(self, like: Recipe) -> tuple[float | None, float | None]:
+        """Level and spread, ADU, of the newest dark by that recipe (else of a bias by its like); None, None where there
+        is none.
         """
         row = self._database.row(
             "SELECT background, noise FROM exposures JOIN judged USING (id)"

@@ -91,6 +91,7 @@ class Builder:
         self._check_roof_and_weather()
         self._check_interlock()
         self._check_dome()
+        self._check_gps()
         self._check_agreements()
         self._check_names()
         self._check_addresses()
@@ -174,6 +175,11 @@ class Builder:
         except ValueError as fault:
             self.fault(("roof", "geometry"), str(fault))
 
+    def _check_gps(self) -> None:
+        gps = self.document.time.gps
+        if gps is not None and not gps.startswith("indi://"):
+            self.fault(("time", "gps"), "is no INDI device, indi://HOST:PORT/DEVICE NAME; for a gpsd there is gpsd")
+
     def _check_park_sensor(self, i: int, rig: RigSection) -> None:
         sensor, kind = rig.mount.park_sensor, rig.mount.park_sensor_kind
         if sensor is not None and (kind != "safety_monitor") != ("#" in sensor):
@@ -186,9 +192,10 @@ class Builder:
             self.fault(("agreement", 0), "needs two sources under [[weather]] at least, to compare")
 
     def _time(self) -> TimeSetup:
-        """What depends on the clock. Simulated mounts keep the host's own time, right or wrong."""
+        """What depends on the clock. Simulated mounts keep the host's own time: none, unless written."""
         given = self.document.time.model_dump()
-        if all(rig.mount.address.startswith("sim://") for rig in self.document.rig):
+        written = "error_max_s" in self.document.time.model_fields_set
+        if not written and all(rig.mount.address.startswith("sim://") for rig in self.document.rig):
             given["error_max_s"] = 0.0
         return TimeSetup(**given)
 
@@ -379,6 +386,16 @@ class Builder:
         for i, exposure in enumerate(section.exposures):
             self._check_exposure((*path, "exposures", i), exposure, trains)
 
+    def _check_lengths(self, path: KeyPath, exposure: ExposureSection) -> None:
+        longest_s = exposure.exposure_max_s
+        if longest_s is None:
+            return
+        if not exposure.adapt:
+            self.fault((*path, "exposure_max_s"), "means something with adapt = true only; add that, or leave it out")
+        if longest_s < exposure.exposure_s:
+            text = f"{longest_s:g} is less than exposure_s, {exposure.exposure_s:g}; it is the most it may grow to"
+            self.fault((*path, "exposure_max_s"), text)
+
     def _check_rotators(self, path: KeyPath, rigs: list[RigSection]) -> None:
         """A position angle needs a rotator, and a field that stands still: where it turns, the rotator's own driver
         has to follow it, and two masters would turn it.
@@ -394,6 +411,7 @@ class Builder:
         if exposure.train is not None and exposure.train not in names:
             self.fault((*path, "train"), _no_such("train", exposure.train, names))
             return
+        self._check_lengths(path, exposure)
         able = [train for train in trains if exposure.train in (None, train.name)]
         if exposure.filter is not None and not any(train.wheel for train in able):
             self.fault((*path, "filter"), f'"{exposure.filter}" is asked for, but no train has a wheel; leave it out')
@@ -587,4 +605,6 @@ def _request(target: str, index: int, section: ExposureSection) -> Request:
         binning=section.binning,
         train=section.train,
         exposure_min_s=section.exposure_min_s,
+        adapt=section.adapt,
+        exposure_max_s=section.exposure_max_s,
     )

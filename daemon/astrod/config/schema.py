@@ -320,7 +320,7 @@ class TimeSection(Section):
     error_max_s: float = key(
         15.0,
         "With a greater error, or one that nobody states, nothing slews; 0 is never mind. At 16 s the kernel itself"
-        " stops to vouch for a clock that NTP has left. Where all mounts are simulated it does not count.",
+        " stops to vouch for a clock that NTP has left. Where all mounts are simulated it counts only if written.",
         when="restart",
         ge=0,
         le=3600,
@@ -331,6 +331,12 @@ class TimeSection(Section):
         when="restart",
         example="localhost:2947",
         pattern=r"^[^/:\s]+:\d{1,5}$",
+    )
+    gps: Address | None = key(
+        None,
+        "A GPS receiver behind an indiserver, the same beside it; a site that it sees elsewhere is told of.",
+        when="restart",
+        example="indi://localhost:7624/GPSD",
     )
     mount_master: Literal["astrod", "mount"] = key(
         "astrod", "Who tells the other its place and time; a mount with GPS of its own may be it.", when="restart"
@@ -757,6 +763,19 @@ class ExposureSection(Section):
         "Under a bright sky, or where an alt-azimuth turns the field, it is halved to no less than this; 30 by itself.",
         when="live",
         example=60.0,
+        gt=0,
+        le=3600,
+    )
+    adapt: bool = key(
+        False,
+        "Double or halve it as the sky asks: as short as can be without read-out noise counting, by the newest darks.",
+        when="live",
+    )
+    exposure_max_s: float | None = key(
+        None,
+        "With adapt, it is doubled to no more than this; without it no longer than asked.",
+        when="live",
+        example=480.0,
         gt=0,
         le=3600,
     )

@@ -46,7 +46,7 @@ def progress(kept: int, count: int) -> Progress:
 class Choice:
     """The next exposure of a rig, decided now. Coordinates ICRS degrees; `why` is for people.
 
-    `exposure_min_s` is as in `Request`, `position_angle_deg` as in `Target`.
+    `exposure_min_s`, `adapt` and `exposure_max_s` are as in `Request`, `position_angle_deg` as in `Target`.
     """
 
     rig: str
@@ -61,3 +61,5 @@ class Choice:
     train: str | None = None
     exposure_min_s: float | None = None
     position_angle_deg: float | None = None
+    adapt: bool = False
+    exposure_max_s: float | None = None

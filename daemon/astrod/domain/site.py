@@ -281,12 +281,13 @@ class TimeSetup:
     """How good the clock must be, and who tells the other where and when it is.
 
     Above `error_max_s` nothing slews (0: never mind). `gpsd` is HOST:PORT of a gpsd that knows better than the
-    kernel. `mount_error_max_s` (0: never mind) and `mount_place_max_deg` bound what a mount may believe of time and
-    place.
+    kernel, `gps` the address of a receiver behind an indiserver that may. `mount_error_max_s` (0: never mind) and
+    `mount_place_max_deg` bound what a mount may believe of time and place.
     """
 
     error_max_s: float = 15.0
     gpsd: str | None = None
+    gps: str | None = None
     mount_master: Master = "astrod"
     mount_error_max_s: float = 30.0
     mount_place_max_deg: float = 0.1

@@ -19,6 +19,10 @@ TURN_PX = 4.0
 """The corner of the field may turn by so many pixels while the shutter is open."""
 SHORTEST_S = 30.0
 """No frame is made shorter than this, unless its request says so: read-out would take the night."""
+SWAMPED = 10.0
+"""Once the sky's variance is so many times that of the read-out, a longer frame gains next to nothing: the read-out
+adds sqrt(1 + 1/10) - 1, 5 %, to the noise.
+"""
 SIDEREAL_DEG_S = 360.0 / 86164.0905
 
 Glass = tuple[str, str | None, int]
@@ -32,6 +36,38 @@ class Sky:
     rate_adu_s: float
     target: str
     at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The noise of a frame's background, ADU, how long it was exposed, and when."""
+
+    adu: float
+    exposure_s: float
+    at_us: int
+
+
+def swamped_s(noise: Noise, dark_noise_adu: float) -> float:
+    """How long a frame must be for the sky's noise to drown the read-out's, by one frame's noise and that of a frame
+    without light; infinite where the frame shows no more noise than that.
+    """
+    sky = noise.adu**2 - dark_noise_adu**2
+    if sky <= 0.0:
+        return math.inf
+    return SWAMPED * dark_noise_adu**2 * noise.exposure_s / sky
+
+
+def fitted(exposure_s: float, wanted_s: float, shortest_s: float | None, longest_s: float | None) -> float:
+    """The exposure, doubled or halved to the shortest that is no shorter than `wanted_s`, within the stated bounds.
+
+    `longest_s` None: the exposure itself; `shortest_s` as in `halved`.
+    """
+    while exposure_s < wanted_s and 2.0 * exposure_s <= (longest_s or 0.0):
+        exposure_s *= 2.0
+    least_s = min(exposure_s, SHORTEST_S if shortest_s is None else shortest_s)
+    while exposure_s / 2.0 >= max(wanted_s, least_s):
+        exposure_s /= 2.0
+    return exposure_s
 
 
 def halved(exposure_s: float, longest_s: float, shortest_s: float | None = None) -> float:
@@ -71,12 +107,20 @@ class Skylight:
     """
 
     seen: dict[Glass, Sky] = field(default_factory=dict)
+    noises: dict[Glass, Noise] = field(default_factory=dict)
     pedestals: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def measured(self, glass: Glass, target: str, exposure_s: float, level_adu: float, at_us: int) -> None:
         """A frame's sky was measured. With no pedestal known, its rate is taken too high, never too low."""
         pedestal_adu = self.pedestals.get((glass[0], glass[2]), 0.0)
         self.seen[glass] = Sky(max(0.0, level_adu - pedestal_adu) / exposure_s, target, at_us)
+
+    def swamped_s(self, glass: Glass, dark_noise_adu: float, now_us: int) -> float | None:
+        """How long a frame must be for the sky's noise to drown the read-out's; None where no frame told lately."""
+        noise = self.noises.get(glass)
+        if noise is None or now_us - noise.at_us > KNOWN_US:
+            return None
+        return swamped_s(noise, dark_noise_adu)
 
     def compared(self, glass: Glass, shorter: tuple[float, float], longer: tuple[float, float]) -> None:
         """Two frames of one sky, (seconds, level) each: what does not grow with time is the pedestal."""

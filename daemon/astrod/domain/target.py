@@ -11,7 +11,8 @@ class Request:
     """`count` usable exposures of one length through one filter. `id` is `TARGET/N`, stable across reloads.
 
     `filter` None: whatever is in the beam (no wheel). Under a bright sky, or where the field turns, an exposure may be
-    shortened by halves to no less than `exposure_min_s`; None: to 30 s.
+    shortened by halves to no less than `exposure_min_s`; None: to 30 s. With `adapt` its length follows the sky, up to
+    `exposure_max_s`; None: it grows no longer than asked.
     """
 
     id: str
@@ -22,6 +23,8 @@ class Request:
     binning: int = 1
     train: str | None = None
     exposure_min_s: float | None = None
+    adapt: bool = False
+    exposure_max_s: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.exposure_s <= 3600.0:

@@ -59,6 +59,9 @@ _ALL = (
             "Correct what the text names, in the mount or under [site]; `mount_master` says who tells whom."),
     Trouble("AST-152", "warning", "The host's clock was set while astrod ran.",
             "Let one service discipline the clock, slowly (chrony's makestep at start only); frames tell their error."),
+    Trouble("AST-153", "warning", "The GPS receiver is elsewhere than the site of the configuration.",
+            "Correct latitude_deg and longitude_deg under [site]: plans, safety's Sun and each mount go by them. Or "
+            "the receiver is a simulator; do not start one."),
     Trouble("AST-201", "warning", "A device cannot be reached; astrod keeps trying.",
             "Check cable, power and driver (for INDI: that indiserver runs and names the device so)."),
     Trouble("AST-202", "warning", "An exposure brought no frame.",

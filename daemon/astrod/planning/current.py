@@ -146,6 +146,8 @@ def _turn(
         train=request.train,
         exposure_min_s=request.exposure_min_s,
         position_angle_deg=target.position_angle_deg,
+        adapt=request.adapt,
+        exposure_max_s=request.exposure_max_s,
     )
     leave = max(now_us, begin - setup_us(rig, target, request))
     return Turn(choice, leave, begin, begin + _whole_us(request.exposure_s), slot)

@@ -250,6 +250,7 @@ def _fit(shape: Shape, night: tuple[Cell, ...]) -> Shape:
         shape = replace(
             shape,
             roof=shape.roof or "roof" in needed,
+            clears=shape.clears and phase != "parking",  # else the roof moves at once, and that is another phase
             cooler=shape.cooler or "cooler" in needed,
             wheel=shape.wheel or "wheel" in needed,
             focuser=shape.focuser or "focuser" in needed,

@@ -58,6 +58,8 @@ log = logging.getLogger(__name__)
 
 BEFORE_US = 10 * MINUTE_US
 AFTER_S = 3 * 3600.0
+AGAIN_S = 600.0
+"""What a daemon that was started again after the night has to close, park and warm up."""
 BEFORE_BREAK, AFTER_BREAK = 14, 4
 """Notes of the trace that are shown around a broken invariant."""
 SMALL = (484, 274, 11.6)
@@ -227,7 +229,13 @@ class PlayedNight:
         key = str(self.night)
         while key not in self.core.summaries and self._gets_dark and self.sky.now_us() < last_us:
             await self.sky.sleep(30.0)
-        await self.sky.sleep(30.0)
+        await self.sky.sleep(AGAIN_S if self._restarted_late else 30.0)
+
+    @property
+    def _restarted_late(self) -> bool:
+        """Whether this life of the daemon began after the night, which it then only puts in order."""
+        began = self.core.trace.notes
+        return len(self.traces) > 1 and bool(began) and began[0]["at_us"] >= self.dark.dawn_us
 
     async def _summary(self, began_s: float) -> dict[str, Any]:
         self.host.disk = None  # a night that never ended is summed up by its judges, whose disk is another

@@ -76,6 +76,12 @@ height_px = {height}
 pixel_um = {pixel}
 """
 
+_PLAYED_TIME = """
+# A played night's clock may fail as a real one does; a rehearsal in real time goes by a host that nobody may keep.
+[time]
+error_max_s = 15.0
+"""
+
 _INDI_TIME = """
 # INDI's simulators keep the host's own time, right or wrong.
 [time]
@@ -149,7 +155,7 @@ def write_simulated(
     text += _SIMULATOR.format(
         seed=play.seed, scenario=play.weather, width=play.width_px, height=play.height_px, pixel=play.pixel_um
     )
-    _write(folder, text, wishes)
+    _write(folder, text if hurry else text + _PLAYED_TIME, wishes)
 
 
 _NO_FLIP = "\nflip_after_deg = 60.0\ntrack_past_meridian_deg = 60.0"

@@ -1,4 +1,5 @@
-"""Judges a simulated night by the simulator's truth and the disk alone; it never asks the daemon.
+"""Judges a simulated night by the simulator's truth and the disk; of the daemon it sees only what its owner is shown,
+the troubles that stand, for a site that cannot be made safe must be among them.
 
 It stands between the daemon's sessions and the devices (`overhear`), so that it hears each command that can
 move or expose at the moment at which it is given, looks at the truth then and every few seconds, and reads the
@@ -15,11 +16,10 @@ from typing import Any
 from astrod.domain.darkness import DarkTime
 from astrod.domain.instant import MINUTE_US, SECOND_US, iso
 from astrod.domain.site import Limit, Site
-from astrod.domain.sphere import altitude_azimuth_deg, separation_deg, sun_radec_deg
+from astrod.domain.sphere import altitude_azimuth_deg, hour_angle_deg, separation_deg, sun_radec_deg
 from astrod.domain.target import Target
 from astrod.rehearsal.aim import Aim
 from astrod.rehearsal.harm import Harm, harm_of
-from astrod.rig.flipping import hour_angle_deg
 from astrod.runtime.clock import Clock
 from astrod_drivers.address import parse
 from astrod_drivers.protocols import Camera
@@ -163,7 +163,6 @@ class Referee:
         self._spell: _Spell | None = None
         self._last_us = clock.now_us()
         self._good_since_us: int | None = None
-        self._exposed_us = self._last_us
         self._idle_s = 0.0
         self._minutes = _Minutes()
         self._broken: dict[str, Break] = {}
@@ -317,7 +316,6 @@ class Referee:
             spell.free_s += since_s
         if spell.free_s > noticed_s + CLOSED_WITHIN_S:
             self._break(at_us, f"the site was not safe {CLOSED_WITHIN_S:.0f} s after it ought to be")
-
         if at_us - spell.since_us > (noticed_s + ALARM_WITHIN_S) * SECOND_US:
             self._ought_to_be_told(at_us)
 

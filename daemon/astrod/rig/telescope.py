@@ -3,6 +3,7 @@
 Each method is one thing an observer would say; each raises the daemon's errors (`Port.call`).
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
@@ -381,6 +382,11 @@ class Telescope:
                 continue
             cooler = self.coolers[train.setup.name]
             await (cooler.warm(at_once) if warm else cooler.cool(target_c))
+
+    async def meet_cameras(self, within_s: float) -> None:
+        """Wait until the cameras that are cooled have been connected, or for so long in vain."""
+        cooled = (train.camera for train in self.trains.values() if train.setup.camera.cool_to_c is not None)
+        await asyncio.gather(*(camera.found(within_s) for camera in cooled))
 
     async def _restore_cooler(self, train: TrainPorts, camera: Camera) -> None:
         """Put the cooler back to what it was told last, and see that it took it: a camera that was reconnected

@@ -1,8 +1,9 @@
 """How good the host's clock is: who says so, and the error that follows from it.
 
-The kernel tells what NTP or chrony (and a PPS through chrony) make of it; a gpsd tells what its receiver sees; an
-owner's phone may state the time where there is neither. Each word is how far the clock is ahead, give or take. Words
-that exclude one another are worth nothing: then the error is unknown, which counts as too great.
+The kernel tells what NTP or chrony (and a PPS through chrony) make of it; a gpsd, or a GPS receiver behind an
+indiserver, tells what it sees; an owner's phone may state the time where there is neither. Each word is how far the
+clock is ahead, give or take. Words that exclude one another are worth nothing: then the error is unknown, which counts
+as too great.
 """
 
 import asyncio
@@ -19,6 +20,9 @@ from typing import Any
 from astrod.domain.instant import SECOND_US, parse_iso
 from astrod.domain.safety import ClockQuality
 from astrod.runtime.clock import Clock
+from astrod_drivers.address import parse
+from astrod_drivers.indi.gps import Fix, IndiGps
+from astrod_drivers.protocols import SiteFix
 
 log = logging.getLogger(__name__)
 
@@ -222,18 +226,63 @@ class Gpsd:
         return None
 
 
+# -- a GPS receiver behind an indiserver -----------------------------------------------------------------------
+
+
+class Receiver:
+    """A GPS receiver that an indiserver drives (`astrod_drivers.indi.gps`): its time, and its place."""
+
+    def __init__(self, address: str, clock: Clock) -> None:
+        self._gps, self._clock = IndiGps(parse(address), clock), clock
+        self._last: tuple[int, Word] | None = None
+        self.place: SiteFix | None = None
+
+    def word(self) -> Word | None:
+        """See `Witness`; an old fix says nothing."""
+        if self._last is None or self._clock.boottime_us() - self._last[0] > GPS_FRESH_US:
+            return None
+        return self._last[1]
+
+    async def watch(self) -> None:
+        """Listen for ever."""
+        await self._gps.watch(self.hear)
+
+    def hear(self, fix: Fix) -> None:
+        """Take in a fix. Its time is in whole seconds, and was told some time between our question and its answer."""
+        if fix.place is not None:
+            self.place = fix.place
+        if fix.utc is None:
+            return
+        try:
+            utc_us = parse_iso(fix.utc.rstrip("Zz") + "Z") + SECOND_US // 2
+        except ValueError as fault:
+            log.debug("the GPS told a time that is none: %s", fault)
+            return
+        took_us = max(0, fix.heard_us - fix.asked_us)
+        ahead_us = fix.asked_us + took_us // 2 - utc_us
+        self._last = self._clock.boottime_us(), Word("GPS", ahead_us, took_us // 2 + SECOND_US // 2 + SERIAL_ERROR_US)
+
+
 # -- all of them -------------------------------------------------------------------------------------------------
 
 
 class Timekeeper:
-    """All witnesses of one host: the kernel, its owner (`statements`), and a gpsd where there is one. `quality` is
-    what headers and safety go by.
+    """All witnesses of one host: the kernel, its owner (`statements`), a gpsd and a GPS receiver where there are such.
+    `quality` is what headers and safety go by, `place` where the receiver is.
     """
 
-    def __init__(self, kernel: Witness, statements: Statements, gpsd: Gpsd | None = None) -> None:
+    def __init__(
+        self, kernel: Witness, statements: Statements, gpsd: Gpsd | None = None, receiver: Receiver | None = None
+    ) -> None:
         self.statements = statements
-        self._witnesses = (kernel, statements.word, *((gpsd.word,) if gpsd else ()))
-        self._gpsd = gpsd
+        self._listeners = [each for each in (gpsd, receiver) if each is not None]
+        self._witnesses = (kernel, statements.word, *(listener.word for listener in self._listeners))
+        self._receiver = receiver
+
+    @property
+    def place(self) -> SiteFix | None:
+        """Where the GPS receiver says that it is; None where there is none, or it has not said."""
+        return self._receiver.place if self._receiver is not None else None
 
     def quality(self) -> ClockQuality:
         """How good the clock is now."""
@@ -241,16 +290,21 @@ class Timekeeper:
 
     async def watch(self) -> None:
         """Listen to what has to be listened to, for ever."""
-        if self._gpsd is None:
-            await asyncio.Event().wait()
-        else:
-            await self._gpsd.watch()
+        async with asyncio.TaskGroup() as group:
+            for listener in self._listeners:
+                group.create_task(listener.watch())
+            group.create_task(_for_ever())
 
 
-def timekeeper(clock: Clock, statements: Statements, gpsd: str | None) -> Timekeeper:
-    """The timekeeper of this host; `gpsd` is HOST:PORT."""
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+def timekeeper(clock: Clock, statements: Statements, gpsd: str | None, gps: str | None = None) -> Timekeeper:
+    """The timekeeper of this host; `gpsd` is HOST:PORT, `gps` the address of a receiver."""
     host, _, port = (gpsd or "").rpartition(":")
-    return Timekeeper(kernel_word, statements, Gpsd(host, int(port), clock) if gpsd else None)
+    daemon = Gpsd(host, int(port), clock) if gpsd else None
+    return Timekeeper(kernel_word, statements, daemon, Receiver(gps, clock) if gps else None)
 
 
 def clock_quality() -> ClockQuality:

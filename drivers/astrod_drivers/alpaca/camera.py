@@ -87,7 +87,7 @@ class AlpacaCamera(AlpacaDevice, Camera):
         )
 
     async def read(self) -> CameraState:
-        return await self._read(self._state)
+        return await self._read_state(self._state)
 
     def _state(self, device: Any) -> CameraState:
         exposing = CameraStates(device.CameraState) in BUSY

@@ -30,7 +30,7 @@ class AlpacaCover(AlpacaDevice, Cover):
         self._brightest = whole(device.MaxBrightness, "MaxBrightness", 1, 2**31 - 1) if self._lights else 0
 
     async def read(self) -> CoverState:
-        return await self._read(self._state)
+        return await self._read_state(self._state)
 
     def _state(self, device: Any) -> CoverState:
         return CoverState(self._aperture(device), self._brightness(device) if self._lights else None)

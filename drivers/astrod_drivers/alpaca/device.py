@@ -6,15 +6,25 @@ thread is left behind; a thread that cannot be cut (a name look-up) dies with th
 """
 
 import asyncio
+import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from astrod_drivers.address import Address
-from astrod_drivers.alpaca.link import CALL, Call, Link, NotServed
+from astrod_drivers.alpaca.link import CALL, Call, Link, NotOffered, NotServed
 from astrod_drivers.alpaca.values import flag
-from astrod_drivers.errors import BadAnswer, DeadlineMissed, DeviceMissing, DriverError, PermitRefused, Unreachable
+from astrod_drivers.errors import (
+    AddressInvalid,
+    BadAnswer,
+    DeadlineMissed,
+    DeviceMissing,
+    DriverError,
+    PermitRefused,
+    Unreachable,
+)
 from astrod_drivers.protocols import Clock, Device, Gate, Permit
 
 T = TypeVar("T")
@@ -22,6 +32,11 @@ READ_S = 2.5
 COMMAND_S = 8.0
 HARDWARE_S = 25.0
 SETTLE_S = 0.2
+NO_ANSWERS = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+"""What alpyca raises upon answers that cannot be."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+STATE: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("astrod_alpaca_state", default=NOTHING)
+"""What the device has told in one answer, by member: this thread need not ask for it again."""
 log = logging.getLogger(__name__)
 
 
@@ -41,12 +56,17 @@ class AlpacaDevice(Device):
         self._path = f"/api/v1/{device_type}/{number}"
         self._model = self._over_our_link(int(number))
         self._settled = False
+        self._tells_state = self._wants_state = _wants_state(address)
 
     def _over_our_link(self, number: int) -> Any:
         """alpyca's object, whose two doors to the network lead to our link."""
         model = self.model(f"{self.address.host}:{self.address.port}", number)
 
         def get(member: str, tmo: float = 0.0, **query: object) -> Any:
+            told = STATE.get()
+            key = f"{member}{query.get('Id', '')}"  # a switch's members carry their number: GetSwitchValue3
+            if key in told:
+                return told[key]
             return self._link.get(f"{self._path}/{member}", **query)
 
         def put(member: str, tmo: float = 0.0, **form: object) -> dict[str, Any]:
@@ -59,7 +79,7 @@ class AlpacaDevice(Device):
 
     async def connect(self) -> None:
         """See `protocols.Device`. The hardware stays as it is."""
-        self._settled = False
+        self._settled, self._tells_state = False, self._wants_state
         self._link.close()
         await self._ask("connecting", self._take_hold, HARDWARE_S)
         self._settled = True
@@ -108,6 +128,42 @@ class AlpacaDevice(Device):
         self._live()
         return await self._ask("reading", question, deadline_s)
 
+    async def _read_state(self, question: Callable[[Any], T]) -> T:
+        """The same, by the device's DeviceState where its address says `?state=yes`: one request instead of one for
+        each member.
+
+        What it leaves out, or all where the server's interface is older, is asked member by member. It is not asked for
+        unasked: some servers tell there what they knew last, and reckon anew only when a member is asked for.
+        """
+        return await self._read(lambda device: self._with_state(device, question))
+
+    def _with_state(self, device: Any, question: Callable[[Any], T]) -> T:
+        told = self._state_told(device)
+        carried = STATE.set(told)
+        try:
+            return question(device)
+        except (BadAnswer, *NO_ANSWERS) as fault:
+            if not told:
+                raise
+            log.warning("%s: its DeviceState cannot be (%s); its members are asked one by one", self.address, fault)
+            self._tells_state = False
+        finally:
+            STATE.reset(carried)
+        return question(device)
+
+    def _state_told(self, device: Any) -> Mapping[str, Any]:
+        """What DeviceState says, by member in small letters. One that is no list is not asked for again."""
+        if not self._tells_state:
+            return NOTHING
+        try:
+            return _members(device.DeviceState)
+        except (NotOffered, NotServed) as fault:
+            log.debug("%s: no DeviceState: %s", self.address, fault)
+        except BadAnswer as fault:
+            log.warning("%s: its DeviceState is no use (%s); its members are asked one by one", self.address, fault)
+        self._tells_state = False
+        return NOTHING
+
     async def _command(self, what: str, action: Callable[[Any], None], deadline_s: float = COMMAND_S) -> None:
         """Have the device do something. Raises CommandRefused too."""
         self._live()
@@ -133,7 +189,7 @@ class AlpacaDevice(Device):
     def _answered(self, question: Callable[[Any], T]) -> T:
         try:
             return question(self._model)
-        except (ValueError, TypeError, KeyError, LookupError, AttributeError, OverflowError) as fault:
+        except NO_ANSWERS as fault:
             # alpyca turns answers into its enumerations without looking at them
             raise BadAnswer(f"{self.address} answered what cannot be: {fault}; read the device's log") from fault
 
@@ -149,3 +205,24 @@ class AlpacaDevice(Device):
         self._check(permit)
         if not self._gate.allows_slew(permit):
             raise PermitRefused(f"{self.address}: no mount may move now; `astrod status` says why")
+
+
+def _members(said: object) -> dict[str, Any]:
+    """A DeviceState's values by member. Raises BadAnswer."""
+    if not isinstance(said, list):
+        raise BadAnswer(f"a list of members is wanted, not {str(said)[:40]!r}")
+    told = {}
+    for one in said:
+        name = one.get("Name") if isinstance(one, dict) else None
+        if not isinstance(name, str) or "Value" not in one:
+            raise BadAnswer(f"a member with its name and value is wanted, not {str(one)[:40]!r}")
+        told[name.lower()] = one["Value"]
+    return told
+
+
+def _wants_state(address: Address) -> bool:
+    """Whether the address asks for DeviceState. Raises AddressInvalid for what it does not know."""
+    for name, value in address.options:
+        if name != "state" or value not in ("yes", "no"):
+            raise AddressInvalid(f"{address}: ?{name}={value} means nothing here; an Alpaca address may say ?state=yes")
+    return address.option("state") == "yes"

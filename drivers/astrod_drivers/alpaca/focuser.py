@@ -24,7 +24,7 @@ class AlpacaFocuser(AlpacaDevice, Focuser):
         self._max_position = whole(device.MaxStep, "MaxStep", 1, 2**31 - 1)
 
     async def read(self) -> FocuserState:
-        return await self._read(self._state)
+        return await self._read_state(self._state)
 
     def _state(self, device: Any) -> FocuserState:
         return FocuserState(

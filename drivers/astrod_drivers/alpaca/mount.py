@@ -65,7 +65,7 @@ class AlpacaMount(AlpacaDevice, Mount):
     # -- reading -----------------------------------------------------------------------------------------------
 
     async def read(self) -> MountState:
-        return await self._read(self._state)
+        return await self._read_state(self._state)
 
     def _state(self, device: Any) -> MountState:
         ra_h = number(device.RightAscension, "RightAscension", 0.0, 24.0)

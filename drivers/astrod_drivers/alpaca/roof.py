@@ -31,7 +31,7 @@ class AlpacaRoof(AlpacaDevice, Roof):
         self._turns = flag(device.CanSetAzimuth, "CanSetAzimuth")
 
     async def read(self) -> RoofState:
-        return await self._read(self._state)
+        return await self._read_state(self._state)
 
     def _state(self, device: Any) -> RoofState:
         aperture = APERTURES[ShutterState(device.ShutterStatus)]

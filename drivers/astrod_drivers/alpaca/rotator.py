@@ -26,7 +26,7 @@ class AlpacaRotator(AlpacaDevice, Rotator):
             self._mechanical = False
 
     async def read(self) -> RotatorState:
-        return await self._read(self._state)
+        return await self._read_state(self._state)
 
     def _state(self, device: Any) -> RotatorState:
         angle = device.MechanicalPosition if self._mechanical else device.Position

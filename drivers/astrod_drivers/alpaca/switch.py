@@ -44,7 +44,7 @@ class AlpacaSwitch(AlpacaDevice, Switch):
             raise DeviceMissing(f"{self.address} has nothing that can be switched; check its setup")
 
     async def read(self) -> SwitchState:
-        return await self._read(self._state)
+        return await self._read_state(self._state)
 
     def _state(self, device: Any) -> SwitchState:
         on, level = {}, {}

@@ -33,6 +33,8 @@ SENSORS: dict[str, tuple[str, float, float]] = {
 """Alpaca's name, ours, and the bounds of what can be. Alpaca's units are ours: m/s, mm/h, hPa, mag/arcsec²."""
 LONGEST_S = 86_400.0 * 365
 AGE_EVERY_S = 5.0
+ABSENT_S = 60.0
+"""A sensor that the station has not is not asked for again so soon."""
 JITTER_US = 500_000  # ages are told by the second or so, and take their time to arrive
 log = logging.getLogger(__name__)
 
@@ -57,21 +59,26 @@ class AlpacaWeather(AlpacaDevice, Weather):
 
     def _survey(self, device: Any) -> None:
         self._ages: dict[str, Age] = {}
+        self._absent_until_s: dict[str, float] = {}
 
     async def read(self) -> WeatherReading:
-        return await self._read(self._reading)
+        return await self._read_state(self._reading)
 
     def _reading(self, device: Any) -> WeatherReading:
-        asked_us = self.clock.now_us()
+        asked_us, asked_s = self.clock.now_us(), self.clock.monotonic_s()
         values: dict[str, float] = {}
         measured: list[int] = []
         faults: dict[str, Exception] = {}
         for sensor, (name, low, high) in SENSORS.items():
+            if asked_s < self._absent_until_s.get(sensor, asked_s):
+                continue
             try:
                 found = optional(_asker(device, sensor, low, high))
-                if found is not None:
-                    measured += self._measured(device, sensor)
-                    values[name] = found
+                if found is None:
+                    self._absent_until_s[sensor] = asked_s + ABSENT_S
+                    continue
+                measured += self._measured(device, sensor)
+                values[name] = found
             except (BadAnswer, Unreachable) as fault:
                 faults[sensor] = fault
         if not values:

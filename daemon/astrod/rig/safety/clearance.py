@@ -93,6 +93,10 @@ class Clearance:
             self._seen_parked.discard(name)  # what the sky said of it is over
         return None if state is None else state.parked
 
+    def look_anew(self) -> None:
+        """What the sky said is over: the roof stands open, and mounts may have left, whatever they say."""
+        self._seen_parked.clear()
+
     def doubt(self, name: str) -> str:
         """Why the rig was not clear when it was last asked about, to follow the mount's name."""
         return self._doubts.get(name, "is not known to be clear")
@@ -131,7 +135,9 @@ class Clearance:
             return None
 
     async def _by_solve(self, name: str) -> bool:
-        """Whether the sky shows the tube at its park place; once it did, for as long as the mount says parked."""
+        """Whether the sky shows the tube at its park place; once it did, for as long as the mount says parked and until
+        `look_anew`: through a roof that is stuck half way there may be nothing to see.
+        """
         place = self._rigs[name].mount.park_place
         if name in self._seen_parked:
             return True

@@ -17,6 +17,7 @@ from astrod.rig.port import Port
 from astrod.rig.safety.hardware import Hardware
 from astrod.rig.safety.power import PowerCycle
 from astrod.rig.safety.problem import Problem, by_code
+from astrod.rig.safety.roof import RoofPaths
 from astrod.rig.safety.sights import SIGHT_S
 from astrod.rig.waiting import until
 from astrod.runtime.clock import Clock
@@ -148,13 +149,23 @@ class Closing:
         if roof is None or setup is None:
             looked.set()
             return ()
-        under_roof = self._hardware.clearance.asks_the_sky and await roof.is_closed()
+        under_roof = await self._is_under_roof(roof)
         clear = not setup.needs_parked or await self._cleared(parking, under_roof)
         looked.set()
         if clear:
             self._stuck.clear()
             return await roof.close()
         return await self._over_stuck_mounts(await parking, under_roof)
+
+    async def _is_under_roof(self, roof: RoofPaths) -> bool:
+        """Whether there is no sky to be asked, for who goes by it."""
+        clearance = self._hardware.clearance
+        if not clearance.asks_the_sky:
+            return False
+        seen = await roof.seen()
+        if seen == "open":
+            clearance.look_anew()
+        return seen == "closed"
 
     async def _over_stuck_mounts(self, unparked: Mapping[str, str], under_roof: bool) -> tuple[Problem, ...]:
         """The mounts that are in the way: their power, and when that does not help either, the site's own wish."""

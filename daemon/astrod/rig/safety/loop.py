@@ -76,6 +76,7 @@ class SafetyLoop:
         self._aperture: str | None = "unknown" if hardware.roof else None
         self._problems: tuple[Problem, ...] = ()
         self._making: asyncio.Task[None] | None = None
+        self._makings = 0
         self._unfinished = False
         self._closes = 0
         self._seen = self._now()
@@ -114,11 +115,12 @@ class SafetyLoop:
             await self._take_note()
             return
         if not await self._is_clear_to_open(aperture):
-            await self._closing.make_safe()  # a driver that started anew may have forgotten that its mount is parked
+            await self._make_safe_once()  # a driver that started anew may have forgotten that its mount is parked
             if not await self._is_clear_to_open(await roof.aperture()):
                 raise RecoverDevice(roof.name, "stays closed: a mount is not parked under it, or not known to be")
         if closes != self._closes:  # whoever asked to close asked after us
             raise GoSafe("the roof stays closed: it was told to close meanwhile")
+        self._hardware.clearance.look_anew()
         await roof.open(permit)
         await until(
             self._clock,
@@ -147,7 +149,7 @@ class SafetyLoop:
         log.info("closing: %s", reason)
         self._closes += 1
         await self._wait_for_making()
-        self._problems = await self._closing.make_safe()
+        self._problems = await self._make_safe_once()
         await self._look()
         raise_critical(self._problems)
 
@@ -161,19 +163,23 @@ class SafetyLoop:
 
     async def run(self, ready: Ready) -> None:
         """Guard the site for ever."""
-        async with asyncio.TaskGroup() as group:
-            for port in self._hardware.ports:
-                group.create_task(port.keep(), name=f"keep {port.name}")
-            await self._first_contact()
-            for setup in self._site.sources:
-                group.create_task(self._poll(setup), name=f"poll {setup.name}")
-            for agreement in self._site.agreements:
-                group.create_task(self._compare(agreement), name=f"compare {agreement.name}")
-            group.create_task(self._watch_hardware(), name="watch roof and mounts")
-            ready()
-            while True:
-                await self._tick()
-                await self._clock.sleep(TICK_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for port in self._hardware.ports:
+                    group.create_task(port.keep(), name=f"keep {port.name}")
+                await self._first_contact()
+                for setup in self._site.sources:
+                    group.create_task(self._poll(setup), name=f"poll {setup.name}")
+                for agreement in self._site.agreements:
+                    group.create_task(self._compare(agreement), name=f"compare {agreement.name}")
+                group.create_task(self._watch_hardware(), name="watch roof and mounts")
+                ready()
+                while True:
+                    await self._tick()
+                    await self._clock.sleep(TICK_S)
+        finally:
+            if self._making is not None:  # whoever takes over goes on with it
+                self._making.cancel()
 
     async def _first_contact(self) -> None:
         """Give what moves a moment to answer for the first time, so that a mere start raises no alarm."""
@@ -253,7 +259,7 @@ class SafetyLoop:
         reasons, no_slews = self._reasons(now), self._no_slews(now)
         if reasons and self._report.safe:
             self._gate.become_unsafe()  # before anything else: from here on no driver takes a hazardous command
-        self._gate.bar_slews(bool(no_slews) or self._is_roofed_in())
+        self._gate.bar_slews(bool(no_slews) or self._makings > 0 or self._is_roofed_in())
         if not reasons and not self._report.safe:
             self._gate.become_safe()
         await self._publish(reasons, no_slews, now)
@@ -298,8 +304,17 @@ class SafetyLoop:
         """Whether anything is known, or must be feared, not to be where it should be under an unsafe sky."""
         return self._aperture not in (None, "closed") or any(parked is False for parked in self._parked.values())
 
+    async def _make_safe_once(self) -> tuple[Problem, ...]:
+        """See `Closing.make_safe`. Meanwhile no mount leaves its place, though the sky may be safe."""
+        self._makings += 1
+        self._gate.bar_slews(True)
+        try:
+            return await self._closing.make_safe()
+        finally:
+            self._makings -= 1
+
     async def _make_safe(self) -> None:
-        self._problems = await self._closing.make_safe()
+        self._problems = await self._make_safe_once()
         for problem in self._problems:
             level = logging.ERROR if problem.critical else logging.WARNING
             log.log(level, "%s the site is not safe yet: %s", problem.code, problem.text)

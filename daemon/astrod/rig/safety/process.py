@@ -181,7 +181,7 @@ async def guard(words: argparse.Namespace) -> None:
     clock = WallClock(words.offset_us)
     lock = take_over(words.pid_file, clock)
     page, site = EpochPage(words.page), read_site(words.site)
-    time = timekeeper(clock, Statements(words.statement, clock, boot_id()), site.time.gpsd)
+    time = timekeeper(clock, Statements(words.statement, clock, boot_id()), site.time.gpsd, site.time.gps)
     lines = Lines(words.spool, words.page, words.offset_us, words.sim_socket)
     sights = Sights(clock)
     hardware = hardware_of(site, clock, opener(site, lines, clock, time, words.site.parent), sights.where_is_it)

@@ -115,7 +115,7 @@ class RoofPaths:
 
     async def close(self) -> tuple[Problem, ...]:
         """Close, and return when the roof reads closed, or when everything has been tried; what went wrong."""
-        if await self.is_closed():
+        if await self.seen() == "closed":
             return ()
         why = await self._close_by_first()
         if why is None:
@@ -124,13 +124,13 @@ class RoofPaths:
         found = await self._close_by_second(self._second, why) if self._second else Problem("AST-110", why)
         return (await self._after_power(found) if found.critical else found,)
 
-    async def is_closed(self) -> bool:
-        """Whether it is closed already; a driver that does not say so soon is told to close without being asked."""
+    async def seen(self) -> Aperture:
+        """What it reads, "unknown" for a driver that does not say so soon: that is told to close all the same."""
         try:
             async with asyncio.timeout(ASK_S):
-                return await self.aperture() == "closed"
+                return await self.aperture()
         except TimeoutError:
-            return False
+            return "unknown"
 
     # -- the first path --------------------------------------------------------------------------------------
 

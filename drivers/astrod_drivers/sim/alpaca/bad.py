@@ -56,6 +56,10 @@ class Misbehaving:
         self._app = app
         self.plan: list[Misbehaviour] = []
 
+    def concerns(self, path: str) -> bool:
+        """Whether something is planned for just those requests."""
+        return any(one.times and one.path and path.endswith(one.path) for one in self.plan)
+
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         due = self._due(scope["path"]) if scope["type"] == "http" else None
         if due is None:

@@ -94,11 +94,15 @@ class Words(Mapping[str, str]):
 
 
 class Face:
-    """What all interfaces share. `constants` are the members that never change."""
+    """What all interfaces share. `constants` are the members that never change, `operational` those that DeviceState
+    tells together; without `tells_state` the interface is of before there was one.
+    """
 
     device_type = ""
     interface = 1
     constants: ClassVar[Mapping[str, object]] = {}
+    operational: ClassVar[tuple[str, ...]] = ()
+    tells_state = True
 
     def __init__(self, name: str, device: Any, clock: Clock) -> None:
         self.name = name
@@ -142,10 +146,22 @@ class Face:
         return "1.0"
 
     async def get_interfaceversion(self, words: Words) -> int:
-        return self.interface
+        return self.interface + self.tells_state  # of each interface the version after these brought DeviceState
 
     async def get_supportedactions(self, words: Words) -> list[str]:
         return []
+
+    async def get_devicestate(self, words: Words) -> list[dict[str, object]]:
+        """The operational members; what cannot be told is left out."""
+        if not self.tells_state:
+            raise LookupError("devicestate")
+        return [one for name in self.operational if (one := await self._told(name, name, Words({}, exact=False)))]
+
+    async def _told(self, name: str, member: str, words: Words) -> dict[str, object] | None:
+        try:
+            return {"Name": name, "Value": await self.answer("get", member.lower(), words)}
+        except AlpacaFault:
+            return None
 
     async def answer(self, verb: str, member: str, words: Words) -> object:
         """What a GET answers or a PUT does. Raises AlpacaFault, BadRequest, LookupError for no such member."""
@@ -171,6 +187,7 @@ class TelescopeFace(Face):
     device_type = "telescope"
     interface = 3
     device: Mount
+    operational = ("RightAscension", "Declination", "Slewing", "Tracking", "AtPark", "SideOfPier", "UTCDate")
     constants: ClassVar[Mapping[str, object]] = {
         "alignmentmode": 2,
         "equatorialsystem": 1,
@@ -295,6 +312,7 @@ class CameraFace(Face):
     device_type = "camera"
     interface = 3
     device: Camera
+    operational = ("CameraState", "CCDTemperature", "CoolerPower", "ImageReady", "PercentCompleted")
     constants: ClassVar[Mapping[str, object]] = {
         "canabortexposure": True,
         "canstopexposure": False,
@@ -503,6 +521,7 @@ class FocuserFace(Face):
     device_type = "focuser"
     interface = 3
     device: Focuser
+    operational = ("Position", "IsMoving", "Temperature")
     constants: ClassVar[Mapping[str, object]] = {"absolute": True, "tempcomp": False, "tempcompavailable": False}
 
     async def get_position(self, words: Words) -> int:
@@ -536,6 +555,7 @@ class WheelFace(Face):
     device_type = "filterwheel"
     interface = 2
     device: FilterWheel
+    operational = ("Position",)
 
     async def get_names(self, words: Words) -> list[str]:
         return list((await self.device.read()).filters)
@@ -560,6 +580,7 @@ class RotatorFace(Face):
     device_type = "rotator"
     interface = 3
     device: Rotator
+    operational = ("MechanicalPosition", "Position", "IsMoving")
     constants: ClassVar[Mapping[str, object]] = {"canreverse": False, "reverse": False}
 
     async def get_mechanicalposition(self, words: Words) -> float:
@@ -592,6 +613,7 @@ class DomeFace(Face):
     device_type = "dome"
     interface = 2
     device: Roof
+    operational = ("ShutterStatus", "Azimuth", "Slewing")
     constants: ClassVar[Mapping[str, object]] = {
         "cansetshutter": True,
         "canslave": False,
@@ -637,6 +659,7 @@ class CoverFace(Face):
     device_type = "covercalibrator"
     interface = 1
     device: Cover
+    operational = ("CoverState", "CalibratorState", "Brightness")
     constants: ClassVar[Mapping[str, object]] = {"maxbrightness": 100}
 
     async def get_coverstate(self, words: Words) -> int:
@@ -682,6 +705,17 @@ class SwitchFace(Face):
             raise AlpacaFault(INVALID_VALUE, f"Id is 0..{len(state.on) - 1}")
         name = list(state.on)[place]
         return name, state.on[name], state.level.get(name)
+
+    async def get_devicestate(self, words: Words) -> list[dict[str, object]]:
+        """Each outlet's members, with its number in their names."""
+        if not self.tells_state:
+            raise LookupError("devicestate")
+        told = [
+            await self._told(f"{name}{place}", name, Words({"Id": str(place)}, exact=False))
+            for place in range(await self.get_maxswitch(words))
+            for name in ("GetSwitch", "GetSwitchValue")
+        ]
+        return [one for one in told if one is not None]
 
     async def get_maxswitch(self, words: Words) -> int:
         return len((await self.device.read()).on)
@@ -748,6 +782,12 @@ class WeatherFace(Face):
         "skyquality": "sky_brightness_mag",
     }
 
+    async def get_devicestate(self, words: Words) -> list[dict[str, object]]:
+        """What the station measures."""
+        if not self.tells_state:
+            raise LookupError("devicestate")
+        return [one for name in self.quantities if (one := await self._told(name, name, words)) is not None]
+
     async def answer(self, verb: str, member: str, words: Words) -> object:
         if verb == "get" and member in (*self.quantities, "starfwhm", "skybrightness", "winddirection"):
             if not self.connected:
@@ -778,6 +818,7 @@ class SafetyFace(Face):
     device_type = "safetymonitor"
     interface = 2
     device: SafetyMonitor
+    operational = ("IsSafe",)
 
     async def get_issafe(self, words: Words) -> bool:
         return (await self.device.read()).safe

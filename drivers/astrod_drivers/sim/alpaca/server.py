@@ -27,7 +27,9 @@ class AlpacaServer:
     (PUT, replacing what was there) and tells what is left of it (GET).
     """
 
-    def __init__(self, offers: Mapping[str, Offer], clock: Clock) -> None:
+    def __init__(self, offers: Mapping[str, Offer], clock: Clock, tells_state: bool = True) -> None:
+        """`tells_state` False: interfaces of before DeviceState."""
+        self._tells_state = tells_state
         self._faces: dict[tuple[str, int], Face] = {}
         for name, offer in offers.items():
             self._add(name, offer, clock)
@@ -47,6 +49,7 @@ class AlpacaServer:
             raise TypeError(f"{name} is of a kind of its own, which Alpaca does not have")
         device: Any = offer.device
         face = face_of(offer.kind, name, device, clock)
+        face.tells_state = self._tells_state
         number = sum(1 for device_type, _ in self._faces if device_type == face.device_type)
         self._faces[face.device_type, number] = face
 
@@ -69,6 +72,8 @@ class AlpacaServer:
             if path["member"] == "imagearray" and isinstance(face, CameraFace):
                 return await _image(face, request, envelope)
             value = await face.answer(request.method.lower(), path["member"], words)
+            if path["member"] == "devicestate" and isinstance(value, list):  # it leaves out what it cannot tell
+                value = [one for one in value if not self.bad.concerns(f"/{one['Name'].lower()}")]
         except LookupError as fault:
             return PlainTextResponse(f"{path['device_type']} has no {fault} to {request.method}", 400)
         except BadRequest as fault:
