@@ -70,7 +70,7 @@ BESIDE = ("tests", "etc", "systemd")
 UNREAD = (r"^\s*log\.\w+\(",)
 """What is logged for people to read is nobody's contract; findings and reports, which are, do not begin so."""
 KILLED = frozenset({"killed", "timeout", "segfault"})
-PYTEST = ("-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "600")
+PYTEST = ("-p", "no:cacheprovider", "--timeout", "600")
 
 
 def lay_out(folder: Path, share: Share) -> None:
@@ -160,8 +160,9 @@ def main() -> int:
             continue
         folder = words.folder.resolve() / share.name
         lay_out(folder, share)
-        again = survivors(states(folder)) if words.again else []
-        judge(folder, words.jobs, again)
+        if words.again and (again := survivors(states(folder))):
+            judge(folder, words.jobs, again)
+        judge(folder, words.jobs)
         here = states(folder)
         show(folder, survivors(here))
         found |= here
