@@ -70,7 +70,7 @@ BESIDE = ("tests", "etc", "systemd")
 UNREAD = (r"^\s*log\.\w+\(",)
 """What is logged for people to read is nobody's contract; findings and reports, which are, do not begin so."""
 KILLED = frozenset({"killed", "timeout", "segfault"})
-PYTEST = ("-p", "no:cacheprovider", "--timeout", "600")
+PYTEST = ("-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "600")
 
 
 def lay_out(folder: Path, share: Share) -> None:
