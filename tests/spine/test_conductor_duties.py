@@ -55,13 +55,17 @@ class Watched(FakeObserver):
         super().__init__(clock)
         self.permits: list[Permit] = []
         self.clings_s = self.settles_s = 0.0
+        self.inside = self.most_inside = 0
 
     async def observe(self, permit: Permit) -> None:
         self.permits.append(permit)
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
         try:
             await super().observe(permit)
         finally:
             await self.clock.sleep(self.clings_s)
+            self.inside -= 1
 
     async def settle(self) -> None:
         await self.clock.sleep(self.settles_s)
@@ -545,6 +549,22 @@ def test_a_rig_that_does_not_let_go_holds_up_the_night_for_its_time_only() -> No
         await house.until(lambda: bool(house.guard.closed))
         assert house.guard.closed[0][0] - began_s == pytest.approx(REST_S, abs=1.0)
         await stopping
+
+    in_house(story)
+
+
+def test_a_rig_that_lets_go_late_is_never_observed_with_by_two_at_once() -> None:
+    async def story(house: House) -> None:
+        await house.observing()
+        house.observer.clings_s = 2 * REST_S
+        house.guard.speak(safe=False, epoch=2, reasons=("wind",))
+        await house.clock.sleep(5.0)
+        house.guard.speak(safe=True, epoch=3, reasons=())
+        await house.until(lambda: house.conductor.state.phase == "observing")
+        assert house.observer.inside == 1
+        await house.observing()
+        assert house.observer.most_inside == 1
+        assert house.observer.permits == [Permit(1), Permit(3)]
 
     in_house(story)
 
