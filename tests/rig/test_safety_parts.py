@@ -549,3 +549,15 @@ def test_a_memory_without_a_file_remembers_nothing_and_the_boot_has_a_name() -> 
     memory.save({"mast": FULL})
     assert memory.settle(0.0) and memory.load() == {}
     assert len(boot_id()) == 36 and boot_id() == boot_id().strip()
+
+
+def test_a_memory_that_cannot_be_read_says_what_is_wrong_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "safety.json"
+    path.write_text(json.dumps({"boot": boot_id(), "sources": {"mast": {"last": None, "reasons": "x"}}}))
+    assert Memory(path).load() == {}
+    assert "cannot be read and is left aside: reasons are no list" in caplog.text
+    path.unlink()
+    caplog.clear()
+    assert Memory(path).load() == {} and caplog.text == ""
