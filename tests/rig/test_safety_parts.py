@@ -5,6 +5,7 @@ The words end up in findings, in the status and in the report of the morning, wh
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -561,3 +562,34 @@ def test_a_memory_that_cannot_be_read_says_what_is_wrong_with_it(
     path.unlink()
     caplog.clear()
     assert Memory(path).load() == {} and caplog.text == ""
+
+
+def test_a_disk_is_slow_when_a_second_word_waits_and_that_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "safety.json"
+    memory = Memory(path)
+    os.mkfifo(path.with_suffix(".new"))  # opening it to write hangs until somebody reads
+    told = []
+    for _ in range(6):
+        memory.save({"mast": FULL})
+        memory.settle(0.05)
+        told.append(caplog.text.count("the disk is slow or hangs"))
+    assert told == [0, 0, 1, 1, 1, 1]
+    reader = os.open(path.with_suffix(".new"), os.O_RDONLY)
+    assert memory.settle(10.0)
+    os.close(reader)
+    path.unlink()  # the pipe, which took the draft's place
+    memory.save({"mast": FULL})
+    assert memory.settle(10.0)
+    assert caplog.text.count("the disk is slow or hangs") == 1
+
+
+def test_on_a_host_that_does_not_name_its_boot_nothing_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("astrod.rig.safety.memory._BOOT_ID", tmp_path / "none")
+    assert boot_id() == ""
+    memory = Memory(tmp_path / "safety.json")
+    memory.save({"mast": FULL})
+    assert memory.settle(10.0) and memory.load() == {}
