@@ -17,7 +17,7 @@ from astrod.domain.safety import Observation, SourceState
 from astrod.domain.site import MountSetup, Outlet, PowerSetup, RoofSetup, Site
 from astrod.errors import AstrodError, OutcomeUnknown, RecoverDevice
 from astrod.rig.port import DirectSession, Port
-from astrod.rig.safety.clearance import MonitorSensor, QuantitySensor, SwitchSensor
+from astrod.rig.safety.clearance import Clearance, MonitorSensor, QuantitySensor, SwitchSensor
 from astrod.rig.safety.closing import CALL_S, SIGHT_S, close_cover, closing_s, park, raise_critical
 from astrod.rig.safety.hardware import ROOF, Hardware, hardware_of
 from astrod.rig.safety.memory import KeptMemory, Memory, boot_id
@@ -121,6 +121,140 @@ def test_a_monitor_that_says_safe_is_parked() -> None:
             bench.hut.park_sensor.safe = safe
             assert await MonitorSensor(port).parked() is safe
         assert set(port.words) == {"read the park sensor"}
+
+    on_bench(story)
+
+
+# -- the interlock -------------------------------------------------------------------------------------------
+
+PARK_PLACE = (0.0, 40.0)
+
+
+class Sky:
+    """Answers where a tube points, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.seen: tuple[float, float] | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def where_is_it(self, rig: str) -> tuple[float, float] | None:
+        self.asked += 1
+        self.meanwhile()
+        return self.seen
+
+
+def locked(interlock: Any, park_place: tuple[float, float] | None = PARK_PLACE) -> Site:
+    """The hut's site with such an interlock."""
+    rig = SITE.rigs[0]
+    mount = replace(rig.mount, park_place=park_place)
+    return replace(SITE, rigs=(replace(rig, mount=mount),), roof=RoofSetup("sim://roof", interlock=interlock))
+
+
+def test_a_tube_is_clear_once_the_sky_showed_it_at_its_place_and_until_it_may_have_left() -> None:
+    async def story(bench: Bench) -> None:
+        port, sky, mount = await bench.port("sim://mount"), Sky(), bench.hut.mount
+        clearance = Clearance(locked("solve"), {"main": port}, {}, sky.where_is_it)
+        assert clearance.asks_the_sky
+        assert clearance.doubt("main") == "is not known to be clear"
+        assert not await clearance.is_clear("main")
+        assert clearance.doubt("main") == "says that it is parked, and no plate solution says where it points"
+        sky.seen = (90.0, 45.4)
+        assert not await clearance.is_clear("main")
+        assert clearance.doubt("main") == (
+            "says that it is parked, and the sky shows it at azimuth 90°, altitude 45°, not at its park place, 0°, 40°"
+        )
+        sky.seen = (0.0, 44.9)
+        assert await clearance.is_clear("main") and await clearance.is_clear("main")
+        assert sky.asked == 3 and clearance.doubt("main") == "is not known to be clear"
+        clearance.look_anew()
+        assert await clearance.is_clear("main") and sky.asked == 4
+        mount.shove()
+        assert await clearance.parked("main") is False and not await clearance.is_clear("main")
+        await mount.park()
+        await bench.clock.sleep(11.0)
+        assert await clearance.is_clear("main") and sky.asked == 5
+
+    on_bench(story)
+
+
+@pytest.mark.parametrize(("altitude_deg", "clear"), [(44.99, True), (45.01, False), (35.01, True), (34.99, False)])
+def test_how_far_from_its_place_the_sky_may_show_a_tube(altitude_deg: float, clear: bool) -> None:
+    async def story(bench: Bench) -> None:
+        sky = Sky()
+        sky.seen = (0.0, altitude_deg)
+        port = await bench.port("sim://mount")
+        assert await Clearance(locked("solve"), {"main": port}, {}, sky.where_is_it).is_clear("main") is clear
+
+    on_bench(story)
+
+
+def test_nobody_who_can_look_or_no_place_to_be_at_clears_nothing_but_a_closed_roof_needs_no_look() -> None:
+    async def story(bench: Bench) -> None:
+        port, sky = await bench.port("sim://mount"), Sky()
+        sky.seen = PARK_PLACE
+        blind = Clearance(locked("solve"), {"main": port}, {})
+        placeless = Clearance(locked("solve", None), {"main": port}, {}, sky.where_is_it)
+        for clearance in (blind, placeless):
+            assert not await clearance.is_clear("main")
+            assert await clearance.is_clear("main", under_roof=True)
+        bench.hut.mount.shove()
+        assert not await blind.is_clear("main", under_roof=True)
+        assert sky.asked == 0
+
+    on_bench(story)
+
+
+def test_a_mount_that_leaves_while_the_sky_is_asked_is_not_clear() -> None:
+    async def story(bench: Bench) -> None:
+        port, sky = await bench.port("sim://mount"), Sky()
+        sky.seen, sky.meanwhile = PARK_PLACE, bench.hut.mount.shove
+        clearance = Clearance(locked("solve"), {"main": port}, {}, sky.where_is_it)
+        assert not await clearance.is_clear("main")
+        sky.meanwhile = lambda: None
+        await bench.hut.mount.park()
+        await bench.clock.sleep(11.0)
+        assert await clearance.is_clear("main") and sky.asked == 2
+
+    on_bench(story)
+
+
+def test_a_sensor_is_believed_and_a_mount_that_moves_against_it_too() -> None:
+    async def story(bench: Bench) -> None:
+        mount, sensor = await bench.port("sim://mount"), await bench.port("sim://park")
+        clearance = Clearance(locked("sensor"), {"main": mount}, {"main": MonitorSensor(sensor)})
+        assert not clearance.asks_the_sky
+        assert await clearance.parked("main") is True and await clearance.is_clear("main")
+        bench.hut.mount.tracking = True
+        assert await clearance.parked("main") is True and not await clearance.is_clear("main")
+        bench.hut.mount.tracking = False
+        bench.hut.mount.shove()
+        assert await clearance.is_clear("main")  # the sensor's word counts, not the mount's
+        bench.hut.park_sensor.safe = False
+        assert await clearance.parked("main") is False and not await clearance.is_clear("main")
+        bench.hut.park_sensor.safe, bench.hut.mount.gone = True, True
+        assert await clearance.is_clear("main")
+        bench.hut.park_sensor.gone = True
+        assert await clearance.parked("main") is None and not await clearance.is_clear("main")
+        none = Clearance(locked("sensor"), {"main": mount}, {})
+        assert await none.parked("main") is None and not await none.is_clear("main")
+
+    on_bench(story)
+
+
+def test_by_its_own_flag_a_mount_that_does_not_answer_is_not_clear_and_where_nothing_is_needed_all_is() -> None:
+    async def story(bench: Bench) -> None:
+        port = await bench.port("sim://mount")
+        flag = Clearance(locked("mount"), {"main": port}, {})
+        free = Clearance(locked("none"), {"main": port}, {})
+        assert await flag.parked("main") is True and await flag.is_clear("main") and await free.is_clear("main")
+        bench.hut.mount.shove()
+        assert await flag.parked("main") is False and not await flag.is_clear("main") and await free.is_clear("main")
+        bench.hut.mount.gone = True
+        assert await flag.parked("main") is None and not await flag.is_clear("main") and await free.is_clear("main")
+        assert set(port.words) == {"read the mount"}
+        roofless = Clearance(replace(SITE, roof=None), {"main": port}, {})
+        assert not await roofless.is_clear("main")
 
     on_bench(story)
 

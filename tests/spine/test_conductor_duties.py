@@ -638,3 +638,26 @@ def test_each_task_has_a_name_by_which_a_person_finds_it_in_a_traceback() -> Non
         "end",
         "finish the night",
     }
+
+
+def test_a_pause_that_is_taken_back_lets_the_exposure_under_way_go_on() -> None:
+    async def story(house: House) -> None:
+        await house.observing()
+        house.conductor.pause(True)
+        await house.clock.sleep(5.0)
+        house.conductor.pause(False)
+        await house.clock.sleep(3 * EXPOSURE_S)
+        assert house.observer.permits == [Permit(1)]  # the same observing, and not another after it
+        assert (house.observer.taken, house.observer.cut) == (3, 0)
+
+    in_house(story)
+
+
+def test_unsafe_without_a_reason_is_told_as_such() -> None:
+    async def story(house: House) -> None:
+        await house.observing()
+        house.guard.speak(safe=False, epoch=2, reasons=())
+        await house.clock.sleep(5.0)
+        assert house.says == ("weather", "unsafe")
+
+    in_house(story)

@@ -155,8 +155,8 @@ class SafetyLoop:
 
     async def tell_place(self, rig: str, number: int, azimuth_deg: float | None, altitude_deg: float | None) -> None:
         """See `Guard`."""
-        known = azimuth_deg is not None and altitude_deg is not None
-        self._sights.tell(rig, number, (azimuth_deg or 0.0, altitude_deg or 0.0) if known else None)
+        place = None if azimuth_deg is None or altitude_deg is None else (azimuth_deg, altitude_deg)
+        self._sights.tell(rig, number, place)
         await self._publish(self._report.reasons, self._report.no_slews, self._now())
 
     # -- the loop --------------------------------------------------------------------------------------------
