@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from astrod.domain.exposure import Intent
 from astrod.domain.identity import ExposureId, night_of
-from astrod.domain.plate import PlateSolution
+from astrod.domain.plate import Sighting
 from astrod.domain.site import Site
 from astrod.domain.sphere import altitude_azimuth_deg
 from astrod.errors import AstrodError
@@ -23,8 +23,10 @@ from astrod.solving import Solving
 
 log = logging.getLogger(__name__)
 
-EXPOSURE_S = 2.0
-"""At most: a parked mount does not track, and stars away from the pole leave trails."""
+EXPOSURES_S = (2.0, 8.0)
+"""Short first: a parked mount does not track, and stars away from the pole leave trails. Then for what is too faint:
+a narrow field near the pole, a dense filter, a tube that is not focused yet.
+"""
 COUNTERS = range(99_999, 99_899, -1)
 """Exposure numbers that no archive allots: they are its last hundred of a night."""
 AGAIN_S = 1.0
@@ -63,9 +65,13 @@ class Whereabouts:
     async def of(self, rig: str) -> tuple[float, float] | None:
         """Azimuth and altitude, degrees, at which a rig's first train that sees stars points; None where none does."""
         telescope = self._telescopes[rig]
-        for train in sorted(telescope.trains.values(), key=lambda ports: ports.cover is not None):
-            solution = await self._solution(telescope, train)
-            if solution is not None:
+        trains = sorted(telescope.trains.values(), key=lambda ports: ports.cover is not None)
+        for exposure_s, train in itertools.product(EXPOSURES_S, trains):
+            sighting = await self._sighting(telescope, train, exposure_s)
+            solution = sighting.solution
+            if solution is None:
+                log.warning("rig %s: %d stars in %g s do not tell where it points", rig, sighting.stars, exposure_s)
+            else:
                 place = self._site.place
                 altitude_deg, azimuth_deg = altitude_azimuth_deg(
                     solution.ra_deg, solution.dec_deg, self._clock.now_us(), place.latitude_deg, place.longitude_deg
@@ -74,20 +80,20 @@ class Whereabouts:
                 return azimuth_deg, altitude_deg
         return None
 
-    async def _solution(self, telescope: Telescope, train: TrainPorts) -> PlateSolution | None:
+    async def _sighting(self, telescope: Telescope, train: TrainPorts, exposure_s: float) -> Sighting:
         try:
-            exposed = await Exposing(telescope, self._clock).expose(self._intent(telescope, train), None)
+            intent = self._intent(telescope, train, exposure_s)
+            exposed = await Exposing(telescope, self._clock).expose(intent, None)
         except AstrodError as fault:
             log.warning("%s cannot look where it points: %s", train.camera.name, fault)
-            return None
+            return Sighting(None, 0)
         try:
-            return (await self._solving.sight(exposed, thorough=True)).solution
+            return await self._solving.sight(exposed, thorough=True)
         finally:
             withdraw(exposed.raw)
 
-    def _intent(self, telescope: Telescope, train: TrainPorts) -> Intent:
+    def _intent(self, telescope: Telescope, train: TrainPorts, exposure_s: float) -> Intent:
         night = night_of(self._clock.now_us(), self._site.place.longitude_deg)
-        exposure_s = min(EXPOSURE_S, telescope.setup.mount.centre_exposure_s)
         number = ExposureId(self._site.name, night, next(self._counters))
         binning = train.setup.camera.binning
         return Intent(number, "test", telescope.setup.name, train.setup.name, exposure_s, None, None, binning=binning)

@@ -1,15 +1,19 @@
 """The night's table: whatever happens in whatever order, it ends where it must."""
 
+from dataclasses import replace
 from typing import get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from astrod.domain.night import (
     TABLE,
     BarLifted,
+    Barred,
     Finished,
     Held,
+    Hindered,
     LightChanged,
     Message,
     NightState,
@@ -27,7 +31,9 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(SafetyChanged, st.booleans()),
     st.builds(Paused, st.booleans()),
     st.builds(Held, st.booleans()),
+    st.builds(Hindered, st.booleans()),
     st.just(Stopped()),
+    st.just(Barred()),
     st.just(BarLifted()),
     st.builds(Finished, st.sampled_from(["open", "close", "end"]), st.booleans()),
 )
@@ -118,3 +124,67 @@ def test_nothing_opens_or_observes_unless_it_is_wanted(messages: list[Message], 
     if "observe" in effects:
         assert want(after) == "observe"
         assert after.safe and after.light == "dark" and not after.paused and not after.held
+        assert not after.hindered and not after.barred and not after.stopping
+
+
+NIGHT = NightState(phase="observing", light="dark", safe=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [
+        (NIGHT, "observe"),
+        (replace(NIGHT, light="twilight"), "ready"),
+        (replace(NIGHT, light="day"), "end"),
+        (replace(NIGHT, stopping=True), "end"),
+        (replace(NIGHT, safe=False), "closed"),
+        (replace(NIGHT, held=True), "closed"),
+        (replace(NIGHT, barred=True), "closed"),
+        (replace(NIGHT, paused=True), "paused"),
+        (replace(NIGHT, hindered=True), "paused"),
+        (replace(NIGHT, hindered=True, light="twilight"), "paused"),
+        (replace(NIGHT, paused=True, held=True), "closed"),
+        (replace(NIGHT, hindered=True, safe=False), "closed"),
+        (replace(NIGHT, held=True, safe=False, paused=True, light="day"), "end"),
+    ],
+)
+def test_what_is_wanted_follows_from_the_strongest_reason(state: NightState, wanted: Want) -> None:
+    assert want(state) == wanted
+
+
+@pytest.mark.parametrize(
+    ("message", "noted"),
+    [
+        (LightChanged("twilight"), {"light": "twilight"}),
+        (SafetyChanged(False), {"safe": False}),
+        (Paused(True), {"paused": True}),
+        (Hindered(True), {"hindered": True}),
+        (Held(True), {"held": True}),
+        (Stopped(), {"stopping": True}),
+        (Barred(), {"barred": True}),
+    ],
+)
+def test_a_message_is_noted_in_its_own_place_and_nowhere_else(message: Message, noted: dict[str, object]) -> None:
+    after, _ = step(NIGHT, message)
+    assert replace(after, phase=NIGHT.phase) == replace(NIGHT, **noted)  # type: ignore[arg-type]
+    taken_back, _ = step(after, BarLifted())
+    assert taken_back.barred is False
+
+
+@given(st.lists(MESSAGES, max_size=40), st.sampled_from(["open", "close", "end"]), st.booleans())
+def test_work_that_the_night_has_moved_on_from_changes_nothing(messages: list[Message], work: str, ok: bool) -> None:
+    before, _ = play(*messages)
+    begun = {"opening": "open", "closing": "close", "ending": "end"}.get(before.phase)
+    after, effects = step(before, Finished(work, ok))  # type: ignore[arg-type]
+    if work != begun:
+        assert (after, effects) == (before, ())
+
+
+@given(st.lists(MESSAGES, max_size=40), MESSAGES)
+def test_nothing_turns_a_closing_round_and_a_failed_opening_bars(messages: list[Message], message: Message) -> None:
+    before, _ = play(*messages)
+    after, effects = step(before, message)
+    if before.phase in ("closing", "ending") and not isinstance(message, Finished):
+        assert (after.phase, effects) == (before.phase, ())
+    if "alarm_open" in effects:
+        assert after.barred and after.phase == "closing"

@@ -312,3 +312,125 @@ def test_disagreement_is_unsafe_after_its_time_and_accord_safe_after_its_own() -
 def test_a_set_clock_is_noticed_by_how_much(set_by_s: float) -> None:
     after = Moment(moment(10 + set_by_s).utc_us, moment(10).boot_us)
     assert stepped_s(moment(0), after) == pytest.approx(set_by_s)
+
+
+# -- the exact word, and the exact edge ----------------------------------------------------------------------
+
+
+def test_each_fault_is_told_in_its_own_words() -> None:
+    """They are read in the status and in the report of the morning, and the account of minutes looks at them."""
+    assert SourceState().reasons == faults(SETUP, SourceState(), moment(0)) == ("no reading yet",)
+    spoilt = replace(seen_at(0, {"wind_m_s": 12.5, "humidity_percent": math.nan}), alerts=("rain",), overridden=True)
+    state = SourceState(trusted=True, last=spoilt, changed_us=moment(-600.5).boot_us)
+    assert faults(SETUP, state, moment(0)) == (
+        "wind_m_s 12.5 over 12",
+        "humidity_percent reads nan, which cannot be",
+        "rain in alert",
+        "somebody overrides the station",
+        "the same values for more than 600 s",
+    )
+    assert faults(SETUP, state, moment(31)) == ("no reading since 00:00:00",)
+    dark = Limit("sky_brightness_mag", low=5.0, margin=2.0)
+    assert breach(dark, {"sky_brightness_mag": 6.5}, trusted=False) == "sky_brightness_mag 6.5 under 7"
+    assert breach(dark, {}, trusted=False) == "sky_brightness_mag is not measured"
+    assert breach(SETUP.limits[0], {"wind_m_s": 11.0}, trusted=False) == "wind_m_s 11 over 10"
+
+
+def test_a_reading_is_as_old_by_the_host_as_by_its_own_word() -> None:
+    late = observed(moment(100), moment(93).utc_us, CALM)
+    assert late == Observation(moment(93).utc_us, moment(93).boot_us, CALM, (), False)
+    told = observed(moment(100), moment(93).utc_us, CALM, ("rain",), True)
+    assert told == Observation(moment(93).utc_us, moment(93).boot_us, CALM, ("rain",), True)
+
+
+def test_a_source_that_is_good_but_not_yet_for_long_enough_says_since_when() -> None:
+    state = poll(SETUP, SourceState(), seen_at(90, CALM), moment(90))
+    state = poll(SETUP, state, seen_at(100, CALM), moment(100))
+    assert (state.trusted, state.bad_polls, state.good_since_us) == (False, 0, moment(90).boot_us)
+    assert state.reasons == ("mast: good since 00:01:30, for 60 s at least",)
+
+
+def test_a_reading_from_the_future_is_not_taken_in_and_says_by_how_much() -> None:
+    state, now_s = trusted()
+    before = state.last
+    state = poll(SETUP, state, observed(moment(now_s), moment(now_s + 7.4).utc_us, CALM), moment(now_s))
+    assert state.reasons == ("mast: reading is 7 s in the future: its clock or ours is wrong",)
+    assert (state.bad_polls, state.trusted, state.last, state.good_since_us) == (1, True, before, None)
+
+
+def test_bad_polls_are_counted_from_one_and_forgotten_by_a_good_one() -> None:
+    state, now_s = trusted()
+    windy = {**CALM, "wind_m_s": 20.0}
+    counts = []
+    for _ in range(3):
+        state, now_s = watch(state, [windy], now_s)
+        counts.append((state.bad_polls, state.trusted))
+    assert counts == [(1, True), (2, False), (3, False)]
+    state, _ = watch(state, [CALM], now_s)
+    assert (state.bad_polls, state.trusted) == (0, False)
+    again, _ = watch(trusted()[0], [windy, CALM, windy, CALM, windy], trusted()[1])
+    assert again.trusted and again.bad_polls == 1
+
+
+def test_what_is_trusted_stays_so_with_the_time_since_when_and_nothing_to_say() -> None:
+    state, now_s = trusted()
+    since_us = state.good_since_us
+    state, _ = watch(state, [CALM] * 4, now_s)
+    assert (state.trusted, state.good_since_us, state.reasons) == (True, since_us, ())
+    assert since_us == moment(0).boot_us
+
+
+def test_two_readings_of_one_instant_both_count() -> None:
+    """A source with a clock of whole seconds may well send two: the later word is the one that holds."""
+    state = poll(SETUP, SourceState(), seen_at(5, CALM), moment(5))
+    late = Observation(moment(5).utc_us + 1, moment(5).boot_us, {**CALM, "wind_m_s": 20.0})
+    state = poll(SETUP, state, late, moment(5))
+    assert state.last == late and state.bad_polls == 1
+    older = Observation(moment(4).utc_us, moment(4).boot_us, CALM)
+    assert poll(SETUP, state, older, moment(5)).last == late
+
+
+@pytest.mark.parametrize(("same_for_s", "frozen"), [(600.0, False), (600.001, True)])
+def test_a_source_is_frozen_beyond_its_time(same_for_s: float, frozen: bool) -> None:
+    state = SourceState(trusted=True, last=seen_at(0, CALM), changed_us=moment(-same_for_s).boot_us)
+    assert bool(faults(SETUP, state, moment(0))) is frozen
+    assert faults(replace(SETUP, frozen_s=0.0), state, moment(0)) == ()
+
+
+def test_the_instant_of_the_last_change_is_kept_while_the_values_stay() -> None:
+    state = poll(SETUP, SourceState(), seen_at(0, CALM), moment(0))
+    state = poll(SETUP, state, seen_at(5, CALM), moment(5))
+    assert state.changed_us == moment(0).boot_us
+    state = poll(SETUP, state, seen_at(10, {**CALM, "wind_m_s": 3.1}), moment(10))
+    assert state.changed_us == moment(10).boot_us
+
+
+def test_an_agreement_is_polled_and_judged_like_a_source() -> None:
+    assert comparison(AGREE) == WeatherSetup(
+        name="agreement on temperature_c",
+        address="",
+        limits=(Limit("difference", high=4.0),),
+        poll_s=2.0,
+        stale_s=60.0,
+        unsafe_after=5,
+        safe_after_s=20.0,
+    )
+    assert comparison(replace(AGREE, unsafe_after_s=0.0)).unsafe_after == 1
+    assert comparison(replace(AGREE, unsafe_after_s=10.1)).unsafe_after == 6
+
+
+@pytest.mark.parametrize(("age_s", "counts"), [(60.0, True), (60.001, False)])
+def test_a_reading_is_compared_up_to_its_age(age_s: float, counts: bool) -> None:
+    states = {"a": reading_of(8.0, 0), "b": reading_of(9.5, 0)}
+    found = difference(AGREE, states, moment(age_s))
+    assert (found is not None) is counts
+    if found is not None:
+        now = moment(age_s)
+        assert found == Observation(now.utc_us, now.boot_us, {DIFFERENCE: 1.5})
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(0, 10**9), st.integers(-(10**8), 10**8))
+def test_a_set_clock_is_noticed_wherever_it_stood(began_s: int, passed_s: int, set_by_s: int) -> None:
+    before = Moment(began_s * SECOND_US, 77 * SECOND_US)
+    after = Moment((began_s + passed_s + set_by_s) * SECOND_US, (77 + passed_s) * SECOND_US)
+    assert stepped_s(before, after) == set_by_s

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from astrod.domain.plate import Expected, PlateSolution
 from astrod.frames.image import read_image
 from astrod.measure import solve
-from astrod.measure.index import IndexStars, coverage, index_files
+from astrod.measure.index import NEAR_STARS, IndexStars, coverage, index_files
 from astrod.measure.match import Spots, deproject, match, project
 from astrod.rehearsal.stars import simulated_stars
 from astrod_drivers.sim.render import render
@@ -149,6 +149,9 @@ def test_what_is_covered_and_what_to_install() -> None:
     tiny = coverage([INDEX], 8.0, 6.0)
     assert not tiny.covered
     assert "5200" in tiny.advice
+    assert tiny.stars < NEAR_STARS < coverage([INDEX], 210.0, 160.0).stars
+    narrow = coverage([INDEX], 25.4, 20.3)  # INDI's camera simulator behind 900 mm
+    assert not narrow.covered and "5200" in narrow.advice and narrow.stars < 2.0 * NEAR_STARS
 
 
 @needs_index

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from astrod.domain.instant import SECOND_US
 from astrod.errors import GoSafe, RecoverDevice
 from astrod.rig.safety.loop import CONTROL_SILENT_S
 from astrod.rig.safety.memory import Memory
 from astrod_drivers.errors import PermitRefused
 from astrod_drivers.protocols import Permit
-from tests.rig.devices import NOON_US, SITE, Hut, in_hut
+from tests.rig.devices import MIDNIGHT_US, NOON_US, SITE, Hut, in_hut
 
 CLOSE_S = 120.0
+LATE_US = MIDNIGHT_US + 6 * 3600 * SECOND_US
+"""An hour before the sun is up at SITE."""
 
 
 def is_closed(hut: Hut) -> bool:
@@ -219,11 +222,11 @@ def test_a_site_without_roof_or_weather_is_safe_by_night_and_parks_by_day() -> N
         permit = Permit((await hut.until(lambda report: report.safe, 30.0)).epoch)
         await hut.loop.open_roof(permit)
         await hut.mount.unpark(permit)
-        await hut.clock.sleep(9 * 3600.0)
+        await hut.clock.sleep(2 * 3600.0)
         assert not (await hut.loop.report()).safe
         assert hut.mount.parked
 
-    in_hut(story, site=replace(SITE, roof=None, weather=()))
+    in_hut(story, LATE_US, site=replace(SITE, roof=None, weather=()))
 
 
 def test_a_roof_that_was_left_open_over_a_mount_at_work_counts_as_opened() -> None:

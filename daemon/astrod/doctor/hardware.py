@@ -167,6 +167,8 @@ def coverage_troubles(train: Train, info: CameraInfo, settings: SolveSettings) -
         f"train {train.name}: its field of {width_arcmin:.0f}' by {height_arcmin:.0f}' is not covered by the "
         f"{found.files} index files installed"
     )
+    if not found.centres:
+        text += f"; they hold {found.stars:.1f} stars in it on the average, too few to centre targets by either"
     return (Diagnosis("AST-610", text, found.advice),)
 
 

@@ -110,12 +110,26 @@ def _deepest(folders: tuple[Path, ...]) -> tuple[Index, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Whether the installed indexes can solve a field blind. `advice` says what to install; empty when all is well."""
+    """Whether the installed indexes can solve a field blind. `advice` says what to install; empty when all is well.
+
+    `stars` is how many of their stars such a field holds on the average.
+    """
 
     covered: bool
     files: int
     advice: str = ""
+    stars: float = 0.0
 
+    @property
+    def centres(self) -> bool:
+        """Whether it holds stars enough to be solved where the mount points about right."""
+        return self.stars >= NEAR_STARS
+
+
+NEAR_STARS = 6.0
+"""Of eight fields with 3.5 stars of the index on the average our own matching solved one, with 8 seven."""
+LARGEST_QUAD = 0.5
+SKY_ARCMIN2 = 41_252.96 * 3600.0
 
 _DEBIAN = (
     (22.0, "astrometry-data-tycho2-07-littleendian"),
@@ -130,19 +144,23 @@ def coverage(folders: Sequence[Path], width_arcmin: float, height_arcmin: float)
     """Whether the indexes in `folders` cover a field of that size.
 
     astrometry.net wants quads of 10 to 100 % of the field; those of a third and more of its shorter side have
-    enough stars to them. Fields under half a degree are beyond Tycho-2: they want the 5200 series, or ASTAP.
+    enough stars to them. A field has enough quads where the smallest are up to LARGEST_QUAD of its diagonal: with the
+    stars of index 08 (30') eight fields of 57' by 46' of eight were solved, five of 46' by 37', two of 38' by 31', none
+    of 33' by 26'. Fields under half a degree are beyond Tycho-2: they want the 5200 series, or ASTAP.
     """
-    shorter = min(width_arcmin, height_arcmin)
-    low, high = shorter / 3.0, math.hypot(width_arcmin, height_arcmin)
+    shorter, diagonal = min(width_arcmin, height_arcmin), math.hypot(width_arcmin, height_arcmin)
+    low, high = shorter / 3.0, LARGEST_QUAD * diagonal
     found = [index for path in index_files(folders) if (index := read_index(path)) is not None]
+    stars = sum(len(index.vectors) for index in _deepest(tuple(folders))) * width_arcmin * height_arcmin / SKY_ARCMIN2
     if any(60.0 * index.low_deg < high and 60.0 * index.high_deg > low for index in found):
-        return Coverage(True, len(found))
-    fitting = [package for size, package in _DEBIAN if size < 0.9 * high]
+        return Coverage(True, len(found), stars=stars)
+    fitting = [package for size, package in _DEBIAN if size < high]
     if fitting:
-        return Coverage(False, len(found), f"apt-get install astrometry.net {fitting[-1]}")
+        return Coverage(False, len(found), f"apt-get install astrometry.net {fitting[-1]}", stars)
     return Coverage(
         False,
         len(found),
         f"a field of {width_arcmin:.0f}' by {height_arcmin:.0f}' is too small for Tycho-2: put index files of the 5200 "
         "series (data.astrometry.net) into a folder named in solve.index_dirs, or name ASTAP in solve.astap",
+        stars,
     )

@@ -78,7 +78,7 @@ def covered(solver: Solver, width_arcmin: float, height_arcmin: float) -> Covera
         return Coverage(True, len(index_files(solver.index_dirs)))
     found = coverage(solver.index_dirs, width_arcmin, height_arcmin)
     if found.covered and solver.solve_field is not None and not shutil.which(solver.solve_field):
-        return Coverage(False, found.files, "apt-get install astrometry.net")
+        return Coverage(False, found.files, "apt-get install astrometry.net", found.stars)
     return found
 
 
