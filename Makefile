@@ -46,9 +46,9 @@ bench: $(VENV)/ready ## measure speed and memory; prints, asserts nothing
 soak: $(VENV)/ready ## play many nights of random sites, weather and faults (NIGHTS=, SEED=, JOBS=)
 	@$(BIN)/astrod soak --nights $(NIGHTS) --seed $(SEED) --jobs $(JOBS) --json
 
-mutants: $(VENV)/ready ## change safety and conductor line by line; do the tests notice? (JOBS=; hours)
+mutants: $(VENV)/ready ## change safety and conductor line by line; do the tests notice? (JOBS=; an hour, goes on where it was)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[mutants]'
-	$(BIN)/python -m tests.mutants --jobs $(JOBS)
+	nice $(BIN)/python -m tests.mutants --jobs $(JOBS)
 
 kills: $(VENV)/ready ## kill daemon, server and drivers 200 times (SEED=)
 	$(BIN)/python -m tests.kills --seed $(SEED)
@@ -58,7 +58,7 @@ models: $(VENV)/ready ## train all models again from scratch
 	$(BIN)/python -m training.quality
 
 clean: ## remove what the other verbs made, the demonstration's frames too
-	rm -rf $(VENV) $(SIMULATORS) demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SIMULATORS) .mutants demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system:

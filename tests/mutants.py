@@ -54,6 +54,7 @@ SHARES = (
             "tests/rig/test_safety_sources.py",
             "tests/rig/test_safety_memory.py",
             "tests/rig/test_safety_parts.py",
+            "tests/rig/test_safety_report.py",
         ),
     ),
     Share(
@@ -104,6 +105,20 @@ def judge(folder: Path, jobs: int, names: Iterable[str] = ()) -> None:
     _mutmut(folder, "run", "--max-children", str(jobs), *names, env=environment, check=True)
 
 
+SHOW = """
+import json, sys
+from mutmut.mutation.diff_apply import find_mutant, get_diff_for_mutant
+for name in json.load(sys.stdin):
+    print(name, get_diff_for_mutant(name, path=find_mutant(name).path), sep="\\n")
+"""
+"""What `mutmut show` does, for many mutants in one process."""
+
+
+def show(folder: Path, names: list[str]) -> None:
+    """Print what was changed in each."""
+    subprocess.run([sys.executable, "-c", SHOW], cwd=folder, input=json.dumps(names), text=True, check=True)
+
+
 def states(folder: Path) -> dict[str, str]:
     """What became of each mutant."""
     told = _mutmut(folder, "results", "--all", "true", capture_output=True, check=True).stdout
@@ -145,11 +160,11 @@ def main() -> int:
             continue
         folder = words.folder.resolve() / share.name
         lay_out(folder, share)
-        again = survivors(states(folder)) if words.again else []
-        judge(folder, words.jobs, again)
+        if words.again and (again := survivors(states(folder))):
+            judge(folder, words.jobs, again)
+        judge(folder, words.jobs)
         here = states(folder)
-        for survivor in survivors(here):
-            print(_mutmut(folder, "show", survivor, capture_output=True, check=False).stdout)
+        show(folder, survivors(here))
         found |= here
     told = summed(found)
     print(json.dumps(told))

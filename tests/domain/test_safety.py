@@ -434,3 +434,8 @@ def test_a_set_clock_is_noticed_wherever_it_stood(began_s: int, passed_s: int, s
     before = Moment(began_s * SECOND_US, 77 * SECOND_US)
     after = Moment((began_s + passed_s + set_by_s) * SECOND_US, (77 + passed_s) * SECOND_US)
     assert stepped_s(before, after) == set_by_s
+
+
+def test_a_source_without_a_wait_is_trusted_at_its_first_word_and_knows_since_when() -> None:
+    state = poll(replace(SETUP, safe_after_s=0.0), SourceState(), seen_at(3, CALM), moment(4))
+    assert (state.trusted, state.good_since_us, state.reasons) == (True, moment(3).boot_us, ())

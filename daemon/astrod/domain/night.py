@@ -186,7 +186,5 @@ def step(state: NightState, message: Message) -> tuple[NightState, Effects]:
     if isinstance(message, Finished):
         phase, done = _FINISHED.get((state.phase, message.work, message.ok), (state.phase, _STAY))
         noted = replace(noted, phase=phase, barred=noted.barred or "alarm_open" in done)
-        if noted.phase in ("closing", "ending"):
-            return noted, done
     phase, effects = TABLE[noted.phase, want(noted)]
     return replace(noted, phase=phase), done + effects

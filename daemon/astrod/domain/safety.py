@@ -136,8 +136,8 @@ def _aged(state: SourceState, reading: Observation | None) -> Observation | None
     return replace(reading, boot_us=state.last.boot_us)
 
 
-def _ahead_s(reading: Observation | None, now: Moment) -> float:
-    return 0.0 if reading is None else (reading.boot_us - now.boot_us) / SECOND_US
+def _ahead_s(reading: Observation, now: Moment) -> float:
+    return (reading.boot_us - now.boot_us) / SECOND_US
 
 
 def _seen(state: SourceState, reading: Observation | None) -> SourceState:
@@ -152,16 +152,16 @@ def _seen(state: SourceState, reading: Observation | None) -> SourceState:
 def poll(setup: WeatherSetup, state: SourceState, reading: Observation | None, now: Moment) -> SourceState:
     """The source after a poll; `reading` None when the poll failed."""
     reading = _aged(state, reading)
-    ahead_s = _ahead_s(reading, now)
-    if ahead_s > FUTURE_S:  # not taken in: it would look younger than every honest reading after it
+    if reading is not None and (ahead_s := _ahead_s(reading, now)) > FUTURE_S:
+        # not taken in: it would look younger than every honest reading after it
         found: tuple[str, ...] = (f"reading is {ahead_s:.0f} s in the future: its clock or ours is wrong",)
     else:
         state = _seen(state, reading)
         found = faults(setup, state, now)
-    if found:
+    if found or state.last is None:
         return _distrusted(setup, state, found, missing=reading is None)
     # the wait counts from reading to reading: one good word and then silence is not a clear sky
-    seen_us = now.boot_us if state.last is None else state.last.boot_us
+    seen_us = state.last.boot_us
     since_us = seen_us if state.good_since_us is None else state.good_since_us
     if state.trusted or seen_us - since_us >= setup.safe_after_s * SECOND_US:
         return replace(state, trusted=True, bad_polls=0, good_since_us=since_us, reasons=())
@@ -197,7 +197,7 @@ def comparison(agreement: Agreement) -> WeatherSetup:
 def difference(agreement: Agreement, states: Mapping[str, SourceState], now: Moment) -> Observation | None:
     """How far apart the sources are that measure the quantity now; None when fewer than two do."""
     fresh = [
-        (state.last.measured_us, value)
+        value
         for state in states.values()
         if state.last is not None
         and now.boot_us - state.last.boot_us <= agreement.stale_s * SECOND_US
@@ -206,8 +206,7 @@ def difference(agreement: Agreement, states: Mapping[str, SourceState], now: Mom
     ]
     if len(fresh) < 2:
         return None
-    values = [value for _, value in fresh]
-    return Observation(now.utc_us, now.boot_us, {DIFFERENCE: max(values) - min(values)})
+    return Observation(now.utc_us, now.boot_us, {DIFFERENCE: max(fresh) - min(fresh)})
 
 
 # -- the clock ------------------------------------------------------------------------------------------------
