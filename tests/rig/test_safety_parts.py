@@ -5,6 +5,7 @@ The words end up in findings, in the status and in the report of the morning, wh
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -206,7 +207,7 @@ async def opened(bench: Bench, roof: RoofPaths) -> None:
     """The roof, opened for good."""
     await roof.open(Permit(bench.hut.gate.become_safe()))
     await bench.clock.sleep(30.0)
-    assert await roof.aperture() == "open" and not await roof.is_closed()
+    assert await roof.aperture() == "open" == await roof.seen()
     bench.hut.events.clear()
 
 
@@ -215,7 +216,7 @@ def test_a_roof_is_told_within_its_time_and_read_until_it_is_closed() -> None:
         port = await bench.port("sim://roof", "roof")
         roof = RoofPaths(bench.clock, RoofSetup("sim://roof", close_s=60.0), port)
         assert roof.name == "roof"
-        assert await roof.is_closed() and await roof.close() == ()
+        assert await roof.seen() == "closed" and await roof.close() == ()
         assert port.words == ["read the roof"] * 2
         await opened(bench, roof)
         assert ("open the roof", 10.0) in port.asked
@@ -305,7 +306,7 @@ def test_a_roof_that_does_not_say_within_a_second_is_not_known_to_be_closed() ->
         roof = RoofPaths(bench.clock, RoofSetup("sim://roof"), port)
         bench.hut.roof.hangs = True
         began_s = bench.clock.monotonic_s()
-        assert not await roof.is_closed()
+        assert await roof.seen() == "unknown"
         assert bench.clock.monotonic_s() - began_s == pytest.approx(1.0, abs=0.1)
 
     on_bench(story)
@@ -549,3 +550,46 @@ def test_a_memory_without_a_file_remembers_nothing_and_the_boot_has_a_name() -> 
     memory.save({"mast": FULL})
     assert memory.settle(0.0) and memory.load() == {}
     assert len(boot_id()) == 36 and boot_id() == boot_id().strip()
+
+
+def test_a_memory_that_cannot_be_read_says_what_is_wrong_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "safety.json"
+    path.write_text(json.dumps({"boot": boot_id(), "sources": {"mast": {"last": None, "reasons": "x"}}}))
+    assert Memory(path).load() == {}
+    assert "cannot be read and is left aside: reasons are no list" in caplog.text
+    path.unlink()
+    caplog.clear()
+    assert Memory(path).load() == {} and caplog.text == ""
+
+
+def test_a_disk_is_slow_when_a_second_word_waits_and_that_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "safety.json"
+    memory = Memory(path)
+    os.mkfifo(path.with_suffix(".new"))  # opening it to write hangs until somebody reads
+    told = []
+    for _ in range(6):
+        memory.save({"mast": FULL})
+        memory.settle(0.05)
+        told.append(caplog.text.count("the disk is slow or hangs"))
+    assert told == [0, 0, 1, 1, 1, 1]
+    reader = os.open(path.with_suffix(".new"), os.O_RDONLY)
+    assert memory.settle(10.0)
+    os.close(reader)
+    path.unlink()  # the pipe, which took the draft's place
+    memory.save({"mast": FULL})
+    assert memory.settle(10.0)
+    assert caplog.text.count("the disk is slow or hangs") == 1
+
+
+def test_on_a_host_that_does_not_name_its_boot_nothing_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("astrod.rig.safety.memory._BOOT_ID", tmp_path / "none")
+    assert boot_id() == ""
+    memory = Memory(tmp_path / "safety.json")
+    memory.save({"mast": FULL})
+    assert memory.settle(10.0) and memory.load() == {}

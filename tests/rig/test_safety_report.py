@@ -10,7 +10,7 @@ import pytest
 
 from astrod.domain.instant import SECOND_US
 from astrod.domain.safety import SafetyReport
-from astrod.domain.site import Site, TimeSetup, WeatherSetup
+from astrod.domain.site import Agreement, Site, TimeSetup, WeatherSetup
 from astrod.errors import GoSafe, OutcomeUnknown, RecoverDevice
 from astrod.rig.port import DirectSession, Port
 from astrod.rig.safety.loop import CONTROL_SILENT_S
@@ -417,3 +417,19 @@ def test_half_a_place_is_the_skys_silence(told: tuple[float | None, float | None
         assert hut.roof.aperture == "open"
 
     in_hut(story, site=replace(SITE, rigs=(solved,), roof=replace(roof, interlock="solve")))
+
+
+def test_each_task_has_a_name_by_which_a_person_finds_it_in_a_traceback() -> None:
+    async def story(hut: Hut) -> None:
+        await hut.open()
+        hut.mount.stuck = True
+        hut.weather.wind_m_s = 20.0
+        await hut.until(lambda report: not report.safe, 30.0)
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert names >= {
+            *("keep roof", "keep main mount", "keep station", "poll station", "poll second"),
+            *("compare temperature_c", "watch roof and mounts", "make the site safe"),
+        }
+
+    agree = Agreement("temperature_c", within=5.0, safe_after_s=30.0)
+    in_hut(story, site=also(second("warn"), agreements=(agree,)))

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from astrod.conductor import AGAIN_S, BARRED_S, FINISH_S, REST_S, SAFETY_CODES, Conductor
+from astrod.conductor import AGAIN_S, BARRED_S, FINISH_S, FOUND_S, REST_S, SAFETY_CODES, Conductor
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.identity import Night, night_of
 from astrod.domain.instant import DAY_US, MINUTE_US, SECOND_US
+from astrod.domain.night import LightChanged
 from astrod.errors import AstrodError, RecoverDevice, Retry
 from astrod.health import Health
 from astrod.runtime.clock import Clock, SimClock, VirtualLoop, run_virtual
@@ -54,13 +55,17 @@ class Watched(FakeObserver):
         super().__init__(clock)
         self.permits: list[Permit] = []
         self.clings_s = self.settles_s = 0.0
+        self.inside = self.most_inside = 0
 
     async def observe(self, permit: Permit) -> None:
         self.permits.append(permit)
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
         try:
             await super().observe(permit)
         finally:
             await self.clock.sleep(self.clings_s)
+            self.inside -= 1
 
     async def settle(self) -> None:
         await self.clock.sleep(self.settles_s)
@@ -85,6 +90,9 @@ class Cooled:
 
     async def cover_up(self) -> None:
         self.log.append(("cover",))
+
+    async def meet_cameras(self, within_s: float) -> None:
+        self.log.append(("meet", within_s))
 
 
 class House:
@@ -548,6 +556,22 @@ def test_a_rig_that_does_not_let_go_holds_up_the_night_for_its_time_only() -> No
     in_house(story)
 
 
+def test_a_rig_that_lets_go_late_is_never_observed_with_by_two_at_once() -> None:
+    async def story(house: House) -> None:
+        await house.observing()
+        house.observer.clings_s = 2 * REST_S
+        house.guard.speak(safe=False, epoch=2, reasons=("wind",))
+        await house.clock.sleep(5.0)
+        house.guard.speak(safe=True, epoch=3, reasons=())
+        await house.until(lambda: house.conductor.state.phase == "observing")
+        assert house.observer.inside == 1
+        await house.observing()
+        assert house.observer.most_inside == 1
+        assert house.observer.permits == [Permit(1), Permit(3)]
+
+    in_house(story)
+
+
 def test_frames_that_are_not_judged_in_their_time_do_not_hold_up_the_nights_end() -> None:
     async def story(house: House) -> None:
         await house.observing()
@@ -564,7 +588,56 @@ def test_the_next_night_begins_at_noon() -> None:
     async def story(house: House) -> None:
         await house.until(lambda: len([entry for entry in house.log if entry[0] == "night"]) == 2, 14 * 3600.0)
         following = night_of(MIDNIGHT_US + DAY_US, SITE.place.longitude_deg)
-        assert house.log[-1] == ("night", following, dark_time(SITE.place, SITE.darkness, following))
+        assert house.log == [
+            ("night", NIGHT, DARK),
+            ("meet", FOUND_S),
+            ("warm", False),  # what a former run may have left cold
+            ("night", following, dark_time(SITE.place, SITE.darkness, following)),
+        ]
         assert (house.conductor.night, house.conductor.dark) == house.log[-1][1:]
 
     in_house(story, MIDNIGHT_US + 11 * 3600 * SECOND_US)
+
+
+def test_light_that_comes_back_ends_the_exposure_at_once() -> None:
+    """A clock that is set back in the night: no pause that lets an exposure end."""
+
+    async def story(house: House) -> None:
+        await house.observing()
+        house.conductor.send(LightChanged("twilight"))
+        await house.clock.sleep(1.0)
+        assert (house.observer.cut, house.observer.taken, house.observer.running) == (1, 0, 0)
+        assert house.conductor.state.phase == "open"
+
+    in_house(story)
+
+
+def test_each_task_has_a_name_by_which_a_person_finds_it_in_a_traceback() -> None:
+    tasks: list[asyncio.Task[Any]] = []
+
+    def kept(loop: asyncio.AbstractEventLoop, body: Any, **more: Any) -> "asyncio.Task[Any]":
+        tasks.append(asyncio.Task(body, loop=loop, **more))
+        return tasks[-1]
+
+    async def story(house: House) -> None:
+        asyncio.get_running_loop().set_task_factory(kept)
+        await house.observing()
+        house.guard.will_not_open = RecoverDevice("roof", "jammed")
+        house.guard.speak(safe=False, epoch=2, reasons=("wind",))
+        await house.until(lambda: house.conductor.state.phase == "closed")
+        house.guard.speak(safe=True, epoch=3, reasons=())
+        await house.until(lambda: bool(house.notes("work failed")))
+        await house.conductor.stop()
+
+    in_house(story, DARK.dusk_us - 5 * MINUTE_US)
+    assert {task.get_name() for task in tasks if not task.get_name().startswith("Task-")} == {
+        "cool",
+        "open",
+        "use the twilight",
+        "observe with main",
+        "close",
+        "work under the roof",
+        "lift the bar",
+        "end",
+        "finish the night",
+    }
