@@ -22,10 +22,11 @@ from astrod.answers import Answers
 from astrod.api.server import ApiServer
 from astrod.archive.archive import Archive
 from astrod.archive.telemetry import Telemetry
+from astrod.assembly import assemble
 from astrod.attended import Attended
 from astrod.config.changes import changes
 from astrod.config.load import Loaded, load
-from astrod.core import Core, assemble, data_paths
+from astrod.core import Core, data_paths
 from astrod.domain.instant import SECOND_US
 from astrod.domain.site import Site
 from astrod.domain.standing import Belief, differences

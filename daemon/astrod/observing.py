@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from astrod.config.settings import NightSettings
 from astrod.domain.exposure import FrameKind, Intent
 from astrod.domain.focus import RefocusRule, Sample
 from astrod.domain.plan import Choice
@@ -68,6 +69,23 @@ class Manners:
     cool_deadline_s: float = 600.0
     dither_px: float = 0.0
     dither_every: int = 1
+
+
+def manners_of(night: NightSettings) -> Manners:
+    """How a rig observes, from [night]."""
+    return Manners(
+        in_flight_max=night.frames_in_flight_max,
+        cloud_pause_s=night.cloud_pause_s,
+        test_exposure_s=night.test_exposure_s,
+        focus_at_start=night.focus_at_start,
+        refocus_every_min=night.refocus_every_min,
+        refocus_temperature_c=night.refocus_temperature_c,
+        refocus_fwhm_percent=night.refocus_fwhm_percent,
+        refocus_each_filter=night.refocus_each_filter,
+        cool_deadline_s=night.cool_deadline_s,
+        dither_px=night.dither_px,
+        dither_every=night.dither_every,
+    )
 
 
 class Observing:

@@ -36,6 +36,7 @@ GOOD: dict[str, object] = {
     "canunpark": True,
     "canpulseguide": True,
     "cansync": True,
+    "cansetpark": True,
     "cansettracking": True,
     "canslewasync": True,
     "rightascension": 3.5,

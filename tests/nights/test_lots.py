@@ -55,6 +55,7 @@ def test_faults_come_in_the_order_of_the_night_and_only_the_last_is_for_good() -
         phases = [_IN_TURN.index(fault.when) for fault in lot.faults if fault.when]
         assert phases == sorted(phases)
         assert all(fault.ends != "never" for fault in lot.faults[:-1])
+        assert not lot.faults or lot.faults[-1].ends != "never" or phases.count(phases[-1]) == 1
     assert sum(not lot.recoverable for lot in lots) > 3
 
 

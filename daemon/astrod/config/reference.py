@@ -53,7 +53,7 @@ margin = 10.0"""
 _DOC_HEAD = """\
 # Configuration
 
-Generated from `daemon/astrod/config/schema.py` by `python -m astrod.config.reference`; do not edit.
+Generated from `daemon/astrod/config/schema` by `python -m astrod.config.reference`; do not edit.
 
 astrod reads `astrod.toml`, then `conf.d/*.toml` in order of name, then `targets.d/*.toml`, from the folder
 (or main file) given by `--config`, else by `ASTROD_CONFIG`, else from `/etc/astrod`. A later file's key

@@ -102,7 +102,7 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
         wishes=_wishes(dice, shape, restless),
         hours=None if dice.random() < _WHOLE and not restless else round(dice.uniform(*_HOURS), 2),
         faults=tuple(
-            _fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape, last=cell is cells[-1]) for cell in cells
+            _fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape, last=_is_last(cell, cells)) for cell in cells
         ),
         small=not (full_size_every and number % full_size_every == full_size_every - 1),
     )
@@ -240,6 +240,11 @@ def _flips(cell: Cell) -> bool:
 def _goes_about(cell: Cell) -> bool:
     """Whether it needs a mount that goes from object to object."""
     return _flips(cell) or cell[1] == "slewing"
+
+
+def _is_last(cell: Cell, night: tuple[Cell, ...]) -> bool:
+    """Whether no other comes after it; of two in one phase nobody knows."""
+    return cell is night[-1] and sum(phase == cell[1] for _, phase in night) == 1
 
 
 def _fit(shape: Shape, night: tuple[Cell, ...]) -> Shape:

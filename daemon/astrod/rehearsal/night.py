@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from astrod.archive.archive import Archive
+from astrod.assembly import assemble
 from astrod.config.load import Loaded, load
-from astrod.core import Core, assemble, data_paths
+from astrod.core import Core, data_paths
 from astrod.daemon import resolve_name
 from astrod.domain.darkness import dark_time
 from astrod.domain.identity import Night
