@@ -80,9 +80,6 @@ class Cooled:
         self.log = log
         self.fails: AstrodError | None = None
 
-    async def meet_cameras(self, within_s: float) -> None:
-        """They are there."""
-
     async def cool(self, warm: bool, at_once: bool = False) -> None:
         self.log.append(("warm" if warm else "cool", at_once))
         if self.fails is not None:
