@@ -95,6 +95,17 @@ def lay_out(folder: Path, share: Share) -> None:
     (folder / "pyproject.toml").write_text("\n".join([ours, "[tool.mutmut]", *lines, ""]))
 
 
+def mend(folder: Path) -> None:
+    """Forget verdicts that are no JSON: a run that was broken off may leave a file half written."""
+    for kept in (folder / "mutants").rglob("*.meta"):
+        try:
+            json.loads(kept.read_text())
+        except ValueError:
+            print(f"{kept.name}: half written, and judged again")
+            kept.unlink()
+            kept.with_suffix("").unlink(missing_ok=True)  # or mutmut takes it for done
+
+
 def _mutmut(folder: Path, *words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-m", "mutmut", *words], cwd=folder, text=True, **more)
 
@@ -160,6 +171,7 @@ def main() -> int:
             continue
         folder = words.folder.resolve() / share.name
         lay_out(folder, share)
+        mend(folder)
         if words.again and (again := survivors(states(folder))):
             judge(folder, words.jobs, again)
         judge(folder, words.jobs)
