@@ -214,7 +214,7 @@ def test_an_outlet_of_the_configuration_feeds_what_is_plugged_into_it(tmp_path: 
     assert setup.switch == SwitchSetup("switch", (Outlet("camera", ("camera",)),))
 
 
-def played(folder: Path, minutes: float, *faults: Fault, alone: bool) -> dict[str, object]:
+def played(folder: Path, minutes: float, *faults: Fault, alone: bool = True) -> dict[str, object]:
     sketch = Sketch(folder, seed=7).dark_for(minutes, NIGHT)
     return play_configured(sketch.folder, Night.parse(NIGHT), folder / "spool", 2.0, faults, alone)
 
@@ -237,7 +237,7 @@ def test_a_night_survives_its_host_and_is_the_same_again(tmp_path: Path) -> None
     ]
     assert_in_order(first)
     assert first["frames"]["kept"] >= 3  # type: ignore[index]
-    again = played(tmp_path / "b", 26.0, *faults, alone=True)
+    again = played(tmp_path / "b", 26.0, *faults)
     assert again["trace_sha256"] == first["trace_sha256"]
 
 
