@@ -70,6 +70,8 @@ BESIDE = ("tests", "etc", "systemd")
 UNREAD = (r"^\s*log\.\w+\(",)
 """What is logged for people to read is nobody's contract; findings and reports, which are, do not begin so."""
 KILLED = frozenset({"killed", "timeout", "segfault"})
+PATIENCE = 4.0
+"""How many times as long as its tests usually take a mutant may go on: one that waits for ever burns CPU meanwhile."""
 PYTEST = ("-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "600")
 
 
@@ -89,6 +91,7 @@ def lay_out(folder: Path, share: Share) -> None:
         "pytest_add_cli_args_test_selection": list(share.killers),
         "also_copy": list(BESIDE),
         "use_git_change_detection": False,
+        "timeout_multiplier": PATIENCE,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     ours = (ROOT / "pyproject.toml").read_text()
