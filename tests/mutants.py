@@ -99,7 +99,10 @@ def lay_out(folder: Path, share: Share) -> None:
 
 
 def mend(folder: Path) -> None:
-    """Forget verdicts that are no JSON: a run that was broken off may leave a file half written."""
+    """Forget verdicts that are no JSON, since a run that was broken off may leave a file half written, and which tests
+    pass through which function: both may have changed.
+    """
+    (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
     for kept in (folder / "mutants").rglob("*.meta"):
         try:
             json.loads(kept.read_text())

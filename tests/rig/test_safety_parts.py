@@ -419,6 +419,20 @@ def test_a_drive_that_jams_has_its_power_cycled_once_and_the_report_says_how_tha
     on_bench(story)
 
 
+@pytest.mark.parametrize(("lies", "cycled"), [("opening", 0), ("closing", 0), ("open", 1), ("unknown", 1)])
+def test_the_power_of_a_roof_that_either_driver_sees_moving_is_left_alone(lies: Any, cycled: int) -> None:
+    async def story(bench: Bench) -> None:
+        first, second, plug = await bench.port("sim://roof"), await bench.port("sim://roof2"), Plug()
+        setup = RoofSetup("sim://roof", close_s=60.0)
+        roof = RoofPaths(bench.clock, setup, first, SecondDriver(second), plug)
+        await opened(bench, roof)
+        bench.hut.roof.jammed, bench.hut.second_roof.lies = True, lies
+        (found,) = await roof.close()
+        assert found.code == "AST-110" and plug.cycled == cycled
+
+    on_bench(story)
+
+
 def test_a_roof_whose_only_driver_is_lost_while_it_closes_is_given_up_at_once() -> None:
     async def story(bench: Bench) -> None:
         port = await bench.port("sim://roof", "roof")
@@ -452,6 +466,7 @@ def test_a_roof_that_does_not_say_within_a_second_is_not_known_to_be_closed() ->
 def test_an_outlet_is_off_for_its_time_read_back_both_ways_and_not_cycled_again_too_soon() -> None:
     async def story(bench: Bench) -> None:
         port = await bench.port("sim://switch", "plugs")
+        await bench.clock.sleep(1000.0)
         cycle = OutletCycle(port, MOUNT_POWER, PowerSetup(off_s=7.0, start_s=9.0, again_s=100.0), bench.clock)
         began_s = bench.clock.monotonic_s()
         cycling = asyncio.create_task(cycle.cycle())
