@@ -476,7 +476,8 @@ def test_an_outlet_is_off_for_its_time_read_back_both_ways_and_not_cycled_again_
         assert bench.hut.switch.on["mount"] is True
         assert await cycling is True
         assert bench.clock.monotonic_s() - began_s == pytest.approx(16.0, abs=0.1)
-        assert port.words == ["switch mount off", "read the switch", "switch mount on", "read the switch"]
+        asked = [what for what in port.words if what != "read"]  # which is whether it is still there
+        assert asked == ["switch mount off", "read the switch", "switch mount on", "read the switch"]
         assert bench.hut.events == ["mount off", "mount on"]
         await bench.clock.sleep(100.0 - 16.2)
         assert await cycle.cycle() is False
