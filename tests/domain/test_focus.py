@@ -87,3 +87,14 @@ def test_any_points_have_a_curve_within_them_or_none(points: list[tuple[int, flo
         assert min(x for x, _ in curve.points) <= curve.position <= max(x for x, _ in curve.points)
         assert set(curve.points) <= set(points)
     assert focus_curve(points[:3]) is None
+
+
+def test_a_clean_curve_whose_best_lies_between_two_wide_steps() -> None:
+    """Measured on a tube so far out of focus that each step of the sweep was six pixels of FWHM."""
+    widths = 20.6, 14.5, 8.3, 2.66, 4.26, 10.2, 16.4, 22.5
+    curve = focus_curve([(24823 + 60 * step, width) for step, width in enumerate(widths)])
+    assert curve is not None
+    assert curve.position == pytest.approx(25024, abs=4)
+    assert curve.fwhm_px < 2.66
+    ragged = [width * (1.25 if step % 2 else 0.8) for step, width in enumerate(widths)]
+    assert focus_curve([(24823 + 60 * step, width) for step, width in enumerate(ragged)]) is None

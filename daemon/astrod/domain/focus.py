@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from statistics import median
 
 SMALLEST_FWHM_PX = 0.8
@@ -17,6 +17,9 @@ SCATTER_MAX = 0.2
 WILD_MAX = 2
 RISE_MIN = 1.15
 SHRINK_MAX = 0.75
+"""A curve with scatter promises no stars narrower than this share of the narrowest that were seen."""
+SCATTER_CLEAN = 0.06
+"""One that fits this well may: with steps wider than the focus is deep, the best place lies between two of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def focus_curve(points: Sequence[tuple[int, float]]) -> Curve | None:
     The fit whose median deviation over all points is least, with none, one or two of them left out (Rousseeuw 1984,
     JASA 79, 871), says which points are wild: those off by four times the usual scatter. The curve through the others
     must have its minimum within the sweep, be steep enough to be no noise, and promise no stars much narrower than any
-    that were seen.
+    that were seen, unless all points lie on it and none is missing where it is lowest.
     """
     if len(points) < LEAST_POINTS:
         return None
@@ -59,9 +62,18 @@ def focus_curve(points: Sequence[tuple[int, float]]) -> Curve | None:
     position, lowest = found
     narrowest, widest = min(fwhm for _, fwhm in kept), max(fwhm for _, fwhm in kept)
     scatter = (sum((fwhm / fitted(x) - 1.0) ** 2 for x, fwhm in kept) / len(kept)) ** 0.5
-    if scatter > SCATTER_MAX or widest < RISE_MIN * lowest or lowest < max(SHRINK_MAX * narrowest, SMALLEST_FWHM_PX):
+    if scatter > SCATTER_MAX or widest < RISE_MIN * lowest or lowest < SMALLEST_FWHM_PX:
+        return None
+    if lowest < SHRINK_MAX * narrowest and (scatter > SCATTER_CLEAN or _in_a_gap(position, kept)):
         return None
     return Curve(position, lowest, tuple(kept))
+
+
+def _in_a_gap(position: float, points: list[tuple[int, float]]) -> bool:
+    """Whether points that the sweep should have are missing around a position."""
+    steps = [(right - left, left <= position <= right) for (left, _), (right, _) in pairwise(points)]
+    usual = median(step for step, _ in steps)
+    return any(here and step > 1.5 * usual for step, here in steps)
 
 
 def _tame(points: list[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -333,6 +333,7 @@ def write(lot: Lot, folder: Path, spool: Path) -> None:
         _WEATHER,
         *(_rig(lot.shape, number) for number in range(1, lot.shape.rigs + 1)),
         _table("[night]", plan_work_s=0.1),
+        _table("[solve]", solve_field=""),  # a program's time is no simulated time: a night would hang on it, not play
         _table("[storage]", data_dir="data", spool_dir=str(spool), free_min_gb=0.0),
         _table("[daemon]", run_dir="run"),
         _table(
