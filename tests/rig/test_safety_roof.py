@@ -150,6 +150,7 @@ def test_close_anyway_closes_only_when_nothing_else_is_left(power: Outlet | None
         waited_s = hut.roof.told_s[-1] - unsafe_s
         assert waited_s >= (2 if power else 1) * SITE.rigs[0].mount.park_s
         report = await hut.until(lambda report: any(text.startswith("AST-122") for text in report.troubles), 60.0)
+        assert any(text.endswith("; the roof closes all the same") for text in report.troubles)
         assert not report.safe
 
     play(story, site(on_stuck_mount="close_anyway", mount={"power": power}))

@@ -13,6 +13,7 @@ from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.identity import Night, night_of
 from astrod.domain.instant import DAY_US, MINUTE_US, SECOND_US
 from astrod.domain.night import LightChanged
+from astrod.domain.safety import SafetyReport
 from astrod.errors import AstrodError, RecoverDevice, Retry
 from astrod.health import Health
 from astrod.runtime.clock import Clock, SimClock, VirtualLoop, run_virtual
@@ -661,3 +662,12 @@ def test_unsafe_without_a_reason_is_told_as_such() -> None:
         assert house.says == ("weather", "unsafe")
 
     in_house(story)
+
+
+def test_before_safety_has_spoken_nothing_is_safe() -> None:
+    async def play(loop: VirtualLoop) -> None:
+        house = House(loop, MIDNIGHT_US)
+        assert house.conductor.safety == SafetyReport(0, False, ("safety has not spoken yet",), 0, MIDNIGHT_US)
+        assert (house.conductor.night, house.conductor.dark) == (NIGHT, DARK)
+
+    run_virtual(play)
