@@ -36,6 +36,8 @@ _WHOLE = 0.05
 """The share of nights that last until dawn. The others end earlier by the operator's wish: what goes wrong mostly
 does where something begins or ends, and their time is worth more."""
 _HOURS = 0.8, 2.2
+_CALM_HOURS = 1.6, 3.2
+"""Longer where nothing goes wrong: what a night's first pointing and focusing cost is paid once, however long it is."""
 _DARK_US = 3 * HOUR_US // 2
 """What a night in which something goes wrong has of the dark, at least."""
 
@@ -89,6 +91,7 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
         name, place, seeing_arcsec = _place(dice)
     shape = _fit(_shape(dice), cells)
     restless = any(_goes_about(cell) for cell in cells)
+    hours = _HOURS if cells else _CALM_HOURS
     return Lot(
         seed=seed,
         number=number,
@@ -100,7 +103,7 @@ def draw(seed: int, number: int, full_size_every: int = 50, faults: bool = True)
         weather=dice.choices(("clear", "mixed", "cloudy"), (3, 2, 1))[0],
         shape=shape,
         wishes=_wishes(dice, shape, restless),
-        hours=None if dice.random() < _WHOLE and not restless else round(dice.uniform(*_HOURS), 2),
+        hours=None if dice.random() < _WHOLE and not restless else round(dice.uniform(*hours), 2),
         faults=tuple(
             _fault(random.Random(f"{seed}/{number}/{cell}"), cell, shape, last=_is_last(cell, cells)) for cell in cells
         ),

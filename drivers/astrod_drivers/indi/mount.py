@@ -39,13 +39,16 @@ class IndiMount(IndiDevice, Mount):
             await self._command(link, "TIME_UTC", lambda: link.send_texts("TIME_UTC", texts))
 
     async def believes(self) -> MountBelief:
-        """See `protocols.Mount`. The driver's last word on the time, with what has passed since it came added."""
+        """See `protocols.Mount`. The driver's last word on the time, with what has passed since it came added.
+
+        A time that was only defined, as each new client has it told, may be of any age: it says nothing.
+        """
         link = await self._heard()
         return MountBelief(_site_of(link.vectors.get("GEOGRAPHIC_COORD")), self._utc_us(link.vectors.get("TIME_UTC")))
 
     def _utc_us(self, vector: Vector | None) -> int | None:
         text = vector.values.get("UTC") if vector is not None else None
-        if vector is None or not isinstance(text, str):
+        if vector is None or not vector.update or not isinstance(text, str):
             return None
         try:
             said = datetime.fromisoformat(text.strip()).replace(tzinfo=UTC)
