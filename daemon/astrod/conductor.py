@@ -237,6 +237,9 @@ class Conductor:
             if self.dark.light_at(now_us) != light:
                 light = self.dark.light_at(now_us)
                 self.send(LightChanged(light))
+                self._note_troubles(
+                    self.safety
+                )  # a silent station matters from dusk on, however long it has been silent
             await self._clock.sleep(self._until_next_light(now_us))
 
     def _until_next_light(self, now_us: int) -> float:
@@ -289,7 +292,7 @@ class Conductor:
             else:
                 self._health.mended(code)
         stale = [reason for reason in report.reasons if "no reading" in reason]
-        if stale and self.state.light != "day":
+        if stale and self.dark.light_at(self._clock.now_us()) != "day":
             self._health.found("AST-101", "; ".join(stale))
         else:
             self._health.mended("AST-101")

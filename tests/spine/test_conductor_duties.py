@@ -483,6 +483,19 @@ def test_each_trouble_of_safety_is_a_finding_as_long_as_safety_says_so(code: str
     in_house(story)
 
 
+def test_a_sensor_that_was_silent_all_day_is_a_finding_as_the_evening_begins() -> None:
+    async def story(house: House) -> None:
+        await house.clock.sleep(2.0)
+        house.guard.speak(safe=False, epoch=2, reasons=("mast: no reading since noon",))
+        await house.clock.sleep(2.0)
+        assert house.finding("AST-101") is None
+        await house.until(lambda: house.conductor.state.light != "day", within_s=14 * 3600.0)
+        await house.clock.sleep(2.0)
+        assert house.finding("AST-101") == "mast: no reading since noon"
+
+    in_house(story, MIDNIGHT_US + 12 * 3600 * SECOND_US)
+
+
 def test_sensors_that_are_silent_are_a_finding_by_night_only() -> None:
     async def story(house: House) -> None:
         await house.clock.sleep(2.0)
