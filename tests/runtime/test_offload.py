@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +74,45 @@ def test_simulated_results_arrive_after_a_modelled_time_that_the_seed_decides() 
 
     assert arrivals(1) == arrivals(1) != arrivals(2)
     assert 3 * 2.0 * 0.8 <= arrivals(1)[-1] <= 3 * 2.0 * 1.3
+
+
+ORPHANED = """
+from tests.runtime.test_offload import COST, tell_and_nap
+from astrod.runtime.clock import SimClock, run_virtual
+from astrod.runtime.offload import VirtualOffload
+
+async def main(loop):
+    await VirtualOffload(SimClock(loop, 0), 1, processes=("frames",)).run("frames", COST, tell_and_nap)
+
+if __name__ == "__main__":
+    run_virtual(main)
+"""
+
+
+def tell_and_nap() -> None:
+    print(os.getpid(), flush=True)
+    time.sleep(60.0)
+
+
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_worker_of_a_played_night_ends_with_it_however_that_ends(tmp_path: Path) -> None:
+    script = tmp_path / "orphaned.py"
+    script.write_text(ORPHANED)
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=here) as night:
+        assert night.stdout is not None
+        worker = int(night.stdout.readline())
+        assert is_there(worker)
+        night.kill()
+        night.wait(10.0)
+        deadline_s = time.monotonic() + 10.0
+        while is_there(worker) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        assert not is_there(worker)

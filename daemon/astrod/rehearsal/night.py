@@ -48,6 +48,7 @@ from astrod.runtime.durable import make_folder
 from astrod.runtime.offload import VirtualOffload
 from astrod.runtime.trace import Trace
 from astrod_drivers.address import parse
+from astrod_drivers.host import die_with_parent
 from astrod_drivers.permit import EpochCell
 from astrod_drivers.sim.faults import Fault, check, from_toml
 from astrod_drivers.sim.injector import Running
@@ -91,7 +92,7 @@ class Renderings:
     """Renders scenes in a process beside the one that judges, so that two cores share a night's work."""
 
     def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), die_with_parent)
 
     async def __call__(self, scene: Scene, path: Path) -> None:
         """See `astrod_drivers.sim.camera.Renderer`; blocks simulated time until the pixels are there."""

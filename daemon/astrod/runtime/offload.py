@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from astrod.errors import Bug, Retry
 from astrod.runtime.clock import Clock
+from astrod_drivers.host import die_with_parent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,6 +63,8 @@ def _serve(pipe: multiprocessing.connection.Connection) -> None:
             pipe.send(answer)
         except (TypeError, AttributeError, ValueError) as fault:  # it could not be pickled
             pipe.send((False, Bug(f"a worker's answer cannot be sent: {fault}")))
+        except BrokenPipeError:
+            return  # the parent has ended, and nobody waits for the answer
 
 
 class _ProcessLane:
@@ -163,7 +166,9 @@ class WallOffload:
 
 
 def _pool() -> concurrent.futures.ProcessPoolExecutor:
-    return concurrent.futures.ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
+    """One process, which ends with its parent, however that ends."""
+    spawn = multiprocessing.get_context("spawn")
+    return concurrent.futures.ProcessPoolExecutor(max_workers=1, mp_context=spawn, initializer=die_with_parent)
 
 
 class VirtualOffload:
