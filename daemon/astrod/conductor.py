@@ -237,9 +237,7 @@ class Conductor:
             if self.dark.light_at(now_us) != light:
                 light = self.dark.light_at(now_us)
                 self.send(LightChanged(light))
-                self._note_troubles(
-                    self.safety
-                )  # a silent station matters from dusk on, however long it has been silent
+                self._note_troubles(self.safety)  # sensors that were silent all day matter from now on
             await self._clock.sleep(self._until_next_light(now_us))
 
     def _until_next_light(self, now_us: int) -> float:

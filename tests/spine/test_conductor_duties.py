@@ -12,7 +12,7 @@ from astrod.conductor import AGAIN_S, BARRED_S, FINISH_S, FOUND_S, REST_S, SAFET
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.identity import Night, night_of
 from astrod.domain.instant import DAY_US, MINUTE_US, SECOND_US
-from astrod.domain.night import LightChanged
+from astrod.domain.night import Hindered, LightChanged
 from astrod.domain.safety import SafetyReport
 from astrod.errors import AstrodError, RecoverDevice, Retry
 from astrod.health import Health
@@ -171,10 +171,13 @@ class House:
         return next((found.text for found in self.health.findings if found.code == code), None)
 
 
-def in_house(story: Callable[[House], Awaitable[None]], start_us: int = MIDNIGHT_US) -> None:
-    """Play a story with the conductor running; raises what ends the conductor."""
+def in_house(
+    story: Callable[[House], Awaitable[None]], start_us: int = MIDNIGHT_US, factory: Callable[..., Any] | None = None
+) -> None:
+    """Play a story with the conductor running; raises what ends the conductor. `factory` makes the loop's tasks."""
 
     async def play(loop: VirtualLoop) -> None:
+        loop.set_task_factory(factory)
         house = House(loop, start_us)
 
         async def tell() -> None:
@@ -434,6 +437,67 @@ def test_the_account_says_that_the_roof_did_not_open_and_that_nothing_may_slew()
     in_house(story)
 
 
+def test_a_rig_that_observes_says_itself_what_it_does_until_its_exposure_is_over() -> None:
+    async def story(house: House) -> None:
+        await house.observing()
+        house.observer.occupation.enter("observed", "M31")
+        noted = len(house.notes("night"))
+        house.conductor.send(Hindered(False))
+        await house.clock.sleep(0.5)
+        assert (house.says, len(house.notes("night"))) == (("observed", "M31"), noted)
+        house.conductor.pause(True)
+        await house.clock.sleep(0.5)
+        assert (house.says, house.conductor.state.phase) == (("observed", "M31"), "open")
+        await house.clock.sleep(EXPOSURE_S + 5.0)
+        assert house.says == ("idle", "the operator's pause")
+
+    in_house(story)
+
+
+def test_nobody_need_say_why_nothing_may_slew() -> None:
+    async def story(house: House) -> None:
+        await house.observing()
+        house.conductor.send(Hindered(True))
+        await house.clock.sleep(EXPOSURE_S + 5.0)
+        assert house.says == ("fault", "nothing may slew")
+
+    in_house(story)
+
+
+def test_closing_and_ending_cost_time_of_their_own() -> None:
+    async def story(house: House) -> None:
+        await house.observing()
+        house.conductor.hold_closed(True)
+        house.conductor.hold_closed(False)
+        await house.clock.sleep(0.5)
+        assert (house.conductor.state.phase, house.says) == ("closing", ("overhead", "closing"))
+        await house.observing()
+        stopping = asyncio.create_task(house.conductor.stop())
+        await house.clock.sleep(0.5)
+        assert (house.conductor.state.phase, house.says) == ("ending", ("overhead", "ending"))
+        await stopping
+
+    in_house(story)
+
+
+def test_a_roof_that_reads_closed_in_the_twilight_is_opened_again() -> None:
+    async def story(house: House) -> None:
+        await house.until(lambda: house.conductor.state.phase == "open")
+        house.guard.speak(roof="closed")
+        await house.clock.sleep(2.0)
+        assert [note["code"] for note in house.notes("trouble")] == ["AST-112"]
+
+    in_house(story, DARK.dusk_us - 5 * MINUTE_US)
+
+
+def test_until_safety_has_spoken_nothing_is_safe() -> None:
+    async def play(loop: VirtualLoop) -> SafetyReport:
+        return House(loop, MIDNIGHT_US).conductor.safety
+
+    word = run_virtual(play)
+    assert word == SafetyReport(0, False, ("safety has not spoken yet",), 0, MIDNIGHT_US)
+
+
 def test_the_minutes_are_brought_in_each_minute_also_after_an_archive_that_was_busy() -> None:
     async def story(house: House) -> None:
         house.account_fails = True
@@ -631,7 +695,6 @@ def test_each_task_has_a_name_by_which_a_person_finds_it_in_a_traceback() -> Non
         return tasks[-1]
 
     async def story(house: House) -> None:
-        asyncio.get_running_loop().set_task_factory(kept)
         await house.observing()
         house.guard.will_not_open = RecoverDevice("roof", "jammed")
         house.guard.speak(safe=False, epoch=2, reasons=("wind",))
@@ -640,8 +703,13 @@ def test_each_task_has_a_name_by_which_a_person_finds_it_in_a_traceback() -> Non
         await house.until(lambda: bool(house.notes("work failed")))
         await house.conductor.stop()
 
-    in_house(story, DARK.dusk_us - 5 * MINUTE_US)
+    in_house(story, DARK.dusk_us - 5 * MINUTE_US, kept)
     assert {task.get_name() for task in tasks if not task.get_name().startswith("Task-")} == {
+        "watch the light",
+        "watch safety",
+        "heartbeat",
+        "account",
+        "warm up what was left cold",
         "cool",
         "open",
         "use the twilight",
