@@ -129,6 +129,7 @@ def assemble(
         clock,
         distrust=lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
         off_target_arcmin=solving.off_target_arcmin,
+        knows_field=solving.knows_field,
     )
     intents = ArchiveIntents(
         site, recording, clock, lambda: conductor.night, lambda rig, train: telescopes[rig].angle_deg(train)

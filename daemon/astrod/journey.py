@@ -105,6 +105,17 @@ def see_calibration(path: Path, kind: FrameKind) -> Seen:
     return Seen(measured, judgement)
 
 
+def doubted(judgement: Judgement) -> Judgement:
+    """The verdict on a frame whose field cannot be found in it, though it was just before.
+
+    Streaks are then taken for the stars: those of a mount that has stopped tracking cross the whole field in a long
+    exposure, and look like satellites.
+    """
+    if judgement.decision == "keep" and judgement.cause == "streak":
+        return replace(judgement, decision="reject", cause="trailing")
+    return judgement
+
+
 Distrust = Callable[[Intent, str], Awaitable[None]]
 """Have the camera of that exposure started anew, for that reason."""
 
@@ -130,9 +141,12 @@ class Journey:
         clock: Clock,
         distrust: Distrust = trust_always,
         off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
+        knows_field: Callable[[Intent], bool] = lambda intent: False,
     ) -> None:
-        """`off_target_arcmin` asks a light frame's own stars how far it is from its target."""
-        self._off_target_arcmin = off_target_arcmin
+        """`off_target_arcmin` asks a light frame's own stars how far it is from its target; `knows_field` tells whether
+        frames of that field were recognised just before.
+        """
+        self._off_target_arcmin, self._knows_field = off_target_arcmin, knows_field
         self._root, self._models = root, models
         self._offload, self._recording = offload, recording
         self._facts, self._circumstances = facts, circumstances
@@ -149,15 +163,19 @@ class Journey:
         off_arcmin = await self._ask_stars(exposed)
         if off_arcmin is not None:  # the sky's word on the pointing outranks the mount's
             frame = replace(frame, seen=replace(frame.seen, off_target_arcmin=off_arcmin))
-        return replace(await self.adopt(exposed.intent, frame), off_target_arcmin=off_arcmin)
+        lost = off_arcmin is None and exposed.intent.kind == "light" and self._knows_field(exposed.intent)
+        return replace(await self.adopt(exposed.intent, frame, lost), off_target_arcmin=off_arcmin)
 
     async def _ask_stars(self, exposed: Exposed) -> float | None:
         if self._off_target_arcmin is None or exposed.intent.kind != "light":
             return None
         return await self._off_target_arcmin(exposed)
 
-    async def adopt(self, intent: Intent, frame: Landed) -> Outcome:
-        """The whole way of a frame that lies in the spool and is vouched for, since now or since before a crash."""
+    async def adopt(self, intent: Intent, frame: Landed, lost: bool = False) -> Outcome:
+        """The whole way of a frame that lies in the spool and is vouched for, since now or since before a crash.
+
+        `lost`: its field was recognised just before, and is not in this frame.
+        """
         camera = (intent.rig, intent.train)
         async with self._turns.setdefault(camera, asyncio.Lock()):  # each frame knows those before it
             recent = await self._recent(camera)
@@ -169,7 +187,7 @@ class Journey:
         if isinstance(admitted, Quarantined):
             return await self._quarantined(intent, frame, admitted)
         self._spoiled[camera] = 0
-        return await self._from_kept(intent, admitted.taken, frame, admitted.pixels_digest)
+        return await self._from_kept(intent, admitted.taken, frame, admitted.pixels_digest, lost)
 
     async def resume(self, intent: Intent, taken: Taken) -> Outcome:
         """The rest of the way of a frame that a crash left on disk, unjudged."""
@@ -238,7 +256,7 @@ class Journey:
         return await insist(self._clock, self._health, "AST-301", once)
 
     async def _from_kept(
-        self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None
+        self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None, lost: bool = False
     ) -> Outcome:
         now_us = self._clock.now_us
         await insist(
@@ -251,6 +269,8 @@ class Journey:
         if frame is not None:
             withdraw(frame.raw)
         seen = await self._appraise(self._root / taken.path, intent.kind)
+        if lost:
+            seen = replace(seen, judgement=doubted(seen.judgement))
         await insist(
             self._clock,
             self._health,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astrod.config.settings import SolveSettings
+from astrod.domain.exposure import Intent
 from astrod.domain.plate import Expected, PlateSolution, Sighting
 from astrod.domain.site import Site, Train
 from astrod.domain.sphere import altitude_azimuth_deg
@@ -136,6 +137,13 @@ class Solving:
         places = [replace(expected, within_deg=within_deg) for within_deg in (NEAR_DEG, ABOUT_DEG[0])]
         solution = self._believed(exposed, await self._ask(LANE, NEAR, locate, exposed, places)).solution
         return None if solution is None else solution.off_arcsec(intent.ra_deg, intent.dec_deg) / 60.0
+
+    def knows_field(self, intent: Intent) -> bool:
+        """Whether the train's last solution was of the field that this exposure is to show: then it can be solved."""
+        found = self.last.get((intent.rig, intent.train))
+        if found is None or intent.ra_deg is None or intent.dec_deg is None:
+            return False
+        return found.off_arcsec(intent.ra_deg, intent.dec_deg) <= 3600.0 * ABOUT_DEG[0]
 
     async def rich_fields(self, ra_deg: float, dec_deg: float, field_deg: float) -> list[tuple[float, float]]:
         """Places near by with more bright stars than others; empty where no catalogue tells."""

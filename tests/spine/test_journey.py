@@ -1,7 +1,7 @@
 """A frame's way when the disk is full, a worker dies, or its pixels are no frame."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,7 @@ class TroubledOffload:
 
     clock: SimClock
     troubles: dict[str, list[Exception]] = field(default_factory=dict)
+    verdict: Seen = GOOD
 
     async def run(self, lane: str, cost: Cost, work: Callable[..., T], *args: Any) -> T:
         name = getattr(work, "__name__", "")
@@ -43,7 +44,7 @@ class TroubledOffload:
         if self.troubles.get(name):
             raise self.troubles[name].pop(0)
         if name == "see_frame":
-            return GOOD  # type: ignore[return-value]
+            return self.verdict  # type: ignore[return-value]
         return work(*args)
 
     def close(self) -> None:
@@ -62,8 +63,19 @@ class Walk:
     said: list[str]
 
 
-def walk(folder: Path, troubles: dict[str, list[Exception]], pixels: Callable[[Path], None] | None = None) -> Walk:
-    """Walk one frame of stars and noise."""
+def walk(
+    folder: Path,
+    troubles: dict[str, list[Exception]],
+    pixels: Callable[[Path], None] | None = None,
+    verdict: Seen = GOOD,
+    off_arcmin: float | None = None,
+    known: bool = False,
+) -> Walk:
+    """Walk one frame of stars and noise, of a field that was `known` before, and which is that far from its target."""
+
+    async def off_target(exposed: Exposed) -> float | None:
+        return off_arcmin
+
     facts = exposure_of(1)
     raw = folder / "raw.npy"
     noise = np.random.default_rng(2).normal(1000.0, 20.0, (64, 96)).astype(np.uint16)
@@ -74,7 +86,7 @@ def walk(folder: Path, troubles: dict[str, list[Exception]], pixels: Callable[[P
     async def play(loop: VirtualLoop) -> Walk:
         clock = SimClock(loop, STARTED_US + 400_000_000)
         archive = Archive.open(folder / "archive.db")
-        offload = TroubledOffload(clock, troubles)
+        offload = TroubledOffload(clock, troubles, verdict)
         trace = Trace(clock)
         health = Health(clock, trace)
         intent = archive.begin_exposure(
@@ -90,6 +102,8 @@ def walk(folder: Path, troubles: dict[str, list[Exception]], pixels: Callable[[P
             health,
             trace,
             clock,
+            off_target_arcmin=off_target,
+            knows_field=lambda intent: known,
         )
         frame = RawFrame(str(intent.id), raw, "npy", facts.started_us, 3000, 300.0)
         exposed = Exposed(
@@ -124,6 +138,21 @@ def test_a_plain_walk(tmp_path: Path) -> None:
     assert told.outcome.kept
     assert told.row.kept
     assert (told.codes, told.pixels_left) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("off_arcmin", "known", "kept"),
+    [(None, True, False), (None, False, True), (1.0, True, True)],
+    ids=["known and not recognised", "never recognised", "recognised"],
+)
+def test_lines_where_the_stars_of_a_known_field_should_be_are_no_satellite(
+    tmp_path: Path, off_arcmin: float | None, known: bool, kept: bool
+) -> None:
+    lines = replace(GOOD, judgement=Judgement(90.0, "keep", "streak", {"streak": 1.0}, "test"))
+    told = walk(tmp_path, {}, verdict=lines, off_arcmin=off_arcmin, known=known)
+    assert told.outcome.kept is told.row.kept is kept
+    assert told.row.judgement.cause == ("streak" if kept else "trailing")
+    assert told.outcome.consequence == ("none" if kept else "check_tracking_and_retake")
 
 
 def test_a_full_disk_is_waited_for_and_loses_nothing(tmp_path: Path) -> None:
