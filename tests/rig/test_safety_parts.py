@@ -735,11 +735,8 @@ def test_a_disk_is_slow_when_a_second_word_waits_and_that_is_said_once(
     assert caplog.text.count("the disk is slow or hangs") == 1
 
 
-def test_on_a_host_that_does_not_name_its_boot_nothing_is_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("astrod.rig.safety.memory._BOOT_ID", tmp_path / "none")
-    assert boot_id() == ""
-    memory = Memory(tmp_path / "safety.json")
+def test_on_a_host_that_does_not_name_its_boot_nothing_is_remembered(tmp_path: Path) -> None:
+    assert boot_id(tmp_path / "none") == ""
+    memory = Memory(tmp_path / "safety.json", tmp_path / "none")
     memory.save({"mast": FULL})
     assert memory.settle(10.0) and memory.load() == {}

@@ -367,6 +367,7 @@ def test_without_anybody_who_solves_the_owners_wish_closes_it_all_the_same() -> 
         await hut.open()
         await storm(hut)
         await shut(hut, 400.0)
+        assert hut.roof.aperture == "closed"
 
     play(story, site(interlock="solve", mount={"park_place": (0.0, 41.7)}, on_stuck_mount="close_anyway"))
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from astrod.domain.safety import Observation, SourceState
 
 log = logging.getLogger(__name__)
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def boot_id() -> str:
+def boot_id(file: Path = BOOT_ID) -> str:
     """The host's boot, or "" where the kernel does not tell: then nothing is remembered."""
     try:
-        return _BOOT_ID.read_text().strip()
+        return file.read_text().strip()
     except OSError:
         return ""
 
@@ -30,9 +30,9 @@ class Memory:
     `path` None remembers nothing (nights on the simulated clock).
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, boot_file: Path = BOOT_ID) -> None:
         self._path = path
-        self._boot = boot_id() if path else ""
+        self._boot = boot_id(boot_file) if path else ""
         self._turn = threading.Lock()
         self._waiting: str | None = None
         self._writer: threading.Thread | None = None
