@@ -13,6 +13,7 @@ from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
 from astrod.cli import (
     attended,
+    catalogue,
     clock,
     commission,
     configuration,
@@ -23,6 +24,7 @@ from astrod.cli import (
     judge,
     lists,
     observing,
+    reduce,
     status,
 )
 from astrod.cli.verb import Verb
@@ -33,6 +35,8 @@ VERBS: tuple[Verb, ...] = (
     status.VERB,
     *lists.VERBS,
     judge.VERB,
+    reduce.VERB,
+    catalogue.VERB,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
