@@ -23,6 +23,7 @@ from astrod.cli import (
     judge,
     lists,
     observing,
+    ride_along,
     status,
 )
 from astrod.cli.verb import Verb
@@ -33,6 +34,7 @@ VERBS: tuple[Verb, ...] = (
     status.VERB,
     *lists.VERBS,
     judge.VERB,
+    ride_along.VERB,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
