@@ -17,6 +17,7 @@ from astrod.calibrating import told as ledger_told
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
 from astrod.config.settings import StorageSettings
+from astrod.curation import Curation
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.exposure import CALIBRATION, Intent, Taken
 from astrod.domain.identity import Night
@@ -67,6 +68,7 @@ class Core:
     storage: StorageSettings
     calibrating: Calibrating
     whereabouts: Whereabouts
+    curation: Curation
     switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 

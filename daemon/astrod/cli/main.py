@@ -22,8 +22,11 @@ from astrod.cli import (
     holds,
     judge,
     lists,
+    models,
     observing,
+    ride_along,
     status,
+    thumb,
 )
 from astrod.cli.verb import Verb
 from astrod.errors import AstrodError, Bug, ConfigInvalid
@@ -32,7 +35,10 @@ VERBS: tuple[Verb, ...] = (
     *observing.VERBS,
     status.VERB,
     *lists.VERBS,
+    thumb.VERB,
     judge.VERB,
+    ride_along.VERB,
+    *models.VERBS,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
