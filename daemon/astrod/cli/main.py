@@ -13,6 +13,7 @@ from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
 from astrod.cli import (
     attended,
+    catalogue,
     clock,
     commission,
     configuration,
@@ -24,6 +25,7 @@ from astrod.cli import (
     lists,
     models,
     observing,
+    reduce,
     ride_along,
     status,
     thumb,
@@ -39,6 +41,8 @@ VERBS: tuple[Verb, ...] = (
     judge.VERB,
     ride_along.VERB,
     *models.VERBS,
+    reduce.VERB,
+    catalogue.VERB,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
