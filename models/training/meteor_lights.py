@@ -119,7 +119,7 @@ def meteor(
         frames, speed = 1 if rng.random() < 0.85 else 2, float(np.exp(rng.uniform(np.log(8.0), np.log(250.0))))
     else:
         speed = float(np.exp(rng.uniform(np.log(0.8), np.log(28.0))))
-        frames = int(np.exp(rng.uniform(np.log(3.0), np.log(55.0))))
+        frames = int(np.exp(rng.uniform(np.log(3.0), np.log(110.0))))
         frames = int(np.clip(frames, 7.0 / speed, 500.0 / speed)) + 1
     if scene.count == 1:
         frames = 1

@@ -79,8 +79,8 @@ VERB = Verb(
         "Needs no configuration and no daemon. With --json one object for each input, in order: whether there is a "
         "meteor, the score, and the tracks, frame by frame, in pixels from 0. Frames count from 0; those of FF "
         "stacks carry RMS's term for sensors read row by row (row / rows). An input that cannot be read is named, "
-        "the others are looked at all the same, and the exit code is 1. A still has no time: satellites and aircraft are "
-        "told from meteors by their look alone there, and less well."
+        "the others are looked at all the same, and the exit code is 1. A still has no time: satellites and "
+        "aircraft are told from meteors by their look alone there, and less well."
     ),
     example="astrod meteors --json FF_*.fits night.mp4",
     run=_run,

@@ -21,8 +21,8 @@ METEOR_FROM = 0.5
 
 _MASK_FROM = 0.4
 _MOST_REGIONS = 16
-_LONG_FRAMES = 120
-"""Five seconds at 25 frames a second: hardly a meteor lasts as long."""
+_LONG_FRAMES = 200
+"""Eight seconds at 25 frames a second: hardly a meteor lasts as long."""
 
 _LONG_SHARE = 0.8
 _SEAM_FRAMES = 12
@@ -40,8 +40,8 @@ class _Candidate:
 def sight(block: Block, rows_in_turn: bool = False, weights: Path | None = None, enabled: bool = True) -> Sighting:
     """What a block or a still shows.
 
-    By the meteor model of the folder `weights` (default: the one shipped), loaded once in a process. By the classical stand-in where models are not `enabled`, or this one is missing or refused; `model` says
-    why. `rows_in_turn` adds row / rows to each point's frame number, as RMS does for sensors that are read row
+    By the meteor model of the folder `weights` (default: the one shipped), loaded once in a process; by the
+    classical stand-in where models are not `enabled`, or this one is missing or refused: `model` says why. `rows_in_turn` adds row / rows to each point's frame number, as RMS does for sensors that are read row
     after row.
     """
     view = view_of(block)

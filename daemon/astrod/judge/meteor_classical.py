@@ -60,7 +60,7 @@ def chance_of(way: Way, timed: bool) -> float:
     score = _rising(math.log(max(way.strength, 1.0)), math.log(250.0), 0.5) * _rising(way.share, 0.6, 0.08)
     score *= _rising(drawn_out, 6.0, 1.5)
     if way.timed:
-        score *= _rising(way.speed_px, 0.8, 0.15) * _rising(-float(way.frame.size), -90.0, 10.0)
+        score *= _rising(way.speed_px, 0.8, 0.15) * _rising(-float(way.frame.size), -150.0, 12.0)
         score *= _rising(float(way.frame.size), 3.5, 0.5)
     else:
         score *= (0.3 if timed else 0.6) * _rising(drawn_out, 12.0, 2.0)
