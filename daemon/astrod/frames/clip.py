@@ -14,7 +14,8 @@ BLOCK_FRAMES = 256
 """Frames of one stack, as RMS has them: ten seconds at 25 a second."""
 
 _SHORT = 64
-_MOST_SIDE = 16384
+_TEXT_AS_VIDEO = ("tty", "bin", "xbin", "adf", "idf")
+"""FFmpeg plays any text as a picture of a terminal."""
 
 
 class Stacker:
@@ -109,8 +110,8 @@ def _frames(source: str | Path) -> Iterator[tuple[NDArray[np.uint8], float]]:
     except (av.error.FFmpegError, OSError, ValueError) as fault:
         raise InputInvalid(f"{source}: neither FITS, a picture nor a video ({fault})") from fault
     with container:
-        if not container.streams.video:
-            raise InputInvalid(f"{source}: holds no pictures, sound only perhaps; give a video")
+        if not container.streams.video or container.format.name in _TEXT_AS_VIDEO:
+            raise InputInvalid(f"{source}: neither FITS, a picture nor a video; give one of these")
         stream = container.streams.video[0]
         fps = float(stream.average_rate or 0.0)
         stream.thread_type = "NONE"

@@ -41,7 +41,8 @@ def sight(block: Block, rows_in_turn: bool = False, weights: Path | None = None,
     """What a block or a still shows.
 
     By the meteor model of the folder `weights` (default: the one shipped), loaded once in a process; by the
-    classical stand-in where models are not `enabled`, or this one is missing or refused: `model` says why. `rows_in_turn` adds row / rows to each point's frame number, as RMS does for sensors that are read row
+    classical stand-in where models are not `enabled`, or this one is missing or refused: `model` says why.
+    `rows_in_turn` adds row / rows to each point's frame number, as RMS does for sensors that are read row
     after row.
     """
     view = view_of(block)
