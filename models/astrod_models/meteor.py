@@ -39,6 +39,7 @@ FEWEST_TIMED = 8
 _TILE = 32
 _STILL_TILE = 16
 _CEILING = 1.0e6
+_LARGEST = np.float32(1.0e15)
 _RAMP_PX = 9
 _STRIP = 1 << 24
 
@@ -163,17 +164,22 @@ def _quantum(pixels: NDArray[Any]) -> float:
     if not finite.size:
         return 1.0
     low, high = np.percentile(finite[:: max(1, finite.size // 100_000)].astype(np.float64), (1.0, 99.0))
-    return max(float(high - low) * 1e-3, 1e-12)
+    return float(np.clip((high - low) * 1e-3, 1e-12, _LARGEST))
 
 
 def _finite(values: NDArray[Any]) -> Floats:
-    """float32, what is not finite replaced by the median of what is (by 0 where nothing is)."""
+    """float32 of bounded size, what is not finite replaced by the median of what is (by 0 where nothing is)."""
     with np.errstate(over="ignore"):
         plain = np.asarray(values, dtype=np.float32)
+    if values.dtype.kind == "f":
+        plain = np.clip(plain, -_LARGEST, _LARGEST) if np.isfinite(plain).all() else _filled(plain)
+    return plain
+
+
+def _filled(plain: Floats) -> Floats:
     good = np.isfinite(plain)
-    if good.all():
-        return plain
-    return np.where(good, plain, np.float32(np.median(plain[good])) if good.any() else np.float32(0.0))
+    middle = np.median(plain[good]) if good.any() else 0.0
+    return np.clip(np.where(good, plain, np.float32(middle)), -_LARGEST, _LARGEST)
 
 
 def _binned(values: NDArray[Any] | None, factor: int) -> Floats:
