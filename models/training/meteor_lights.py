@@ -109,16 +109,22 @@ def straight(
 
 
 def meteor(
-    rng: np.random.Generator, scene: Scene, image_sigma: float, exposures: bool, signal: float | None = None
+    rng: np.random.Generator,
+    scene: Scene,
+    image_sigma: float,
+    exposures: bool,
+    signal: float | None = None,
+    pace: float | None = None,
 ) -> None:
     """A meteor: quick, short, its light curve skewed, now and then a flare or a glow that stays behind.
 
-    `exposures`: the frames are so long that one holds all of it. `signal`: its peak over the noise, else random.
+    `exposures`: the frames are so long that one holds all of it. `signal`: its peak over the noise; `pace`: its pixels
+    per frame; both random where not given.
     """
     if exposures:
         frames, speed = 1 if rng.random() < 0.85 else 2, float(np.exp(rng.uniform(np.log(8.0), np.log(250.0))))
     else:
-        speed = float(np.exp(rng.uniform(np.log(0.8), np.log(28.0))))
+        speed = pace or float(np.exp(rng.uniform(np.log(0.8), np.log(28.0))))
         frames = int(np.exp(rng.uniform(np.log(3.0), np.log(110.0))))
         frames = int(np.clip(frames, 7.0 / speed, 500.0 / speed)) + 1
     if scene.count == 1:
