@@ -19,6 +19,8 @@ BATCH = 32
 KIND_WEIGHTS = (1.0, 0.5, 0.5)
 MASK_FAVOUR, CELL_FAVOUR = 3.0, 2.0
 CLOCKLESS = 0.12
+LEARNING_PX = 128
+"""Side of the part of a sample that is learned from at a time."""
 
 _TIMED = [CHANNELS.index(name) for name in ("coherence", "slope", "timed")]
 
@@ -76,20 +78,15 @@ class Mixture:
         """How many samples there are in all."""
         return int(self._starts[-1])
 
-    def batch(self, where: NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Channels, mask and labels as float tensors."""
-        channels, masks, labels = [], [], []
+    def batch(self, where: NDArray[np.intp]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Channels and mask as float tensors."""
+        channels, masks = [], []
         for index in np.sort(where):
             number = int(np.searchsorted(self._starts, index, side="right")) - 1
             part, at = self._parts[number], int(index - self._starts[number])
             channels.append(np.asarray(part.channels[at], dtype=np.float32))
             masks.append(part.mask[at])
-            labels.append(part.labels[at])
-        return (
-            torch.from_numpy(np.stack(channels)),
-            torch.from_numpy(np.stack(masks)).float(),
-            torch.from_numpy(np.stack(labels)).float(),
-        )
+        return torch.from_numpy(np.stack(channels)), torch.from_numpy(np.stack(masks)).float()
 
 
 def train(network: MeteorNet, samples: Mixture, epochs: int, rate: float, seed: int) -> None:
@@ -103,7 +100,8 @@ def train(network: MeteorNet, samples: Mixture, epochs: int, rate: float, seed: 
         started, total, rounds = time.monotonic(), 0.0, len(samples) // BATCH
         order = torch.randperm(len(samples), generator=generator).numpy()
         for first in range(0, rounds * BATCH, BATCH):
-            channels, mask, labels = _turned(*samples.batch(order[first : first + BATCH]), generator)
+            channels, mask = _turned(*samples.batch(order[first : first + BATCH]), generator)
+            labels = _labels_of(mask)
             channels = channels.contiguous(memory_format=torch.channels_last)
             loss = loss_of(network(channels), mask, labels)
             optimiser.zero_grad(set_to_none=True)
@@ -117,9 +115,14 @@ def train(network: MeteorNet, samples: Mixture, epochs: int, rate: float, seed: 
 
 
 def _turned(
-    channels: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Turned and mirrored; brighter or fainter by a little; some without frame numbers."""
+    channels: torch.Tensor, mask: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A part of each, turned and mirrored; brighter or fainter by a little; some without frame numbers."""
+    room = (SIDE_PX - LEARNING_PX) // CELL_PX + 1
+    down, right = (CELL_PX * int(value) for value in torch.randint(0, room, (2,), generator=generator))
+    channels = channels[:, :, down : down + LEARNING_PX, right : right + LEARNING_PX]
+    small, top, left = LEARNING_PX // MASK_PX, down // MASK_PX, right // MASK_PX
+    mask = mask[:, :, top : top + small, left : left + small]
     turn, mirror = (int(value) for value in torch.randint(0, 4, (2,), generator=generator))
     channels, mask = torch.rot90(channels, turn, (2, 3)), torch.rot90(mask, turn, (2, 3))
     if mirror % 2:
@@ -128,7 +131,14 @@ def _turned(
     channels[:, 0] *= 0.85 + 0.3 * torch.rand((len(channels), 1, 1), generator=generator)
     clockless = torch.rand(len(channels), generator=generator) < CLOCKLESS
     channels[clockless.nonzero()[:, 0][:, None], torch.tensor(_TIMED)[None]] = 0.0
-    return channels, mask, labels
+    return channels, mask
+
+
+def _labels_of(mask: torch.Tensor) -> torch.Tensor:
+    """What is there in each part, (B, 3): 1 from three sure cells on, UNSURE with fewer."""
+    sure, unsure = ((mask == value).sum(dim=(2, 3)) for value in (1, UNSURE))
+    labels = torch.where((sure > 0) | (unsure > 0), float(UNSURE), 0.0)
+    return torch.where(sure >= 3, 1.0, labels)
 
 
 def loss_of(

@@ -1,6 +1,7 @@
 """Blocks of video for tests: a noisy sky with stars, and lights that move over it."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,11 @@ METEOR = Light()
 SATELLITE = Light(x=40.0, y=30.0, vx=0.35, vy=0.25, first=0, frames=256, peak=40.0)
 
 
+@cache
 def frames_of(
     *lights: Light, shape: tuple[int, int] = (160, 224), count: int = 256, seed: int = 1
 ) -> NDArray[np.uint8]:
-    """The video, (count, height, width)."""
+    """The video, (count, height, width); drawn once, so not to be changed."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     sky = 40.0 + 0.05 * columns
@@ -53,6 +55,7 @@ def frames_of(
                     spot = np.exp(-0.5 * ((columns - u) ** 2 + (rows - v) ** 2) / light.width**2)
                     image = image + light.peak * curve * spot / 3.0
         video[frame] = np.clip(np.rint(image), 0, 255)
+    video.setflags(write=False)
     return video
 
 

@@ -3,10 +3,8 @@
 import gzip
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from astropy.io import fits
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -14,34 +12,7 @@ from astrod.errors import InputInvalid
 from astrod.frames.clip import Stacker, stacks_of
 from astrod.frames.stack import read_stack
 from tests.sighting.blocks import METEOR, block_of, frames_of
-
-
-def write_ff(path: Path, video: NDArray[np.uint8]) -> Path:
-    """The video's block as an RMS FF file."""
-    block = block_of(video)
-    planes = {"MAXPIXEL": block.maximum, "MAXFRAME": block.frame, "AVEPIXEL": block.mean, "STDPIXEL": block.spread}
-    primary = fits.PrimaryHDU()
-    primary.header["NFRAMES"], primary.header["FPS"], primary.header["CAMNO"] = block.count, 25.0, "XX0001"
-    hdus = fits.HDUList([primary, *(fits.ImageHDU(data, name=name) for name, data in planes.items())])
-    hdus.writeto(path.with_suffix(""))
-    content = path.with_suffix("").read_bytes()
-    path.with_suffix("").unlink()
-    path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
-    return path
-
-
-def write_video(path: Path, video: NDArray[np.uint8], codec: str = "mpeg4") -> Path:
-    """The frames as a video of good quality."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.height, stream.width = video.shape[1:]
-        stream.pix_fmt = "yuv420p"
-        stream.bit_rate = 20_000_000
-        for image in video:
-            frame = av.VideoFrame.from_ndarray(image, format="gray")
-            container.mux(stream.encode(frame.reformat(format="yuv420p")))
-        container.mux(stream.encode())
-    return path
+from tests.sighting.files import write_ff, write_video
 
 
 def test_an_ff_stack_is_read_with_its_planes(tmp_path: Path) -> None:
