@@ -127,7 +127,7 @@ class Schedule:
         self._attempts: dict[str, int] = {}
         self._remembers = False
         self._lengths_s: dict[str, float] = {}
-        self._banned: dict[str, tuple[int, str]] = {}
+        self._banned: dict[tuple[str, str], tuple[int, str]] = {}
         self._kept_since_plan: dict[str, int] = {}
         self._dark = DarkTime(0, 0, 0)
         self._replanning: asyncio.Task[None] | None = None
@@ -225,7 +225,7 @@ class Schedule:
                 self.refresh("there is none")
             self.idle_because = "no plan yet"
             return self._by_former_plan(rig, now_us)
-        situation = Situation(self._problem(), self.outlook, self._bans(now_us))
+        situation = Situation(self._problem(), self.outlook, self._bans(rig, now_us))
         reason = needs_replan(self.plan, situation, self._kept_since_plan, now_us)
         if reason is not None and now_us - self._refreshed_us > REPLAN_US:
             self.refresh(reason)
@@ -248,7 +248,7 @@ class Schedule:
 
     def _by_former_plan(self, rig: str, now_us: int) -> Choice | None:
         """What the plan from before a restart, or a reload, says of now; its slots keep every limit of the night."""
-        remaining, bans = self.remaining(), self._bans(now_us)
+        remaining, bans = self.remaining(), self._bans(rig, now_us)
         for slot in self.plan.slots:
             target = next((target for target in self.targets if target.name == slot.target), None)
             request = next((r for r in target.requests if r.id == slot.request), None) if target else None
@@ -274,9 +274,9 @@ class Schedule:
                 )
         return None
 
-    def _bans(self, now_us: int) -> dict[str, str]:
-        self._banned = {name: ban for name, ban in self._banned.items() if ban[0] > now_us}
-        return {name: why for name, (_, why) in self._banned.items()}
+    def _bans(self, rig: str, now_us: int) -> dict[str, str]:
+        self._banned = {key: ban for key, ban in self._banned.items() if ban[0] > now_us}
+        return {name: why for (refuser, name), (_, why) in self._banned.items() if refuser == rig}
 
     # -- what happened ---------------------------------------------------------------------------------------
 
@@ -288,11 +288,18 @@ class Schedule:
         """How long an exposure of a request is under this sky; plans reckon with it from now on."""
         self._lengths_s[request] = exposure_s
 
-    def refuse(self, target: str, why: str, for_s: float | None = None) -> None:
-        """Leave a target, or one request by its id, alone for a while, twenty minutes unless told otherwise."""
+    def refuse(self, rig: str, target: str, why: str, for_s: float | None = None) -> None:
+        """Have a rig leave a target, or one request by its id, alone for a while: twenty minutes unless told otherwise.
+
+        The other rigs are free to take it: what one mount refuses, another may reach.
+        """
         ban_us = BAN_US if for_s is None else round(for_s * SECOND_US)
-        self._banned[target] = (self._clock.now_us() + ban_us, why)
+        self._banned[rig, target] = (self._clock.now_us() + ban_us, why)
         self.refresh(f"{target} refused")
+
+    def pardon(self, rig: str) -> None:
+        """Let a rig try again what it refused: it was not the targets' fault."""
+        self._banned = {key: ban for key, ban in self._banned.items() if key[0] != rig}
 
     def begun(self, intent: Intent) -> None:
         """An exposure of a request is under way."""

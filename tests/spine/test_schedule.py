@@ -166,7 +166,9 @@ def test_a_refused_target_is_left_alone_for_a_while(tmp_path: Path) -> None:
         choice = desk.schedule.choose("main")
         assert choice is not None
         assert choice.target == "M 42"
-        desk.schedule.refuse("M 42", "the mount reports another place")
+        desk.schedule.refuse("second", "M 42", "its mount refuses")
+        assert desk.schedule.choose("main") is not None, "what one mount refuses another may reach"
+        desk.schedule.refuse("main", "M 42", "the mount reports another place")
         assert desk.schedule.choose("main") is None
         await desk.clock.sleep(BAN_US / 1e6 + 60.0)
         assert desk.schedule.choose("main") is not None
@@ -193,7 +195,7 @@ def test_after_a_restart_the_former_plan_serves_until_there_is_a_new_one(tmp_pat
         assert choice is not None
         assert (choice.target, choice.request, choice.exposure_s) == (TARGET.name, REQUEST, 60.0)
         assert desk.schedule.choose("second") is None
-        desk.schedule.refuse(TARGET.name, "it is behind the dome")
+        desk.schedule.refuse("main", TARGET.name, "it is behind the dome")
         assert desk.schedule.choose("main") is None
 
     at_desk(tmp_path, story)
@@ -252,7 +254,7 @@ def test_a_request_is_left_alone_while_it_is_refused(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         await desk.schedule.begin_night(dark_time(SITE.place, SITE.darkness, NIGHT))
         await desk.clock.sleep(60.0)
-        desk.schedule.refuse(REQUEST, "the sky is too bright for it")
+        desk.schedule.refuse("main", REQUEST, "the sky is too bright for it")
         assert desk.schedule.choose("main") is None
         await desk.clock.sleep(BAN_US / 1e6 + 1.0)
         assert desk.schedule.choose("main") is not None

@@ -37,6 +37,9 @@ _ALL = (
             "Check the mount's alignment, site and time; astrod tries another target."),
     Trouble("AST-122", "critical", "The roof was closed over a mount that is not parked, as on_stuck_mount asks.",
             "Go there before anything moves again; the mount may touch the roof."),
+    Trouble("AST-123", "critical", "A rig comes to none of its targets, one after another.",
+            "Look at the mount: limits, alignment, clutches, its own park or lock. Other rigs go on; this one keeps "
+            "trying, a target a minute."),
     Trouble("AST-130", "critical", "The control loop stalled; safety closed the site without it.",
             "Nothing to do now: systemd restarts the daemon. Send the log with a report if it happens again."),
     Trouble("AST-131", "critical", "The safety process ended; astrod stops, closing by its closer.",
