@@ -34,11 +34,16 @@ def seen_in(source: str, weights: Path | None = None, enabled: bool = True) -> I
     model in force, None for the one shipped; where models are not `enabled`, classical means judge. Raises
     InputInvalid, naming the file.
     """
-    single = None if "://" in source or source.startswith("/dev/") else read_stack(Path(source))
+    single = None if is_stream(source) else read_stack(Path(source))
     for stack in stacks_of(source) if single is None else (single,):
         block = Block(stack.maximum, stack.frame, stack.mean, stack.spread, stack.count)
         sighting = sight(block, stack.rows_in_turn, weights, enabled)
         yield Seen(source, stack, later(sighting, stack.first))
+
+
+def is_stream(source: str) -> bool:
+    """Whether a source is a camera or an address, which may never end, and no file."""
+    return "://" in source or source.startswith("/dev/")
 
 
 def report(source: str, seen: list[Seen]) -> dict[str, Any]:

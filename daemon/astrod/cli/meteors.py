@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,33 +25,40 @@ def _run(args: argparse.Namespace) -> int:
     listed = []
     for source in args.files:
         try:
-            seen, found = _looked_at(source, args)
-            listed += detections(seen)
+            for seen, found in _looked_at(source, args):
+                listed += detections(seen)
+                _say(found, args.json)
         except InputInvalid as fault:
             failed = True
-            found = {"file": source, "error": str(fault)}
             print(fault, file=sys.stderr)
-        if args.json:
-            print(json.dumps(found, ensure_ascii=False), flush=True)
-        elif "error" not in found:
-            show([report_line(found)], sys.stdout)
+            _say({"file": source, "error": str(fault)}, args.json)
     if args.ftpdetectinfo is not None:
         write_detectinfo(args.ftpdetectinfo, listed, "Processed with astrod")
     return exits.FAILED if failed else exits.DONE
 
 
-def _looked_at(source: str, args: argparse.Namespace) -> "tuple[list[Seen], dict[str, Any]]":
-    """The stacks of one input, without their pixels but the last one's, and its report."""
-    from dataclasses import replace
+def _say(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False), flush=True)
+    elif "error" not in found:
+        show([report_line(found)], sys.stdout)
 
-    from astrod.sighting import report, seen_in, write_picture
+
+def _looked_at(source: str, args: argparse.Namespace) -> "Iterator[tuple[list[Seen], dict[str, Any]]]":
+    """The stacks of one input, without their pixels, and their report: all of a file's, each of a stream's."""
+    from astrod.sighting import is_stream, report, seen_in, write_picture
 
     seen: list[Seen] = []
     for one in seen_in(source):
         if args.pictures is not None:
             write_picture(args.pictures, one)
-        seen.append(replace(one, stack=one.stack.bare()))
-    return seen, report(source, seen)
+        bare = replace(one, stack=one.stack.bare())
+        if is_stream(source):
+            yield [bare], report(source, [bare])
+        else:
+            seen.append(bare)
+    if not is_stream(source):
+        yield seen, report(source, seen)
 
 
 def report_line(found: dict[str, Any]) -> Line:
@@ -64,7 +73,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="an FF stack, FITS, JPEG, PNG or video; also a device (/dev/video0) or rtsp:// address",
+        help="an FF stack, FITS, JPEG, PNG or video; or a camera: /dev/video0, rtsp://…",
     )
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a marked picture of each meteor there")
     parser.add_argument(
@@ -80,7 +89,8 @@ VERB = Verb(
         "meteor, the score, and the tracks, frame by frame, in pixels from 0. Frames count from 0; those of FF "
         "stacks carry RMS's term for sensors read row by row (row / rows). An input that cannot be read is named, "
         "the others are looked at all the same, and the exit code is 1. A still has no time: satellites and "
-        "aircraft are told from meteors by their look alone there, and less well."
+        "aircraft are told from meteors by their look alone there, and less well. A camera (/dev/video0, rtsp://…) is "
+        "watched until it ends or you do, one object each 256 frames."
     ),
     example="astrod meteors --json FF_*.fits night.mp4",
     run=_run,

@@ -106,7 +106,7 @@ def _frames(source: str | Path) -> Iterator[tuple[NDArray[np.uint8], float]]:
     import av
 
     try:
-        container = av.open(str(source))
+        container = av.open(str(source), format="v4l2" if str(source).startswith("/dev/video") else None)
     except (av.error.FFmpegError, OSError, ValueError) as fault:
         raise InputInvalid(f"{source}: neither FITS, a picture nor a video ({fault})") from fault
     with container:
