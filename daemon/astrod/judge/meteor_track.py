@@ -1,8 +1,9 @@
 """A track through a view: a straight line that a light goes at a steady speed, and where it was in each frame.
 
 A pixel of a block tells when it was brightest, so the light's way is a line in column, row and frame. It is
-found by consensus among pairs of bright pixels, refined by least squares, followed both ways for as
-long as pixels keep to it, and measured frame by frame. A still has no frames: there it is a line in the picture.
+found by consensus among pairs of bright pixels, refined by least squares (a parabola where it lasts), followed
+both ways for as long as pixels keep to it, and measured frame by frame. A still has no frames: there it is a line
+in the picture.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ FAINTEST = 2.5
 _PAIRS = 400
 _MOST_PIXELS = 500
 _ASIDE_PX = 2.5
+_WIDEST_PX = 9.0
+_CURVED_FRAMES = 10
 _GAP_FRAMES = 3
 _GAP_PX = 8
 _CEILING = 60.0
@@ -97,28 +100,73 @@ def way_through(bright: Bright, region: NDArray[np.bool_]) -> Way | None:
     return _still_way(bright, own)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Motion:
+    """Where a light is: polynomials in frames since `t0`, lowest power first; `aside_px` is its half width."""
+
+    x: Floats
+    y: Floats
+    t0: float
+    aside_px: float
+
+    def place(self, t: Floats) -> tuple[Floats, Floats]:
+        """Columns and rows at these frames."""
+        away = np.asarray(t) - self.t0
+        return _polynomial(self.x, away), _polynomial(self.y, away)
+
+    def off(self, pixels: Bright) -> tuple[Floats, Floats, Floats]:
+        """How far pixels are from the light at their frame, along its way and aside; and its speed then."""
+        away = pixels.t - self.t0
+        vx, vy = _slope(self.x, away), _slope(self.y, away)
+        speed = np.maximum(np.hypot(vx, vy), 1e-9)
+        x, y = self.place(pixels.t)
+        dx, dy = pixels.x - x, pixels.y - y
+        return (dx * vx + dy * vy) / speed, (dx * vy - dy * vx) / speed, speed
+
+    def near(self, pixels: Bright, slack: float = 1.0) -> NDArray[np.bool_]:
+        """Which pixels keep to it: little aside, and along it as far as the light goes in one frame."""
+        along, aside, speed = self.off(pixels)
+        return np.asarray((np.abs(aside) < slack * self.aside_px) & (np.abs(along) < slack * (0.75 * speed + 2.5)))
+
+
+def _polynomial(coefficients: Floats, away: Floats) -> Floats:
+    total = np.zeros_like(away)
+    for coefficient in coefficients[::-1]:
+        total = total * away + coefficient
+    return total
+
+
+def _slope(coefficients: Floats, away: Floats) -> Floats:
+    return _polynomial(coefficients[1:] * np.arange(1, coefficients.size), away)
+
+
 def _timed_way(bright: Bright, own: Bright) -> Way | None:
-    line = _consensus(own)
-    if line is None:
+    motion = _consensus(own)
+    if motion is None:
         return None
-    for _round in range(3):
-        near = _near(own, line)
+    for slack in (2.0, 1.5, 1.0, 1.0):
+        near = motion.near(own, slack)
         if near.sum() < 4 or np.ptp(own.t[near]) < 1:
             return None
-        line = _least_squares(own.part(near), line)
-    share = float(own.weight[_near(own, line)].sum() / own.weight.sum())
+        motion = _least_squares(own.part(near), motion)
+    sure = own.part(motion.near(own))
+    if not sure.x.size:
+        return None
+    share = float(sure.weight.sum() / own.weight.sum())
     for _round in range(2):
-        along = bright.part(_near(bright, line))
-        first, last = _reach(along.t, along.weight, own.t[_near(own, line)])
+        along = bright.part(motion.near(bright))
+        if not along.x.size:
+            return None
+        first, last = _reach(along.t, along.weight, sure.t)
         inside = along.part((along.t >= first) & (along.t <= last))
         if inside.x.size < 4:
             return None
-        line = _least_squares(inside, line)
-    return _measured(bright, line, first, last, share)
+        motion = _least_squares(inside, motion)
+    return _measured(bright, motion, first, last, share)
 
 
-def _consensus(own: Bright) -> Floats | None:
-    """(x0, y0, vx, vy) at frame 0, by the pair of pixels with the most weight near the line through it."""
+def _consensus(own: Bright) -> _Motion | None:
+    """A steady motion, by the pair of pixels with the most weight near the line through it."""
     rng = np.random.default_rng(own.x.size)
     strong = np.argsort(own.weight)[::-1][:_MOST_PIXELS]
     chance = own.weight[strong] / own.weight[strong].sum()
@@ -128,39 +176,36 @@ def _consensus(own: Bright) -> Floats | None:
     if not one.size:
         return None
     vx, vy = (own.x[two] - own.x[one]) / apart, (own.y[two] - own.y[one]) / apart
-    lines = np.stack([own.x[one] - vx * own.t[one], own.y[one] - vy * own.t[one], vx, vy], axis=1)
+    motions = [
+        _Motion(np.array([own.x[a], u]), np.array([own.y[a], v]), float(own.t[a]), _ASIDE_PX)
+        for a, u, v in zip(one, vx, vy, strict=True)
+    ]
     some = own.part(np.isin(np.arange(own.x.size), strong))
-    scores = np.array(
-        [some.weight[_near(some, line)].sum() / (1.0 + 0.02 * np.hypot(line[2], line[3])) for line in lines]
-    )
-    best: Floats = lines[int(scores.argmax())]
-    return best
+    scores = np.array([some.weight[motion.near(some)].sum() for motion in motions])
+    return motions[int((scores / (1.0 + 0.02 * np.hypot(vx, vy))).argmax())]
 
 
-def _near(pixels: Bright, line: Floats) -> NDArray[np.bool_]:
-    """Which pixels keep to the line: little aside, and along it as far as the light goes in one frame."""
-    x0, y0, vx, vy = line
-    speed = max(float(np.hypot(vx, vy)), 1e-9)
-    dx, dy = pixels.x - x0 - vx * pixels.t, pixels.y - y0 - vy * pixels.t
-    along, aside = (dx * vx + dy * vy) / speed, (dx * vy - dy * vx) / speed
-    return np.asarray((np.abs(aside) < _ASIDE_PX) & (np.abs(along) < 0.75 * speed + 2.5))
+def _least_squares(pixels: Bright, before: _Motion) -> _Motion:
+    """The weighted fit of column and row against frame: straight and steady, or from ten frames on a parabola.
 
-
-def _least_squares(pixels: Bright, line: Floats) -> Floats:
-    """The weighted straight fit of column and row against frame; what was there where there is no range of frames."""
+    What was there before where there is no range of frames.
+    """
     total = pixels.weight.sum()
-    middle = (pixels.weight * pixels.t).sum() / total
-    away = pixels.t - middle
-    variance = (pixels.weight * away * away).sum() / total
-    if variance < 0.05:
-        return line
-    fitted = []
-    for values in (pixels.x, pixels.y):
-        mean = (pixels.weight * values).sum() / total
-        slope = (pixels.weight * away * (values - mean)).sum() / total / variance
-        fitted.append((mean - slope * middle, slope))
-    (x0, vx), (y0, vy) = fitted
-    return np.array([x0, y0, vx, vy])
+    t0 = float((pixels.weight * pixels.t).sum() / total)
+    away = pixels.t - t0
+    span = float(np.ptp(pixels.t))
+    if (pixels.weight * away * away).sum() / total < 0.05:
+        return before
+    degree = 2 if span >= _CURVED_FRAMES and np.unique(pixels.t).size >= _CURVED_FRAMES // 2 else 1
+    scaled = np.vander(away / max(span, 1.0), degree + 1, increasing=True)
+    weighted = scaled * pixels.weight[:, None]
+    normal = scaled.T @ weighted + 1e-9 * total * np.eye(degree + 1)
+    powers = max(span, 1.0) ** np.arange(degree + 1)
+    x, y = (np.linalg.solve(normal, weighted.T @ values) / powers for values in (pixels.x, pixels.y))
+    fitted = _Motion(x, y, t0, before.aside_px)
+    _along, aside, _speed = fitted.off(pixels)
+    rough = float(np.sqrt((pixels.weight**2 * aside**2).sum() / (pixels.weight**2).sum()))
+    return _Motion(x, y, t0, float(np.clip(2.2 * rough, _ASIDE_PX, _WIDEST_PX)))
 
 
 def _reach(t: Floats, weight: Floats, sure: Floats) -> tuple[int, int]:
@@ -185,23 +230,27 @@ def _reach(t: Floats, weight: Floats, sure: Floats) -> tuple[int, int]:
     return first, last
 
 
-def _measured(bright: Bright, line: Floats, first: int, last: int, share: float) -> Way | None:
-    """Centroids frame by frame where there is light, places on the line where there is none."""
-    along = bright.part(_near(bright, line) & (bright.t >= first) & (bright.t <= last))
+def _measured(bright: Bright, motion: _Motion, first: int, last: int, share: float) -> Way | None:
+    """Centroids frame by frame where there is light, places on the fitted way where there is none."""
+    along = bright.part(motion.near(bright) & (bright.t >= first) & (bright.t <= last))
+    if not along.x.size:
+        return None
     frames = np.arange(first, last + 1, dtype=np.float64)
     slot = (along.t - first).astype(np.intp)
     total = np.bincount(slot, weights=along.weight, minlength=frames.size)
     with np.errstate(invalid="ignore", divide="ignore"):
         x = np.bincount(slot, weights=along.weight * along.x, minlength=frames.size) / total
         y = np.bincount(slot, weights=along.weight * along.y, minlength=frames.size) / total
-    x0, y0, vx, vy = line
+    fitted_x, fitted_y = motion.place(frames)
     bare = total < 6.0
-    x, y = np.where(bare, x0 + vx * frames, x), np.where(bare, y0 + vy * frames, y)
+    x, y = np.where(bare, fitted_x, x), np.where(bare, fitted_y, y)
     light = _summed(slot, along.flux, frames.size)
-    speed = max(float(np.hypot(vx, vy)), 1e-9)
-    aside = ((along.x - x0 - vx * along.t) * vy - (along.y - y0 - vy * along.t) * vx) / speed
+    _along, aside, _speed = motion.off(along)
     width = float(np.sqrt((along.weight * aside * aside).sum() / along.weight.sum()))
-    return Way(frames, x, y, light, (float(vx), float(vy)), share, width, float(along.weight.sum()), True)
+    ends_x, ends_y = motion.place(frames[[0, -1]])
+    passed = max(frames[-1] - frames[0], 1.0)
+    velocity = (float(ends_x[1] - ends_x[0]) / passed, float(ends_y[1] - ends_y[0]) / passed)
+    return Way(frames, x, y, light, velocity, share, width, float(along.weight.sum()), True)
 
 
 def _summed(slot: NDArray[np.intp], flux: Floats, size: int) -> Floats:
@@ -212,8 +261,8 @@ def _summed(slot: NDArray[np.intp], flux: Floats, size: int) -> Floats:
 def _still_way(bright: Bright, own: Bright) -> Way | None:
     """A straight line in the picture, by weighted principal axis, pixels far from it left out by and by."""
     near = np.ones(own.x.size, dtype=bool)
-    x0 = y0 = cos = sin = 0.0
-    for aside_px in (12.0, 6.0, 3.5, _ASIDE_PX, _ASIDE_PX):
+    x0 = y0 = cos = sin = half = 0.0
+    for aside_px in (12.0, 6.0, 4.0, 0.0, 0.0):
         if near.sum() < 4:
             return None
         weight = own.weight[near]
@@ -221,11 +270,13 @@ def _still_way(bright: Bright, own: Bright) -> Way | None:
         dx, dy = own.x[near] - x0, own.y[near] - y0
         angle = 0.5 * np.arctan2(2.0 * (weight * dx * dy).sum(), (weight * (dx * dx - dy * dy)).sum())
         cos, sin = float(np.cos(angle)), float(np.sin(angle))
-        near = np.abs((own.x - x0) * sin - (own.y - y0) * cos) < aside_px
+        rough = np.sqrt(np.average((dx * sin - dy * cos) ** 2, weights=weight**2))
+        half = aside_px or float(np.clip(2.2 * rough, _ASIDE_PX, _WIDEST_PX))
+        near = np.abs((own.x - x0) * sin - (own.y - y0) * cos) < half
     share = float(own.weight[near].sum() / own.weight.sum())
     aside = (bright.x - x0) * sin - (bright.y - y0) * cos
     along = (bright.x - x0) * cos + (bright.y - y0) * sin
-    line = np.abs(aside) < _ASIDE_PX
+    line = np.abs(aside) < half
     sure = (own.x[near] - x0) * cos + (own.y[near] - y0) * sin
     low, high = _ends(along[line], bright.weight[line], sure)
     if high - low < 3.0:
