@@ -32,6 +32,7 @@ from training.meteor_stations import confirmed
 
 VERSION = "1"
 SEED = 20261121
+METEOR_FROM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Sizes:
     final_epochs: int
 
 
-FULL = Sizes(5500, 1200, 120, 5, 3)
+FULL = Sizes(3600, 800, 80, 6, 2)
 QUICK = Sizes(96, 32, 6, 1, 1)
 
 
@@ -175,8 +176,8 @@ def export(eye: Eye, folder: Path) -> Path:
     return path
 
 
-def write_card(path: Path, eye: Eye, trained: dict[str, int], lines: list[Line], error: float, effort: str) -> None:
-    """The card beside the weights."""
+def write_card(path: Path, eye: Eye, trained: dict[str, int], effort: str) -> None:
+    """The card beside the weights, without scores."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     head = f"""\
 # What this model is, what it was trained on, what it is worth, and where it ends.
@@ -184,7 +185,6 @@ def write_card(path: Path, eye: Eye, trained: dict[str, int], lines: list[Line],
 
 limits = [
     "A still has no time: satellites and aircraft are told from meteors by their look alone there, and less well.",
-    "Meteors fainter than about three times the noise along a track shorter than six pixels are missed.",
     "Slower than one pixel a frame, a meteor looks like a satellite; longer than eight seconds it is called one.",
     "All labelled real stacks are of one station; other stations are represented by simulated skies.",
     "Chances are calibrated on simulated pictures, half of which hold a meteor: real nights hold far fewer.",
@@ -200,15 +200,39 @@ parameters = {parameters(eye.network)}
 inputs = ["channels"]
 outputs = ["chances", "cells", "mask", "attention"]
 means = [{", ".join(f'"{name}"' for name in KINDS)}]
-gradient_error = {error:.2e}
+gradient_error = {gradient_error(eye):.2e}
 
 [thresholds]
-meteor = 0.5
+meteor = {METEOR_FROM}
 
 [trained_on]
 """
     body = "".join(f'"{name}" = {count}\n' for name, count in trained.items())
-    path.with_suffix(".toml").write_text(head + body + "".join(line.section() for line in lines), encoding="utf-8")
+    path.with_suffix(".toml").write_text(head + body, encoding="utf-8")
+
+
+def write_scores(path: Path, lines: list[Line]) -> None:
+    """Put the scores into a card, in place of those it had."""
+    card = path.with_suffix(".toml")
+    head = card.read_text(encoding="utf-8").split("\n[scores.", 1)[0].rstrip("\n") + "\n"
+    card.write_text(head + "".join(line.section() for line in lines), encoding="utf-8")
+
+
+def make(sizes: Sizes, root: Path, out: Path, cache: Path) -> None:
+    """Train both networks and export them with their cards: to `cache`/unseen, and to `out`."""
+    started = time.monotonic()
+    stacks = confirmed(root)
+    if not stacks:
+        say(f"no real stacks under {root}: learning from simulated stations alone")
+    first, shipped = learned(sizes, [stack.erased(index) for index, stack in enumerate(stacks)], cache)
+    trained = {"simulated stations": sizes.own}
+    for network, folder in ((first, cache / "unseen"), (shipped, out)):
+        if network is shipped and stacks:
+            trained |= {"injected over real stacks": sizes.real}
+        eye = eye_of(network, sizes)
+        path = export(eye, folder)
+        write_card(path, eye, trained, f"{(time.monotonic() - started) / 60.0:.0f} minutes on a share of one core")
+        say(f"{path}: {path.stat().st_size} bytes")
 
 
 def main() -> None:
@@ -216,29 +240,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--meteors", type=Path, default=Path("../shared/data/meteor"), help="the real station")
     parser.add_argument("--out", type=Path, default=Path("models/weights"), help="where weights and card go")
-    parser.add_argument("--cache", type=Path, default=Path("/tmp/astrod-training"), help="drawn samples")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("/tmp/astrod-training"), help="samples, and the first network"
+    )
     parser.add_argument("--quick", action="store_true", help="a few samples only, to try the script out")
+    parser.add_argument("--only", choices=("train", "measure"), help="one half of it")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    sizes = QUICK if chosen.quick else FULL
-    started = time.monotonic()
-    stacks = confirmed(chosen.meteors)
-    if not stacks:
-        say(f"no real stacks under {chosen.meteors}: learning from simulated stations alone")
-    blocks = [stack.erased(index) for index, stack in enumerate(stacks)]
-    first, shipped = learned(sizes, blocks, chosen.cache)
-    unseen = export(eye_of(first, sizes), chosen.cache / "unseen")
-    write_card(unseen, eye_of(first, sizes), {"simulated stations": sizes.own}, [], 0.0, "for measuring only")
-    eye = eye_of(shipped, sizes)
-    error = gradient_error(eye)
-    path = export(eye, chosen.out)
-    trained = {"simulated stations": sizes.own} | ({"injected over real stacks": sizes.real} if stacks else {})
-    write_card(path, eye, trained, [], error, "measuring")
-    lines = measured(unseen.parent, path.parent, chosen.meteors, quick=chosen.quick)
-    minutes = (time.monotonic() - started) / 60.0
-    write_card(path, eye, trained, lines, error, f"{minutes:.0f} minutes on one core")
-    say(f"{path}: {path.stat().st_size} bytes, {minutes:.1f} minutes, gradient error {error:.1e}")
+    if chosen.only != "measure":
+        make(QUICK if chosen.quick else FULL, chosen.meteors, chosen.out, chosen.cache)
+    if chosen.only != "train":
+        lines = measured(chosen.cache / "unseen", chosen.out, chosen.meteors, quick=chosen.quick)
+        write_scores(chosen.out / f"{NAME}.onnx", lines)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from astrod.domain.sighting import Kind, Sighting, Track, TrackPoint
-from astrod.judge.meteor_classical import TITLE, chance_of, regions_of
+from astrod.judge.meteor_classical import TITLE, chance_of, plausibility, regions_of
 from astrod.judge.meteor_track import Bright, Way, bright_pixels, same_light, way_through
 from astrod_models.card import WeightsRefusedError
 from astrod_models.meteor import CELL_PX, KINDS, MASK_PX, Answer, Block, Meteor, View, view_of
@@ -26,6 +26,7 @@ _LONG_FRAMES = 200
 
 _LONG_SHARE = 0.8
 _SEAM_FRAMES = 12
+_MANY_FRAMES = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +151,8 @@ def _track(view: View, candidate: _Candidate, rows_in_turn: bool) -> Track:
 
 def _kind(view: View, way: Way, chances: tuple[float, ...]) -> tuple[Kind, float, str]:
     """What the light was, the chance that it was a meteor, and why."""
-    score = chances[0] if chances else chance_of(way, view.frame is not None)
+    timed = view.frame is not None and view.count >= _MANY_FRAMES
+    score = chances[0] * plausibility(way, timed) if chances else chance_of(way, timed)
     said = _words(way)
     if way.timed and (way.frame.size > _LONG_FRAMES or way.frame.size > _LONG_SHARE * view.count >= 20):
         other: Kind = "aircraft" if _blinks(way) else "satellite"

@@ -67,6 +67,19 @@ def chance_of(way: Way, timed: bool) -> float:
     return score
 
 
+def plausibility(way: Way, many_frames: bool) -> float:
+    """How far a track is one that a meteor can have, 0 to 1: drawn out, keeping to its line, moving.
+
+    Wide limits: what the network says counts more. `many_frames`: the block has a hundred and more of them, so
+    that a light all in one of them is no long exposure's.
+    """
+    likely = _rising(way.length_px / max(way.width, 0.7), 4.0, 0.8) * _rising(way.share, 0.3, 0.06)
+    likely *= _rising(way.length_px, 5.0, 0.8)
+    if way.timed:
+        return likely * _rising(way.speed_px, 0.5, 0.08) * _rising(float(way.frame.size), 2.0, 0.4)
+    return likely * (0.5 if many_frames else 1.0)
+
+
 def _rising(value: float, middle: float, width: float) -> float:
     """From 0 to 1 around `middle`."""
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, (value - middle) / width))))
