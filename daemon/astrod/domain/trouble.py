@@ -97,6 +97,9 @@ _ALL = (
             "If it repeats, the host is out of memory: close other programs or use a smaller binning."),
     Trouble("AST-403", "info", "The planner failed or was too slow; frames are chosen by dispatch.",
             "Nothing to do for the night. Send the log with a report."),
+    Trouble("AST-404", "info", "Frames show hot pixels, stray light or dew.",
+            "The text says which and how much. Hot pixels: take darks, cool. Stray light: look for lamps and gaps; an "
+            "amplifier's glow goes with the darks. Dew: heat the glass."),
     Trouble("AST-501", "warning", "A reload of the configuration failed; the old one stays in force.",
             "Run `astrod config check`, mend what it names, and reload again."),
     Trouble("AST-601", "critical", "A folder that astrod writes to cannot be written.",
