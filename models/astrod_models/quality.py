@@ -160,10 +160,12 @@ def tiles_of(view: View) -> NDArray[np.float32]:
     """
     height, width = view.above.shape
     half = TILE_PX // 2
-    padded = np.pad(view.above, half)
-    tiles = np.empty((TILES, TILE_PX, TILE_PX), dtype=np.float32)
+    tiles = np.zeros((TILES, TILE_PX, TILE_PX), dtype=np.float32)
     for index, (x, y) in enumerate(_tile_centres(view, width, height)):
-        tiles[index] = padded[y : y + TILE_PX, x : x + TILE_PX]
+        left, top = x - half, y - half
+        cut = view.above[max(0, top) : top + TILE_PX, max(0, left) : left + TILE_PX]
+        down, right = max(0, -top), max(0, -left)
+        tiles[index, down : down + cut.shape[0], right : right + cut.shape[1]] = cut
     return _compressed(tiles)
 
 
@@ -184,7 +186,7 @@ def _tile_centres(view: View, width: int, height: int) -> list[tuple[int, int]]:
 
 def whole_of(view: View) -> NDArray[np.float32]:
     """The frame binned by a whole factor to 128 pixels at most: mean, maximum, and the sky's own level."""
-    above = np.clip(view.above, -_CEILING, _CEILING)
+    above = view.above
     factor = max(1, -(-max(above.shape) // WHOLE_PX))
     rows, columns = (max(1, axis // factor) for axis in above.shape)
     cut = above[: rows * factor, : columns * factor]
@@ -192,9 +194,10 @@ def whole_of(view: View) -> NDArray[np.float32]:
         cut, factor, rows, columns = above, 1, *above.shape
     blocks = cut.reshape(rows, factor, columns, factor)
     whole = np.zeros((WHOLE_CHANNELS, WHOLE_PX, WHOLE_PX), dtype=np.float32)
-    along_rows = blocks.mean(axis=3)
-    whole[0, :rows, :columns] = _compressed(along_rows.mean(axis=1) * np.float32(factor))
-    whole[1, :rows, :columns] = _compressed(blocks.max(axis=3).max(axis=1))
+    for row, block in enumerate(blocks):  # row by row: clipping the frame at once would copy all of it
+        clipped = np.clip(block, -_CEILING, _CEILING)
+        whole[0, row, :columns] = _compressed(clipped.mean(axis=2).mean(axis=0) * np.float32(factor))
+        whole[1, row, :columns] = _compressed(clipped.max(axis=2).max(axis=0))
     whole[2, :rows, :columns] = _compressed(_resized(view.sky, rows, columns))
     return whole
 

@@ -15,6 +15,7 @@ from astrod.measure.moments import FWHM_PER_SIGMA, Shapes, shapes, stamps
 from astrod.measure.plane import Frame, Plane, plane
 from astrod.measure.profile import profile
 from astrod.measure.sources import Sky, Sources, sky, sources
+from astrod.measure.starlike import starlike
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -28,13 +29,17 @@ _CELLS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What the judge is shown: see `astrod_models.quality.View`, whose fields these are."""
+    """What the judge is shown: see `astrod_models.quality.View` and `astrod_models.anomaly.Scene`, whose fields these are;
+    and `flux` of the sources at x, y, ADU.
+    """
 
     above: NDArray[np.float32]
     sky: Floats
     x: Floats
     y: Floats
     values: Mapping[str, float]
+    known: Floats
+    flux: Floats
 
 
 def measure(frame: Frame) -> tuple[Measured, Features]:
@@ -71,8 +76,9 @@ def measure_plane(seen: Plane) -> tuple[Measured, Features]:
         saturated=int(np.count_nonzero(full)),
     )
     coarse = (found.coarse - np.median(found.coarse)) / found.noise
-    above = found.above * np.float32(1.0 / found.noise)
-    return measured, Features(above, coarse, listed.x[picked], listed.y[picked], values)
+    above = np.multiply(found.above, np.float32(1.0 / found.noise), out=found.above)  # nobody needs it in ADU any more
+    known = starlike(listed, full)
+    return measured, Features(above, coarse, listed.x[picked], listed.y[picked], values, known, listed.flux[picked])
 
 
 def _full(listed: Sources, seen: Plane) -> Bools:
