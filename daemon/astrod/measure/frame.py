@@ -29,8 +29,8 @@ _CELLS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What the judge is shown: see `astrod_models.quality.View` and `astrod_models.anomaly.Scene`, whose fields these are;
-    and `flux` of the sources at x, y, ADU.
+    """What the judge is shown: see `astrod_models.quality.View` and `astrod_models.anomaly.Scene`, whose fields these
+    are; and `flux` of the sources at x, y, ADU.
     """
 
     above: NDArray[np.float32]

@@ -81,10 +81,8 @@ def stamps(plane: NDArray[np.float32], x: Floats, y: Floats, half: int) -> tuple
     return cut, columns.astype(np.float64), rows.astype(np.float64)
 
 
-def windows(
-    plane: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """The pixels at rows and columns (broadcast against each other), zero outside the plane; without padding all of it."""
+def windows(plane: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The pixels at rows and columns (broadcast against each other), zero outside; nothing is padded."""
     inside = (rows >= 0) & (rows < plane.shape[0]) & (columns >= 0) & (columns < plane.shape[1])
     values = plane[np.clip(rows, 0, plane.shape[0] - 1), np.clip(columns, 0, plane.shape[1] - 1)]
     return np.where(inside, values, np.float32(0.0))

@@ -14,12 +14,12 @@ _SATURATED_LARGER = 40.0
 _FEW = 5
 _FEW_CORE_PX2 = 60.0
 _BEYOND_ISOPHOTE = 1.8
-"""Light falls from the isophote at four sigmas to a fifth of a sigma within so many times its radius (Moffat, β 2.5)."""
+"""Light falls from the isophote at four sigmas to a fifth of a sigma within so many times its radius (Moffat)."""
 
 
 def starlike(listed: Sources, full: NDArray[np.bool_]) -> Floats:
-    """Rows of x, y and the radius that a star's light fills, pixels of the plane, for sources no larger and no longer than
-    the frame's others at their brightness, and for hot pixels. `full` marks saturated sources, which may be larger.
+    """Rows of x, y and the radius that a star's light fills, pixels of the plane, for sources no larger and no longer
+    than the frame's others at their brightness, and for hot pixels. `full` marks saturated sources; they may be larger.
     """
     if len(listed) == 0:
         return np.zeros((0, 3))
