@@ -44,6 +44,9 @@ AFTER_FAULT_S = 5.0
 MISSED_MAX = 3
 """When a rig comes to none of so many targets in a row, it is not the targets."""
 MISSED_REST_S = 60.0
+GLARE_S = 600.0
+"""So long is a direction left alone whose sky glares."""
+
 CLEAR_TESTS = 2
 
 
@@ -428,7 +431,10 @@ class Observing:
     async def _attend(self, permit: Permit) -> None:
         """Do what the verdicts since the last exposure ask for; each kind once."""
         asked = {outcome.consequence for outcome in self._to_attend}
+        glaring = {o.intent.target for o in self._to_attend if o.consequence == "look_elsewhere" and o.intent.target}
         self._to_attend.clear()
+        for target in sorted(glaring):  # a darker direction, or nothing, until the light has moved on
+            self._schedule.refuse(self._telescope.setup.name, target, "the sky glares there", GLARE_S)
         if "pause_for_cloud" in asked:
             await self._sit_out_clouds(permit)
         if "check_tracking_and_retake" in asked:
