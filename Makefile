@@ -18,7 +18,7 @@ JOBS ?= 2
 PACKAGES := indi-bin gcc python3-dev python3-venv pkg-config libdbus-1-dev libglib2.0-dev libsystemd-dev
 
 # What only tests ask for: they skip without it.
-TEST_PACKAGES := strace mosquitto astrometry.net astrometry-data-tycho2-10-19-littleendian
+TEST_PACKAGES := strace faketime mosquitto astrometry.net astrometry-data-tycho2-10-19-littleendian
 
 .PHONY: help run night test check bench soak mutants kills models clean system test-system
 
