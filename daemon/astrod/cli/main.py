@@ -14,6 +14,7 @@ from astrod.api.client import DaemonNotRunning, DaemonRefused
 from astrod.cli import (
     attended,
     clock,
+    clouds,
     commission,
     configuration,
     discover,
@@ -33,6 +34,7 @@ VERBS: tuple[Verb, ...] = (
     status.VERB,
     *lists.VERBS,
     judge.VERB,
+    clouds.VERB,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
