@@ -14,6 +14,7 @@ from astrod.conductor import Conductor
 from astrod.config.load import Loaded
 from astrod.config.settings import CalibrationSettings
 from astrod.core import Core, close_night
+from astrod.curation import Curation
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
@@ -111,11 +112,12 @@ def assemble(
         finish_night,
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
-        lambda permit: core.calibrating.flatten(permit),
+        lambda permit: core.use_twilight(permit),
     )
     for telescope in telescopes.values():
         add_dome(telescope, site, clock, open_session, lambda: conductor)
     solving = Solving(site, settings.solve, stars, offload, clock)
+    curation = Curation(settings.models, recording, offload, health, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
@@ -130,6 +132,7 @@ def assemble(
         distrust=lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
         off_target_arcmin=solving.off_target_arcmin,
         knows_field=solving.knows_field,
+        after_verdict=curation.consider,
     )
     intents = ArchiveIntents(
         site, recording, clock, lambda: conductor.night, lambda rig, train: telescopes[rig].angle_deg(train)
@@ -177,6 +180,7 @@ def assemble(
         settings.storage,
         calibrating,
         Whereabouts(site, guard, telescopes, solving, clock),
+        curation,
         tuple(board.switches.values()),
     )
     return core

@@ -225,6 +225,10 @@ class Daemon:
             ready()
             await self._time.watch()
 
+        async def check_models(ready: Ready) -> None:
+            ready()
+            await core.curation.watch()
+
         services = [
             Service("safety", guard_safety),
             Service("time", keep_time),
@@ -235,6 +239,7 @@ class Daemon:
             Service("holds", expire_holds),
             Service("housekeeping", housekeeping.run),
             Service("watchdog", self._feed),
+            Service("models", check_models),
             Service("telemetry", lambda ready: self._measure(ready, core, telemetry)),
         ]
         running = asyncio.create_task(supervise(services, self._announce), name="daemon")

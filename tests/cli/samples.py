@@ -208,9 +208,11 @@ def frames() -> dict[str, Any]:
         "stars": 431,
         "fwhm_px": 2.8,
         "guide_rms_arcsec": 0.62,
+        "thumb": None,
+        "thumb_cause": None,
     }
     rejected = kept | {"id": "pujalt-20261214-00041", "decision": "reject", "cause": "clouds", "quality": 6.0}
-    rejected |= {"stars": 0, "fwhm_px": None}
+    rejected |= {"stars": 0, "fwhm_px": None, "thumb": "down", "thumb_cause": "clouds"}
     fresh = kept | dict.fromkeys(("quality", "decision", "cause", "stars", "fwhm_px", "guide_rms_arcsec"))
     fresh |= {"id": "pujalt-20261214-00042"}
     return {"schema": 1, "site": "pujalt", "night": "2026-12-14", "frames": [kept, rejected, fresh]}

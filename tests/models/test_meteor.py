@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.sighting.blocks import METEOR, SATELLITE, Light, block_of, frames_of
 
 from astrod.judge.meteor import sight
 from astrod_models.card import WeightsRefusedError, read_card, weights_folder
 from astrod_models.meteor import CHANNELS, KINDS, LONGEST_PX, MASK_PX, NAME, Block, Meteor, view_of
+from tests.sighting.blocks import METEOR, SATELLITE, Light, block_of, frames_of
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """What the meteor network learns from: lights lie where their labels are, erased meteors are gone."""
 
 import numpy as np
-from tests.sighting.blocks import METEOR, block_of, frames_of
 
 from astrod_models.meteor import KINDS, Block, view_of
+from tests.sighting.blocks import METEOR, block_of, frames_of
 from training.meteor_blocks import SIDE_PX, UNSURE, erased, labelled, over_real, simulated
 
 

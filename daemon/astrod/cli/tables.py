@@ -91,7 +91,7 @@ def frames_lines(answer: FramesAnswer) -> list[Line]:
         return [line(Span(" no frame yet", "dim"))]
     rows = [_frame_cells(frame) for frame in answer["frames"]]
     styles: list[Style] = ["warn" if frame["decision"] == "reject" else "" for frame in answer["frames"]]
-    head = ("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars", "guided")
+    head = ("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars", "guided", "thumb")
     return columns(head, rows, styles)
 
 
@@ -107,6 +107,7 @@ def _frame_cells(frame: FrameRow) -> tuple[str, ...]:
         "-" if frame["fwhm_px"] is None else f"{frame['fwhm_px']:.1f}",
         "-" if frame["stars"] is None else str(frame["stars"]),
         "-" if frame["guide_rms_arcsec"] is None else f"{frame['guide_rms_arcsec']:.2f}″",
+        "-" if frame["thumb"] is None else " ".join(filter(None, (frame["thumb"], frame["thumb_cause"]))),
     )
 
 

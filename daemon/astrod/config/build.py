@@ -430,7 +430,17 @@ class Builder:
         night, models, storage = self.document.night, self.document.models, self.document.storage
         return Settings(
             night=NightSettings(**night.model_dump()),
-            models=ModelSettings(models.enabled, self._optional_path(models.folder)),
+            models=ModelSettings(
+                models.enabled,
+                self._optional_path(models.folder),
+                self.folder / storage.data_dir / "models",
+                models.provider,
+                models.threads,
+                models.shadow_frames,
+                models.shadow_thumbs,
+                models.shadow_keep_percent,
+                models.promote_by_rule,
+            ),
             storage=StorageSettings(
                 data_dir=self.folder / storage.data_dir,
                 spool_dir=self.folder / storage.spool_dir,
