@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -79,6 +78,11 @@ class Roof:
         return [finding.code for finding in self.health.findings]
 
 
+def pictures(folder: Path) -> list[str]:
+    """What lies in the folder of the source's."""
+    return sorted(path.name for path in folder.glob("*.npy"))
+
+
 def on_roof(folder: Path, story: Callable[[Roof], Awaitable[None]]) -> None:
     async def play(loop: VirtualLoop) -> None:
         roof = Roof(loop, folder)
@@ -102,9 +106,7 @@ def test_clouds_reach_the_schedule_and_the_file_that_safety_reads(tmp_path: Path
         told = json.loads((tmp_path / "watch-roof.json").read_text())
         assert told == {"at_us": roof.covers[-1].at_us, "cloud_percent": 40.0}
         assert roof.watch.cover == roof.covers[-1]
-        assert not [name for name in os.listdir(tmp_path) if name.endswith(".npy")], (
-            "pictures of ours go when they were looked at"
-        )
+        assert pictures(tmp_path) == [], "those of ours go when they were looked at"
 
     on_roof(tmp_path, story)
 
