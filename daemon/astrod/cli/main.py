@@ -22,6 +22,7 @@ from astrod.cli import (
     holds,
     judge,
     lists,
+    meteors,
     observing,
     status,
 )
@@ -33,6 +34,7 @@ VERBS: tuple[Verb, ...] = (
     status.VERB,
     *lists.VERBS,
     judge.VERB,
+    meteors.VERB,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
