@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from astrod.archive.archive import Archive
+from astrod.config.settings import ModelSettings
 from astrod.domain.watching import CloudCell, Detection, SkyCover, SkySeen, WatchSetup
 from astrod.errors import InputInvalid, RecoverDevice
 from astrod.health import Health
@@ -13,8 +14,9 @@ from astrod.recording import Recording
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod.runtime.offload import VirtualOffload
 from astrod.runtime.trace import Trace
+from astrod.watch.order import Order
 from astrod.watch.source import Glance
-from astrod.watch.watch import Order, Watch
+from astrod.watch.watch import Watch
 from tests.rig.devices import MIDNIGHT_US
 
 SETUP = WatchSetup("roof", "sim://allsky", every_s=60.0, check_min=10.0)
@@ -56,6 +58,7 @@ class Roof:
             self.see,
             folder,
             folder,
+            ModelSettings(True, None),
             self.heard,
             lambda: self.sun_deg,
             offload,

@@ -8,9 +8,9 @@ and a watch that fails costs its own pictures only.
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from astrod.config.settings import ModelSettings
 from astrod.domain.instant import MINUTE_US
 from astrod.domain.watching import SkyCover, SkySeen, WatchSetup
 from astrod.errors import AstrodError, InputInvalid
@@ -20,6 +20,7 @@ from astrod.runtime.clock import Clock
 from astrod.runtime.durable import replace_text
 from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
+from astrod.watch.order import Order
 from astrod.watch.source import Glance, SkySource
 
 log = logging.getLogger(__name__)
@@ -30,18 +31,6 @@ AFTER_FAULT_S = 30.0
 DUSK_DEG = -6.0
 """With the Sun higher than this there are no stars, no meteors, and clouds are for the weather station."""
 BY_DAY_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the worker is to look for in a glance. `album` is where pictures of detections go; `inject` asks for a
-    meteor of our own to be laid in and looked for.
-    """
-
-    glance: Glance
-    setup: WatchSetup
-    album: Path
-    inject: bool = False
 
 
 See = Callable[[Order], SkySeen]
@@ -59,6 +48,7 @@ class Watch:
         see: See,
         album: Path,
         run_dir: Path,
+        models: ModelSettings,
         on_cover: OnCover,
         sun_altitude_deg: Callable[[], float],
         offload: Offload,
@@ -69,7 +59,7 @@ class Watch:
     ) -> None:
         self.setup = setup
         self.cover: SkyCover | None = None
-        self._source, self._see, self._album = source, see, album
+        self._source, self._see, self._album, self._models = source, see, album, models
         self._file = run_dir / f"watch-{setup.name}.json"
         self._on_cover, self._sun_altitude_deg = on_cover, sun_altitude_deg
         self._offload, self._recording = offload, recording
@@ -96,7 +86,12 @@ class Watch:
     async def _look(self, glance: Glance) -> None:
         inject = self._is_check_due()
         try:
-            seen = await self._offload.run(LANE, COST, self._see, Order(glance, self.setup, self._album, inject))
+            seen = await self._offload.run(
+                LANE,
+                COST,
+                self._see,
+                Order(glance, self.setup, self._album, inject, self._models.folder, self._models.enabled),
+            )
         except InputInvalid as fault:
             log.warning("watch %s: %s", self.setup.name, fault)
             return

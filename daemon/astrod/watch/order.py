@@ -1,0 +1,24 @@
+"""What a watch asks of its worker."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from astrod.domain.watching import WatchSetup
+from astrod.watch.source import Glance
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the worker is to look for in a glance.
+
+    `album` is the folder for pictures of detections; `inject` asks for a meteor of our own to be laid in and looked for.
+    `weights` is the folder of the models in force, None for those shipped; where they are not `enabled`, the classical
+    stand-ins judge.
+    """
+
+    glance: Glance
+    setup: WatchSetup
+    album: Path
+    inject: bool = False
+    weights: Path | None = None
+    enabled: bool = True
