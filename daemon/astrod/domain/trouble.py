@@ -100,7 +100,7 @@ _ALL = (
     Trouble("AST-411", "warning", "A watch of the whole sky brings no pictures.",
             "Look at its camera, or at the program that writes its pictures; the night goes on without it."),
     Trouble("AST-412", "warning", "A watch did not find the meteor of our own that was laid into its picture.",
-            "No meteors then means nothing. Look at the picture: dew, a lamp, cloud, focus; else send it with a report."),
+            "No meteors then means nothing. Look at the picture for dew, a lamp, cloud; else send it with a report."),
     Trouble("AST-501", "warning", "A reload of the configuration failed; the old one stays in force.",
             "Run `astrod config check`, mend what it names, and reload again."),
     Trouble("AST-601", "critical", "A folder that astrod writes to cannot be written.",

@@ -11,7 +11,7 @@ from astrod.watch.source import Glance
 class Order:
     """What the worker is to look for in a glance.
 
-    `album` is the folder for pictures of detections; `inject` asks for a meteor of our own to be laid in and looked for.
+    `album` is the folder for pictures of detections; `inject` asks for a meteor of our own to be laid in and found.
     `weights` is the folder of the models in force, None for those shipped; where they are not `enabled`, the classical
     stand-ins judge.
     """

@@ -49,7 +49,7 @@ class SkySource(Protocol):
 
 
 class CameraSource:
-    """A camera that astrod exposes itself, one exposure each `every_s`. It stands in the open: no permit is asked for."""
+    """A camera that astrod exposes itself, one exposure each `every_s`. It stands in the open and needs no permit."""
 
     def __init__(self, setup: WatchSetup, port: Port[Camera], clock: Clock) -> None:
         self._setup, self._port, self._clock = setup, port, clock
@@ -100,7 +100,7 @@ class PictureSource:
 
 
 class FolderSource:
-    """A folder that another program fills: every new picture or stack in it, oldest first, the last few of a backlog."""
+    """A folder that another program fills: every new picture or stack in it, oldest first, the last of a backlog."""
 
     BACKLOG = 3
     """So many of the files that are there already are looked at: what is older is history."""
