@@ -45,7 +45,7 @@ from astrod.runtime.offload import Offload
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
-from astrod.watch.eyes import look_at
+from astrod.watch.order import look
 from astrod.watch.source import source_of
 from astrod.watch.watch import Watch
 from astrod.whereabouts import Whereabouts
@@ -179,7 +179,7 @@ def assemble(
         Watch(
             setup,
             source_of(setup, cameras.get(setup.name), settings.storage.spool_dir, clock),
-            look_at,
+            look,
             settings.storage.data_dir / "detections",
             settings.daemon.run_dir,
             settings.models,

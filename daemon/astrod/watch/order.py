@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from astrod.domain.watching import WatchSetup
+from astrod.domain.watching import SkySeen, WatchSetup
 from astrod.watch.source import Glance
 
 
@@ -22,3 +22,13 @@ class Order:
     inject: bool = False
     weights: Path | None = None
     enabled: bool = True
+
+
+def look(order: Order) -> SkySeen:
+    """In the worker: what a glance shows. Imported there, so that the control process stays small.
+
+    Raises InputInvalid, naming the file, for what is no picture.
+    """
+    from astrod.watch.eyes import look_at
+
+    return look_at(order)
