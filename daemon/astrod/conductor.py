@@ -128,6 +128,7 @@ class Conductor:
         self._told_hindered = False
         self._barred_because: str | None = None
         self._bars = 0
+        self._alarmed = False
         self._effects: dict[Effect, Callable[[], None]] = {
             "cool": self._cool,
             "open": lambda: self._start("open", self._open()),
@@ -414,6 +415,7 @@ class Conductor:
         await self._guard.close_site("; ".join(self.safety.reasons) or "the operator's wish")
         await self._rest()
         self._health.mended("AST-110", THE_SITE)
+        self._alarmed = False
 
     async def _end(self) -> None:
         self._cut_short()
@@ -424,6 +426,7 @@ class Conductor:
             await self._warm_up()  # a roof that cannot be closed must not keep the coolers running into the day
             raise
         self._health.mended("AST-110", THE_SITE)
+        self._alarmed = False
         self._work_under_roof()
         if self._aside is not None:
             await asyncio.wait({self._aside})
@@ -475,7 +478,9 @@ class Conductor:
         self._spawn("finish the night", self._finish())
 
     def _alarm(self) -> None:
-        log.error("the site is not closed and parked; trying again")
+        if not self._alarmed:
+            log.error("the site is not closed and parked; trying again until it is")
+        self._alarmed = True
 
     def _bar(self) -> None:
         self._spawn("lift the bar", self._lift_bar())

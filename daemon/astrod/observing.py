@@ -41,6 +41,12 @@ FOUND_S = 30.0
 IDLE_S = 30.0
 NO_PLAN_S = 2.0
 AFTER_FAULT_S = 5.0
+MISSED_MAX = 3
+"""When a rig comes to none of so many targets in a row, it is not the targets."""
+MISSED_REST_S = 60.0
+GLARE_S = 600.0
+"""So long is a direction left alone whose sky glares."""
+
 CLEAR_TESTS = 2
 
 
@@ -118,6 +124,7 @@ class Observing:
         self._to_attend: deque[Outcome] = deque()
         self._winding_up = False
         self._filter: str | None = None
+        self._missed: set[str] = set()
         self._broken: BaseException | None = None
         self.pointing = Pointing(site, telescope, solving, self._look, health, trace, clock, occupation)
         self.exposure_time = ExposureTime(site, telescope, schedule, self._sky_level, trace, clock, dark_noise)
@@ -150,7 +157,7 @@ class Observing:
                 return  # the conductor hears of it from safety itself
             except Replan as fault:
                 self._trace.note("replan", rig=self._telescope.setup.name, why=str(fault))
-                await self._clock.sleep(1.0)
+                await self._clock.sleep(self._rest_after(fault))
             except RecoverDevice as fault:
                 prepared = False  # a driver that starts anew may come back parked
                 await self._recover(fault)
@@ -159,6 +166,33 @@ class Observing:
                 self._health.found("AST-303", str(fault))
                 await self._clock.sleep(AFTER_FAULT_S)
         await self._rest_after_all()
+
+    def _rest_after(self, fault: Replan) -> float:
+        """Seconds until the next choice; a rig that comes to no target at all is at fault, and tries at leisure."""
+        if len(self._missed) < MISSED_MAX:
+            return 1.0
+        rig = self._telescope.setup.name
+        self.occupation.enter("fault", str(fault))
+        self._health.found("AST-123", f"rig {rig} came to none of {len(self._missed)} targets: {fault}", rig)
+        return MISSED_REST_S
+
+    async def make_ready(self, permit: Permit) -> None:
+        """In the late twilight: point to what the night begins with, centre and focus there, so that the dark is not
+        spent on it. What fails is only told of: the dark will try it again.
+        """
+        choice = self._schedule.first(self._telescope.setup.name)
+        if choice is None:
+            return
+        try:
+            await self._prepare(permit)
+            self.pointing.let_go()
+            await self._point(choice, permit)
+            await self._turn_wheel(choice)
+            why = await self.refocusing.due(self._refocus_rule(), choice.filter)
+            if why is not None:
+                await self._focus(why, choice.filter, permit)
+        except AstrodError as fault:
+            self._trace.note("not ready", rig=self._telescope.setup.name, why=str(fault))
 
     async def _rest_after_all(self) -> None:
         """Wound up for who knows how long: a mount that tracked on would end at its pier or in the ground."""
@@ -239,9 +273,7 @@ class Observing:
         await self._attend(permit)
         choice = self._schedule.choose(self._telescope.setup.name)
         if choice is None:
-            self.occupation.enter("idle", self._schedule.idle_because)
-            await self._rest_mount()
-            await self._clock.sleep(IDLE_S if self._schedule.outlook is not None else NO_PLAN_S)
+            await self._idle()
             return
         try:
             await self._point(choice, permit)
@@ -258,12 +290,21 @@ class Observing:
         exposed = await self._expose("light", choice, await self._exposure_s(choice, permit), permit)
         await self._hand_on(await self._guidance.after(exposed))
 
+    async def _idle(self) -> None:
+        """Nothing to choose. Where that is because the rig missed its targets, they are tried again from the first."""
+        missing = len(self._missed) >= MISSED_MAX
+        self.occupation.enter("fault" if missing else "idle", self._schedule.idle_because)
+        await self._rest_mount()
+        await self._clock.sleep(IDLE_S if self._schedule.outlook is not None else NO_PLAN_S)
+        if missing:
+            self._schedule.pardon(self._telescope.setup.name)
+
     async def _exposure_s(self, choice: Choice, permit: Permit) -> float:
         """See `ExposureTime.of`; a request that no exposure serves under this sky is left alone for a while."""
         try:
             return await self.exposure_time.of(choice, self._train_of(choice), permit)
         except Replan as fault:
-            self._schedule.refuse(choice.request, str(fault))
+            self._schedule.refuse(self._telescope.setup.name, choice.request, str(fault))
             raise
 
     async def _sky_level(self, train: str, exposure_s: float, permit: Permit) -> float | None:
@@ -278,7 +319,7 @@ class Observing:
         try:
             await self._guidance.before(choice.target, place, self._train_of(choice), dither, permit)
         except Replan as fault:
-            self._schedule.refuse(choice.target, str(fault))
+            self._schedule.refuse(self._telescope.setup.name, choice.target, str(fault))
             raise
 
     async def _turn_wheel(self, choice: Choice) -> None:
@@ -301,11 +342,20 @@ class Observing:
 
     async def _point(self, choice: Choice, permit: Permit) -> None:
         """See `Pointing.point`."""
-        await self.pointing.point(choice, self._train_of(choice), permit)
+        try:
+            await self.pointing.point(choice, self._train_of(choice), permit)
+        except FlipFailed:
+            raise  # it has an alarm of its own, and targets before the meridian go on
+        except Replan:
+            self._missed.add(choice.target)
+            raise
+        self._missed.clear()
+        self._health.mended("AST-123", self._telescope.setup.name)
 
     def _refuse(self, choice: Choice, fault: Replan) -> None:
         """Leave the target alone for a while; one that needs a flip the mount does not do, for longer."""
-        self._schedule.refuse(choice.target, str(fault), NO_FLIP_S if isinstance(fault, FlipFailed) else None)
+        for_s = NO_FLIP_S if isinstance(fault, FlipFailed) else None
+        self._schedule.refuse(self._telescope.setup.name, choice.target, str(fault), for_s)
 
     async def _look(
         self, train: str, exposure_s: float, permit: Permit
@@ -381,7 +431,10 @@ class Observing:
     async def _attend(self, permit: Permit) -> None:
         """Do what the verdicts since the last exposure ask for; each kind once."""
         asked = {outcome.consequence for outcome in self._to_attend}
+        glaring = {o.intent.target for o in self._to_attend if o.consequence == "look_elsewhere" and o.intent.target}
         self._to_attend.clear()
+        for target in sorted(glaring):  # a darker direction, or nothing, until the light has moved on
+            self._schedule.refuse(self._telescope.setup.name, target, "the sky glares there", GLARE_S)
         if "pause_for_cloud" in asked:
             await self._sit_out_clouds(permit)
         if "check_tracking_and_retake" in asked:

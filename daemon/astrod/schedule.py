@@ -18,11 +18,13 @@ from astrod.domain.identity import night_of
 from astrod.domain.instant import MINUTE_US, SECOND_US
 from astrod.domain.plan import Choice, Plan, Progress, progress
 from astrod.domain.site import Rig, Site
+from astrod.domain.sphere import altitude_azimuth_deg
 from astrod.domain.target import Target
+from astrod.domain.watching import SkyCover
 from astrod.errors import AstrodError
 from astrod.health import Health
 from astrod.journey import Outcome
-from astrod.planning.current import Situation, needs_replan, next_exposure
+from astrod.planning.current import Situation, Turn, needs_replan, next_exposure
 from astrod.planning.problem import Outlook, Problem, RigState
 from astrod.recording import Recording
 from astrod.rig.flipping import SIDEREAL_S_PER_DEG
@@ -41,6 +43,10 @@ RETAKE_US = 10 * MINUTE_US
 SOON_US = 30 * SECOND_US
 DAWN_MARGIN_US = 10 * SECOND_US
 FLIP_S = 30.0
+CLOUDED = 0.7
+"""A target in a direction with this probability of cloud waits while another stands free."""
+COVER_US = 5 * MINUTE_US
+"""Clouds move on: an older map says nothing of now."""
 
 
 def plan_night(problem: Problem, outlook: Outlook | None) -> tuple[Plan, Outlook]:
@@ -127,7 +133,8 @@ class Schedule:
         self._attempts: dict[str, int] = {}
         self._remembers = False
         self._lengths_s: dict[str, float] = {}
-        self._banned: dict[str, tuple[int, str]] = {}
+        self._banned: dict[tuple[str, str], tuple[int, str]] = {}
+        self._covers: dict[str, SkyCover] = {}
         self._kept_since_plan: dict[str, int] = {}
         self._dark = DarkTime(0, 0, 0)
         self._replanning: asyncio.Task[None] | None = None
@@ -225,11 +232,11 @@ class Schedule:
                 self.refresh("there is none")
             self.idle_because = "no plan yet"
             return self._by_former_plan(rig, now_us)
-        situation = Situation(self._problem(), self.outlook, self._bans(now_us))
+        situation = Situation(self._problem(), self.outlook, self._bans(rig, now_us))
+        turn = self._under_clouds(situation, rig, now_us) or next_exposure(self.plan, situation, rig, now_us)
         reason = needs_replan(self.plan, situation, self._kept_since_plan, now_us)
         if reason is not None and now_us - self._refreshed_us > REPLAN_US:
             self.refresh(reason)
-        turn = next_exposure(self.plan, situation, rig, now_us)
         if turn is None:
             self.idle_because = "no request can be observed now"
             return None
@@ -237,6 +244,35 @@ class Schedule:
             self.idle_because = f"waiting for {turn.choice.target}"
             return None
         return replace(turn.choice, exposure_s=self._asked_s(turn.choice.request))
+
+    def _under_clouds(self, situation: Situation, rig: str, now_us: int) -> Turn | None:
+        """What stands free of the clouds that a watch sees and can begin now; None where nothing does, or none is seen.
+
+        A cloud map only sends a rig elsewhere: where every target seems covered, frames are taken and judge for it.
+        """
+        behind = self._behind_clouds(now_us)
+        if not behind:
+            return None
+        free = replace(situation, banned={**behind, **situation.banned})
+        turn = next_exposure(self.plan, free, rig, now_us)
+        return turn if turn is not None and turn.leave_us - now_us <= SOON_US else None
+
+    def _behind_clouds(self, now_us: int) -> dict[str, str]:
+        """The targets that stand behind a cloud now, with how sure that is."""
+        covers = [cover for cover in self._covers.values() if cover.clouds and now_us - cover.at_us <= COVER_US]
+        found: dict[str, str] = {}
+        for target in self.targets if covers else ():
+            altitude_deg, azimuth_deg = altitude_azimuth_deg(
+                target.ra_deg, target.dec_deg, now_us, self._site.place.latitude_deg, self._site.place.longitude_deg
+            )
+            clouds = [cloud for cover in covers if (cloud := cover.towards(azimuth_deg, altitude_deg)) is not None]
+            if clouds and max(clouds) >= CLOUDED:
+                found[target.name] = f"behind a cloud ({max(clouds):.0%})"
+        return found
+
+    async def covered(self, watch: str, cover: SkyCover) -> None:
+        """A watch saw the clouds anew."""
+        self._covers[watch] = cover
 
     def _asked_s(self, request_id: str) -> float:
         return next(r.exposure_s for target in self.targets for r in target.requests if r.id == request_id)
@@ -246,9 +282,18 @@ class Schedule:
         """The seconds until no exposure may be under way any more, at dawn."""
         return (self._dark.dawn_us - DAWN_MARGIN_US - self._clock.now_us()) / SECOND_US
 
+    def first(self, rig: str) -> Choice | None:
+        """What a rig will begin with at dusk, as far as is known now; None where nothing is, or it comes later."""
+        if self.outlook is None:
+            return None
+        now_us = self._clock.now_us()
+        situation = Situation(self._problem(), self.outlook, self._bans(rig, now_us))
+        turn = next_exposure(self.plan, situation, rig, now_us)
+        return turn.choice if turn is not None and turn.leave_us <= self._dark.dusk_us + SOON_US else None
+
     def _by_former_plan(self, rig: str, now_us: int) -> Choice | None:
         """What the plan from before a restart, or a reload, says of now; its slots keep every limit of the night."""
-        remaining, bans = self.remaining(), self._bans(now_us)
+        remaining, bans = self.remaining(), self._bans(rig, now_us)
         for slot in self.plan.slots:
             target = next((target for target in self.targets if target.name == slot.target), None)
             request = next((r for r in target.requests if r.id == slot.request), None) if target else None
@@ -274,9 +319,9 @@ class Schedule:
                 )
         return None
 
-    def _bans(self, now_us: int) -> dict[str, str]:
-        self._banned = {name: ban for name, ban in self._banned.items() if ban[0] > now_us}
-        return {name: why for name, (_, why) in self._banned.items()}
+    def _bans(self, rig: str, now_us: int) -> dict[str, str]:
+        self._banned = {key: ban for key, ban in self._banned.items() if ban[0] > now_us}
+        return {name: why for (refuser, name), (_, why) in self._banned.items() if refuser == rig}
 
     # -- what happened ---------------------------------------------------------------------------------------
 
@@ -288,11 +333,18 @@ class Schedule:
         """How long an exposure of a request is under this sky; plans reckon with it from now on."""
         self._lengths_s[request] = exposure_s
 
-    def refuse(self, target: str, why: str, for_s: float | None = None) -> None:
-        """Leave a target, or one request by its id, alone for a while, twenty minutes unless told otherwise."""
+    def refuse(self, rig: str, target: str, why: str, for_s: float | None = None) -> None:
+        """Have a rig leave a target, or one request by its id, alone for a while: twenty minutes unless told otherwise.
+
+        The other rigs are free to take it: what one mount refuses, another may reach.
+        """
         ban_us = BAN_US if for_s is None else round(for_s * SECOND_US)
-        self._banned[target] = (self._clock.now_us() + ban_us, why)
+        self._banned[rig, target] = (self._clock.now_us() + ban_us, why)
         self.refresh(f"{target} refused")
+
+    def pardon(self, rig: str) -> None:
+        """Let a rig try again what it refused: it was not the targets' fault."""
+        self._banned = {key: ban for key, ban in self._banned.items() if key[0] != rig}
 
     def begun(self, intent: Intent) -> None:
         """An exposure of a request is under way."""

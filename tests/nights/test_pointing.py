@@ -63,3 +63,14 @@ def test_a_mount_that_drifts_and_says_that_it_is_on_target_is_caught_by_the_star
     assert_in_order(told.summary)
     assert told.count("drifted") >= 1
     assert max(light.off_arcsec for light in told.lights if light.kept) < 3.0 * TOLERANCE_ARCSEC
+
+
+def test_a_mount_that_refuses_every_target_is_told_of_as_a_fault_and_goes_on_when_it_gives_in(tmp_path: Path) -> None:
+    sketch(tmp_path, 22.0, (CROSSING, EAST, Place("North", -20.0, 60.0), Place("South", -20.0, 30.0)))
+    told = play(tmp_path, (Fault("refuse", "mount", at_us=begin_us() + MINUTE_US, lasts_s=500.0),))
+    assert_in_order(told.summary)
+    assert told.count("replan") < 20, "three targets refused at once, then one a minute"
+    assert "AST-123" in {note["code"] for note in told.of("trouble")}
+    assert "AST-123" in {note["code"] for note in told.of("mended")}
+    assert told.summary["dark_minutes"]["fault"] > 3.0
+    assert told.lights[-1].began_us > begin_us() + 10 * MINUTE_US

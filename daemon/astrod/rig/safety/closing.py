@@ -92,6 +92,7 @@ class Closing:
         self._clock, self._site, self._hardware = clock, site, hardware
         self._rigs: Mapping[str, Rig] = {rig.name: rig for rig in site.rigs}
         self._stuck: dict[str, _Stuck] = {}
+        self._unparked: dict[str, str] = {}
         self._began_s = clock.monotonic_s()
 
     async def make_safe(self) -> tuple[Problem, ...]:
@@ -121,8 +122,11 @@ class Closing:
             try:
                 await park(self._clock, self._hardware.mounts[name], self._rigs[name].mount.park_s)
             except AstrodError as fault:
-                log.error("rig %s is not parked: %s", name, fault)
+                if self._unparked.get(name) != str(fault):  # it is tried every ten seconds, perhaps until dawn
+                    log.error("rig %s is not parked: %s", name, fault)
+                self._unparked[name] = str(fault)
                 return name, f"{self._hardware.mounts[name].name} is not parked ({fault})"
+            self._unparked.pop(name, None)
             return None
 
         return dict(failed for failed in await asyncio.gather(*map(one, self._hardware.mounts)) if failed)
