@@ -100,6 +100,9 @@ _ALL = (
     Trouble("AST-404", "info", "Frames show hot pixels, stray light or dew.",
             "The text says which and how much. Hot pixels: take darks, cool. Stray light: look for lamps and gaps; an "
             "amplifier's glow goes with the darks. Dew: heat the glass."),
+    Trouble("AST-405", "info", "A frame that was kept shows something that is not usual, and that no fault explains.",
+            "Look at it where the text says: a reflection, something on the sensor's window, a failing amplifier, or a "
+            "discovery. `astrod judge --json FILE` names all its strange parts."),
     Trouble("AST-501", "warning", "A reload of the configuration failed; the old one stays in force.",
             "Run `astrod config check`, mend what it names, and reload again."),
     Trouble("AST-601", "critical", "A folder that astrod writes to cannot be written.",
