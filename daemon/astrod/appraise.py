@@ -52,12 +52,14 @@ def appraise(
     enabled: bool = True,
     usual: Usual | None = None,
     series: Series | None = None,
+    anomaly_weights: Path | None = None,
 ) -> Appraisal:
     """Appraise a FITS (plain, gzipped, tile-compressed) or `.npy` frame; picklable either way.
 
-    `weights` is the folder of the models in force, None for those shipped; where models are not `enabled`, classical
-    means judge. `usual` is what frames of its camera have taught so far, and learns; `series` the frames before it,
-    and takes this one up. Raises InputInvalid, naming the file, for what is no frame.
+    `weights` is the folder of the quality model in force and `anomaly_weights` that of the anomaly model, None for
+    those shipped; where models are not `enabled`, classical means judge. `usual` is what frames of its camera have
+    taught so far, and learns; `series` the frames before it, and takes this one up. Raises InputInvalid, naming the
+    file, for what is no frame.
     """
     image = read_image(path)
     try:
@@ -70,7 +72,7 @@ def appraise(
         usual = series.usual.setdefault(camera, Usual())
         transparent = _transparency(series, (*camera, image.facts.get("FILTER")), evidence, image.exposure_s)
     scale_px = 2 if evidence.values["superpixel"] else 1
-    strange = strangeness(evidence, scale_px, usual, weights, enabled)
+    strange = strangeness(evidence, scale_px, usual, anomaly_weights, enabled)
     judgement = judge(evidence, weights, enabled)
     return Appraisal(measured, judgement, dict(evidence.values), strange, transparent, usual)
 

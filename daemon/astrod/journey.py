@@ -7,12 +7,13 @@ Recorded before acted on, so a crash can repeat a step and never lose one. Steps
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
+from astrod.curation import ANOMALY, QUALITY, tell_choice
 from astrod.domain.calibration import needed_by
 from astrod.domain.exposure import (
     CALIBRATION,
@@ -37,6 +38,7 @@ from astrod.rig.exposing import Exposed
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
+from astrod.versions import engine_fault, in_force
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +82,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What measuring and judging say of a frame; `taught` is what its camera's frames have taught so far, packed."""
+    """What measuring and judging say of a frame, and the numbers that its judge was shown.
+
+    `taught` is what its camera's frames have taught so far, packed. `passed_over` is why the owner's version of the
+    model did not judge it, `engine_fault` why the CPU ran it all the same; None where all is as they chose.
+    """
 
     measured: Measured
     judgement: Judgement
+    features: Mapping[str, float] = field(default_factory=dict)
+    passed_over: str | None = None
+    engine_fault: str | None = None
     strangeness: Strangeness | None = None
     taught: bytes | None = None
 
@@ -97,9 +106,21 @@ def see_frame(path: Path, models: ModelSettings, taught: bytes | None = None) ->
     from astrod.judge import Usual
 
     usual = None if taught is None else Usual.unpacked(taught)
-    appraisal = appraise(path, models.folder, models.enabled, usual)
-    learned = None if usual is None else usual.packed()
-    return Seen(appraisal.measured, appraisal.judgement, appraisal.strangeness, learned)
+    if not models.enabled:
+        appraisal = appraise(path, models.folder, enabled=False)
+        return Seen(appraisal.measured, appraisal.judgement, dict(appraisal.features))
+    engine = engine_fault(models)
+    version, strange = in_force(models, QUALITY), in_force(models, ANOMALY)
+    appraisal = appraise(path, version.folder, usual=usual, anomaly_weights=strange.folder)
+    return Seen(
+        appraisal.measured,
+        appraisal.judgement,
+        dict(appraisal.features),
+        version.passed_over,
+        engine,
+        appraisal.strangeness,
+        None if usual is None else usual.packed(),
+    )
 
 
 def see_calibration(path: Path, kind: FrameKind) -> Seen:
@@ -123,6 +144,15 @@ def doubted(judgement: Judgement) -> Judgement:
     if judgement.decision == "keep" and judgement.cause == "streak":
         return replace(judgement, decision="reject", cause="trailing")
     return judgement
+
+
+AfterVerdict = Callable[[Intent, Path], None]
+"""Told of each light frame that was judged and of its file, when no other frame waits; must not wait itself."""
+
+
+def nothing_more(intent: Intent, path: Path) -> None:
+    """For journeys that end with the verdict."""
+    log.debug("%s: %s is judged", intent.id, path.name)
 
 
 Distrust = Callable[[Intent, str], Awaitable[None]]
@@ -151,6 +181,7 @@ class Journey:
         distrust: Distrust = trust_always,
         off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
         knows_field: Callable[[Intent], bool] = lambda intent: False,
+        after_verdict: AfterVerdict = nothing_more,
     ) -> None:
         """`off_target_arcmin` asks a light frame's own stars how far it is from its target; `knows_field` tells whether
         frames of that field were recognised just before.
@@ -160,7 +191,8 @@ class Journey:
         self._offload, self._recording = offload, recording
         self._facts, self._circumstances = facts, circumstances
         self._health, self._trace, self._clock = health, trace, clock
-        self._distrust = distrust
+        self._distrust, self._after_verdict = distrust, after_verdict
+        self._under_way = 0
         self._digests: dict[Camera, tuple[str, ...]] = {}
         self._turns: dict[Camera, asyncio.Lock] = {}
         self._spoiled: dict[Camera, int] = {}
@@ -268,6 +300,18 @@ class Journey:
     async def _from_kept(
         self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None, lost: bool = False
     ) -> Outcome:
+        self._under_way += 1
+        try:
+            outcome = await self._judge_kept(intent, taken, frame, pixels_digest, lost)
+        finally:
+            self._under_way -= 1
+        if intent.kind == "light" and not self._under_way:
+            self._after_verdict(intent, self._root / taken.path)
+        return outcome
+
+    async def _judge_kept(
+        self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None, lost: bool
+    ) -> Outcome:
         now_us = self._clock.now_us
         await insist(
             self._clock,
@@ -286,7 +330,7 @@ class Journey:
             self._health,
             "AST-303",
             lambda: self._recording(
-                lambda archive: archive.record_judged(taken.id, seen.measured, seen.judgement, now_us())
+                lambda archive: archive.record_judged(taken.id, seen.measured, seen.judgement, now_us(), seen.features)
             ),
         )
         return self._outcome(intent, seen)
@@ -310,9 +354,9 @@ class Journey:
         subject = f"{intent.rig}/{intent.train}"
         if judgement.cause in ("pixels", "leak", "dew"):
             told = judgement.why[0] if judgement.why else f"{judgement.issues.get(judgement.cause, 0.0):.0%} likely"
-            self._health.found("AST-404", f"{subject}: {judgement.cause}: {told}", subject)
+            self._health.found("AST-406", f"{subject}: {judgement.cause}: {told}", subject)
         elif judgement.decision == "keep":
-            self._health.mended("AST-404", subject)
+            self._health.mended("AST-406", subject)
 
     async def _appraise(self, path: Path, kind: FrameKind, camera: Camera | None = None) -> Seen:
         """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown.
@@ -343,17 +387,18 @@ class Journey:
             self._taught[camera] = seen.taught
         subject, strange = "/".join(camera), seen.strangeness
         if strange is None or not strange.flag or seen.judgement.decision == "reject":
-            self._health.mended("AST-405", subject)  # a rejected frame is strange for a reason that is told already
+            self._health.mended("AST-407", subject)  # a rejected frame is strange for a reason that is told already
             return
         where = f"around pixel {strange.tiles[0].x}, {strange.tiles[0].y}" if strange.tiles else "all over"
         self._trace.note("strange", frame=path.name, score=round(strange.score, 2), parts=len(strange.tiles))
-        self._health.found("AST-405", f"{subject}: {path.name}: {where}, against {strange.basis}", subject)
+        self._health.found("AST-407", f"{subject}: {path.name}: {where}, against {strange.basis}", subject)
 
     def _tell_stand_in(self, seen: Seen) -> None:
         if seen.judgement.model.startswith("classical"):
             self._health.found("AST-401", f"frames are judged by {seen.judgement.model}")
         else:
             self._health.mended("AST-401")
+        tell_choice(self._health, seen.passed_over, seen.engine_fault)
 
     async def _quarantined(self, intent: Intent, frame: Landed, found: Quarantined) -> Outcome:
         await insist(

@@ -176,6 +176,24 @@ class Observing:
         self._health.found("AST-123", f"rig {rig} came to none of {len(self._missed)} targets: {fault}", rig)
         return MISSED_REST_S
 
+    async def make_ready(self, permit: Permit) -> None:
+        """In the late twilight: point to what the night begins with, centre and focus there, so that the dark is not
+        spent on it. What fails is only told of: the dark will try it again.
+        """
+        choice = self._schedule.first(self._telescope.setup.name)
+        if choice is None:
+            return
+        try:
+            await self._prepare(permit)
+            self.pointing.let_go()
+            await self._point(choice, permit)
+            await self._turn_wheel(choice)
+            why = await self.refocusing.due(self._refocus_rule(), choice.filter)
+            if why is not None:
+                await self._focus(why, choice.filter, permit)
+        except AstrodError as fault:
+            self._trace.note("not ready", rig=self._telescope.setup.name, why=str(fault))
+
     async def _rest_after_all(self) -> None:
         """Wound up for who knows how long: a mount that tracked on would end at its pier or in the ground."""
         try:

@@ -90,10 +90,10 @@ def test_the_strangest_tile_is_where_the_thing_is(tmp_path: Path) -> None:
 
 
 def test_without_weights_the_sensors_own_failures_are_seen(tmp_path: Path) -> None:
-    said = appraise(saved(tmp_path, with_dead_quadrant(frame())), tmp_path / "none").strangeness
+    said = appraise(saved(tmp_path, with_dead_quadrant(frame())), anomaly_weights=tmp_path / "none").strangeness
     assert said.basis.startswith("classical stand-in (no card")
     assert said.flag
-    assert not appraise(saved(tmp_path, frame()), tmp_path / "none").strangeness.flag
+    assert not appraise(saved(tmp_path, frame()), anomaly_weights=tmp_path / "none").strangeness.flag
 
 
 def test_a_series_learns_its_camera(tmp_path: Path) -> None:

@@ -134,3 +134,14 @@ CONSEQUENCES: dict[Cause, tuple[Decision, Consequence]] = {
     "unknown": ("reject", "retake_once"),
 }
 """What a verdict leads to, by its cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thumb:
+    """The owner's word on a frame, whatever the verdict: `up` is worth keeping; `cause` is what they say is wrong."""
+
+    id: ExposureId
+    up: bool
+    cause: Cause | None
+    who: str
+    at_us: int
