@@ -23,6 +23,7 @@ from astrod.cli import (
     judge,
     lists,
     observing,
+    realbogus,
     status,
 )
 from astrod.cli.verb import Verb
@@ -33,6 +34,7 @@ VERBS: tuple[Verb, ...] = (
     status.VERB,
     *lists.VERBS,
     judge.VERB,
+    realbogus.VERB,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
