@@ -58,7 +58,7 @@ class Sizes:
     final_steps: int
 
 
-FULL = Sizes(1200, 150, 10, 1, 5000, 700, 220, 320)
+FULL = Sizes(900, 150, 10, 1, 5000, 520, 150, 260)
 QUICK = Sizes(30, 10, 1, 9, 60, 12, 6, 6)
 
 

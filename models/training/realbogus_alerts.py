@@ -121,7 +121,7 @@ def turned_asteroids(alerts: Alerts) -> Iterator[tuple[int, Drawn]]:
             yield int(index), _drawn(alerts, int(index), np.stack(way, axis=2), False, "turned")
 
 
-def examples(alerts: Alerts, seed: int, times: int = 3, bogus_times: int = 18) -> Iterator[tuple[int, Drawn]]:
+def examples(alerts: Alerts, seed: int, times: int = 2, bogus_times: int = 12) -> Iterator[tuple[int, Drawn]]:
     """Varied alerts to learn from: each brightening `times`, each bogus `bogus_times`, and what can be made of them."""
     for index in range(len(alerts)):
         rng = np.random.default_rng([seed, index])

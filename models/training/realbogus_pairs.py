@@ -234,13 +234,15 @@ def _cut(
 
 
 def delivered(rng: np.random.Generator, triplet: NDArray[Any]) -> NDArray[np.float32]:
-    """Gain, sky, rounding and filling of some camera."""
+    """Gain, sky, rounding and filling of some camera; now and then there is no reference."""
     gain = amplitude(rng, 0.3, 300.0)
     scale = gain * np.array([1.0, 1.0, 1.0 if rng.random() < 0.6 else amplitude(rng, 0.01, 10.0)])
     if rng.random() < 0.15:
         scale[1] *= amplitude(rng, 0.2, 5.0)
     sky = np.array([*(gain * rng.uniform(0.0, 300.0, 2)), 0.0])
     out = triplet * scale + sky
+    if rng.random() < 0.015:
+        out[..., 1] = np.nan
     if rng.random() < 0.2:
         out[..., :2] = np.round(out[..., :2])
     way = rng.random()
