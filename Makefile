@@ -57,6 +57,7 @@ models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
 	$(BIN)/python -m training.quality
 	$(BIN)/python -m training.reference quality
+	$(BIN)/python -m training.meteor
 
 clean: ## remove what the other verbs made, the demonstration's frames too
 	rm -rf $(VENV) $(SIMULATORS) .mutants demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

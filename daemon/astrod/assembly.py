@@ -112,7 +112,7 @@ def assemble(
         finish_night,
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
-        lambda permit: core.calibrating.flatten(permit),
+        lambda permit: core.use_twilight(permit),
     )
     for telescope in telescopes.values():
         add_dome(telescope, site, clock, open_session, lambda: conductor)

@@ -21,6 +21,7 @@ from astrod.curation import Curation
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.exposure import CALIBRATION, Intent, Taken
 from astrod.domain.identity import Night
+from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.site import Site
 from astrod.errors import AstrodError, Retry, TellOperator
@@ -36,12 +37,16 @@ from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.whereabouts import Whereabouts
-from astrod_drivers.protocols import Switch
+from astrod_drivers.protocols import Permit, Switch
 
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
 DISK_S = 300.0
+READY_US = 8 * MINUTE_US
+"""So long before dusk rigs begin to point and focus: stars show by then, and a run takes two to five minutes."""
+READY_LEAST_US = 4 * MINUTE_US
+"""With less time than this left, it is not begun: the dark would break it off."""
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -66,6 +71,14 @@ class Core:
     curation: Curation
     switches: tuple[Port[Switch], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    async def use_twilight(self, permit: Permit) -> None:
+        """The evening's flats, then each rig made ready for the dark, where there is time for it."""
+        await self.calibrating.flatten(permit)
+        begin_us = self.conductor.dark.dusk_us - READY_US
+        await self.clock.sleep(max(0.0, (begin_us - self.clock.now_us()) / 1e6))
+        if self.conductor.dark.dusk_us - self.clock.now_us() >= READY_LEAST_US:
+            await asyncio.gather(*(observer.make_ready(permit) for observer in self.observers.values()))
 
     def ports(self) -> list[Port[Any]]:
         """Every device of every rig, those of safety excepted."""

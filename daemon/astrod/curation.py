@@ -80,9 +80,9 @@ def tell_choice(health: Health, passed_over: str | None, engine: str | None) -> 
     """Say of a choice of the owner that it cannot be followed, or that it can be again."""
     for subject, text in (("model", passed_over), ("engine", engine)):
         if text is None:
-            health.mended("AST-410", subject)
+            health.mended("AST-404", subject)
         else:
-            health.found("AST-410", text, subject)
+            health.found("AST-404", text, subject)
 
 
 class Curation:
@@ -219,9 +219,9 @@ class Curation:
         """Once a day: say of drift, and promote a candidate that has passed its rule where that is wished."""
         drifted = [drift for drift in await self.drift() if drift.is_drift]
         if drifted:
-            self._health.found("AST-411", "; ".join(map(str, drifted[:3])))
+            self._health.found("AST-405", "; ".join(map(str, drifted[:3])))
         else:
-            self._health.mended("AST-411")
+            self._health.mended("AST-405")
         found = await self.standing(QUALITY)
         if found is not None and found.passes:
             if self._settings.promote_by_rule:

@@ -328,8 +328,18 @@ class Journey:
             quality=round(judgement.quality, 1),
             stars=seen.measured.stars,
         )
-        consequence = CONSEQUENCES[judgement.cause][1] if judgement.decision == "reject" else "none"
-        return Outcome(intent, judgement, seen.measured, consequence)
+        if intent.kind == "light":
+            self._tell_of_optics(intent, judgement)
+        return Outcome(intent, judgement, seen.measured, CONSEQUENCES[judgement.cause][1])
+
+    def _tell_of_optics(self, intent: Intent, judgement: Judgement) -> None:
+        """What no retake and no waiting mends is told, until a frame of that camera is free of it."""
+        subject = f"{intent.rig}/{intent.train}"
+        if judgement.cause in ("pixels", "leak", "dew"):
+            told = judgement.why[0] if judgement.why else f"{judgement.issues.get(judgement.cause, 0.0):.0%} likely"
+            self._health.found("AST-406", f"{subject}: {judgement.cause}: {told}", subject)
+        elif judgement.decision == "keep":
+            self._health.mended("AST-406", subject)
 
     async def _appraise(self, path: Path, kind: FrameKind = "light") -> Seen:
         """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown."""

@@ -246,6 +246,15 @@ class Schedule:
         """The seconds until no exposure may be under way any more, at dawn."""
         return (self._dark.dawn_us - DAWN_MARGIN_US - self._clock.now_us()) / SECOND_US
 
+    def first(self, rig: str) -> Choice | None:
+        """What a rig will begin with at dusk, as far as is known now; None where nothing is, or it comes later."""
+        if self.outlook is None:
+            return None
+        now_us = self._clock.now_us()
+        situation = Situation(self._problem(), self.outlook, self._bans(rig, now_us))
+        turn = next_exposure(self.plan, situation, rig, now_us)
+        return turn.choice if turn is not None and turn.leave_us <= self._dark.dusk_us + SOON_US else None
+
     def _by_former_plan(self, rig: str, now_us: int) -> Choice | None:
         """What the plan from before a restart, or a reload, says of now; its slots keep every limit of the night."""
         remaining, bans = self.remaining(), self._bans(rig, now_us)

@@ -167,8 +167,8 @@ def test_a_promoted_model_that_was_altered(house: House, tmp_path: Path) -> None
     weights = zoo.in_force("quality").folder / "quality.onnx"
     weights.write_bytes(b"something else")
     examined = examine(load(house.file, resolve_name), WallClock(), lambda: DISCIPLINED)
-    found = [diagnosis for each in examined for diagnosis in each.diagnoses if diagnosis.code == "AST-410"]
-    one(found, "AST-410", "does not match its card")
+    found = [diagnosis for each in examined for diagnosis in each.diagnoses if diagnosis.code == "AST-404"]
+    one(found, "AST-404", "does not match its card")
 
 
 def test_an_archive_that_is_damaged(house: House) -> None:

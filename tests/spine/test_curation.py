@@ -166,7 +166,7 @@ def test_a_promoted_model_that_is_damaged_is_told_and_the_shipped_one_judges(tmp
         content = weights.read_bytes()
         weights.write_bytes(content[:-1])
         await bench.curation.check()
-        assert bench.codes() == ["AST-410"]
+        assert bench.codes() == ["AST-404"]
         seen = see_frame(frame, bench.settings)
         assert (seen.judgement.model, "does not match" in str(seen.passed_over)) == (TITLE, True)
         weights.write_bytes(content)
@@ -194,7 +194,7 @@ def test_an_engine_that_is_not_there_is_told_and_the_cpu_judges(tmp_path: Path, 
         seen = see_frame(frame, bench.settings)
         await bench.curation.check()
         assert seen.judgement.model == TITLE
-        assert (bench.codes() == ["AST-410"]) is (seen.engine_fault is not None)
+        assert (bench.codes() == ["AST-404"]) is (seen.engine_fault is not None)
 
     play(tmp_path, what, provider="tensorrt")
 
@@ -220,7 +220,7 @@ def drifting_weights(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("count", "log_fwhm", "codes"),
-    [(FRAMES + 20, 1.7, ["AST-411"]), (FRAMES + 20, 0.5, []), (FRAMES - 1, 1.7, [])],
+    [(FRAMES + 20, 1.7, ["AST-405"]), (FRAMES + 20, 0.5, []), (FRAMES - 1, 1.7, [])],
     ids=["outside the card", "inside", "too few frames"],
 )
 def test_drift_is_told_once_there_are_enough_frames(

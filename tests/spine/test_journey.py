@@ -159,8 +159,8 @@ def test_lines_where_the_stars_of_a_known_field_should_be_are_no_satellite(
     ("verdict", "codes"),
     [
         (replace(GOOD, judgement=replace(GOOD.judgement, model="classical stand-in (no card)")), ["AST-401"]),
-        (replace(GOOD, passed_over="quality 9-abc: does not match its card"), ["AST-410"]),
-        (replace(GOOD, engine_fault="ONNX Runtime has no cuda here"), ["AST-410"]),
+        (replace(GOOD, passed_over="quality 9-abc: does not match its card"), ["AST-404"]),
+        (replace(GOOD, engine_fault="ONNX Runtime has no cuda here"), ["AST-404"]),
     ],
     ids=["stand-in", "passed over", "no such engine"],
 )

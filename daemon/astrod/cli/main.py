@@ -13,6 +13,7 @@ from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
 from astrod.cli import (
     attended,
+    catalogue,
     clock,
     commission,
     configuration,
@@ -22,8 +23,10 @@ from astrod.cli import (
     holds,
     judge,
     lists,
+    meteors,
     models,
     observing,
+    reduce,
     ride_along,
     status,
     thumb,
@@ -39,6 +42,9 @@ VERBS: tuple[Verb, ...] = (
     judge.VERB,
     ride_along.VERB,
     *models.VERBS,
+    reduce.VERB,
+    catalogue.VERB,
+    meteors.VERB,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,

@@ -86,7 +86,7 @@ def models(loaded: Loaded) -> Examined:
         if row["fault"] and row["key"] == SHIPPED and row["name"] != "quality"
     ]
     rows = list_models(settings)
-    found += [Diagnosis("AST-410", row["fault"]) for row in rows if row["trusted"] and row["fault"]]
+    found += [Diagnosis("AST-404", row["fault"]) for row in rows if row["trusted"] and row["fault"]]
     return Examined("models", ", ".join(row["title"] for row in rows if row["trusted"]) or "none", tuple(found))
 
 
