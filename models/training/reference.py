@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from astrod.learning.drift import LEVELS
 from astrod_models.card import read_card
-from astrod_models.quality import FEATURES, OUTPUTS
+from astrod_models.quality import FEATURES
 from astrod_models.session import open_session
 from training.frames import CAMERAS, real_frames
 from training.groups import Group, clear, group, joined, over_real, simulated
@@ -64,20 +64,21 @@ def quality(count: int, folder: Path, cache: Path, frames: Path) -> tuple[int, V
     if real:
         parts.append(group("reference-real", count // 4, SEED + 2, over_real(real, "seen"), cache))
     samples = joined(parts)
-    features = {name: samples.features[:, index] for index, name in enumerate(FEATURES)}
-    said = _said(samples, folder)[clear(samples)]
-    return len(samples), features, {name: said[:, index] for index, name in enumerate(OUTPUTS)}
+    model = read_card("quality", folder).facts["model"]
+    features = {name: samples.features[:, FEATURES.index(name)] for name in model["features"]}
+    said = _said(samples, np.stack(list(features.values()), axis=1), folder)[clear(samples)]
+    return len(samples), features, {name: said[:, index] for index, name in enumerate(model["means"])}
 
 
-def _said(samples: Group, folder: Path) -> NDArray[np.float32]:
-    """What the model of a folder says of each sample."""
+def _said(samples: Group, features: NDArray[np.float32], folder: Path) -> NDArray[np.float32]:
+    """What the model of a folder says of each sample, by the features that it takes."""
     session = open_session("quality", folder)
     answers = [
         session.run(
             {
                 "tiles": samples.tiles[at : at + 1].astype(np.float32),
                 "whole": samples.whole[at : at + 1].astype(np.float32),
-                "features": samples.features[at : at + 1],
+                "features": features[at : at + 1],
             }
         )[session.card.outputs[0]][0]
         for at in range(len(samples))
