@@ -151,6 +151,8 @@ class Quality:
 
     def _answer(self, feeds: Mapping[str, NDArray[np.float32]]) -> Answer:
         answers = self._session.run(feeds)["probabilities"][0]
+        if len(answers) != len(self._means):
+            raise WeightsRefusedError(f"{self.title} gives {len(answers)} answers, its card names {len(self._means)}")
         named = dict(zip(self._means, (float(value) for value in answers), strict=True))
         usable = named.pop("usable")
         return Answer(named, usable)

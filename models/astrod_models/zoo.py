@@ -278,13 +278,13 @@ def _try_quality(card: Card) -> None:
 
 
 TRIALS: Mapping[str, Callable[[Card], None]] = {"quality": _try_quality}
-"""How a model is tried on an empty input, by name. They raise WeightsRefusedError or ValueError."""
+"""How a model is tried on an empty input, by name. They raise WeightsRefusedError."""
 
 
 def _tried(card: Card, trial: Callable[[Card], None]) -> str | None:
     try:
         trial(card)
-    except (WeightsRefusedError, ValueError, KeyError) as fault:
+    except WeightsRefusedError as fault:
         return f"it cannot be used here: {fault}"
     return None
 
