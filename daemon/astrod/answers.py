@@ -14,6 +14,8 @@ from astrod.api.schema import (
     CalibrationRow,
     CalibrationsAnswer,
     ClockAnswer,
+    DetectionRow,
+    DetectionsAnswer,
     Device,
     DriftRow,
     Exposing,
@@ -39,6 +41,7 @@ from astrod.api.schema import (
     ThumbsAnswer,
     Verdict,
     VersionRow,
+    WatchRow,
     read,
 )
 from astrod.api.until import until_us
@@ -47,14 +50,16 @@ from astrod.attended import Attended
 from astrod.core import Core
 from astrod.domain.calibration import Need
 from astrod.domain.exposure import Cause, Thumb
-from astrod.domain.identity import ExposureId, Night
-from astrod.domain.instant import SECOND_US, iso, parse_iso
+from astrod.domain.identity import ExposureId, Night, noon_us
+from astrod.domain.instant import DAY_US, SECOND_US, iso, parse_iso
 from astrod.domain.plan import progress
+from astrod.domain.watching import Detection
 from astrod.errors import InputInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.rig.port import Port
 from astrod.rig.telescope import Telescope
 from astrod.runtime.timekeeping import Timekeeper
+from astrod.watch.watch import Watch
 
 Handler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
 VERDICTS = 5
@@ -74,6 +79,7 @@ class Answers:
             "plan": self.plan,
             "targets": self.targets,
             "frames": self.frames,
+            "detections": self.detections,
             "calibrations": self.calibrations,
             "offsets": self.offsets,
             "pause": self.pause,
@@ -289,6 +295,20 @@ class Answers:
             site=self._core.site.name,
             night=str(night) if night else None,
             frames=[_frame(row) for row in rows],
+        )
+
+    async def detections(self, args: dict[str, Any]) -> DetectionsAnswer:
+        """What crossed the sky in a night (`night`), and what the watches see now."""
+        core = self._core
+        night = _night(args.get("night"))
+        start_us = noon_us(night or core.conductor.night, core.site.place.longitude_deg)
+        found = await core.recording(lambda archive: archive.detections(start_us, start_us + DAY_US))
+        return DetectionsAnswer(
+            schema=SCHEMA,
+            site=core.site.name,
+            night=str(night) if night else None,
+            watches=[_watch(watch) for watch in core.watches],
+            detections=[_detection(detection) for detection in found],
         )
 
     async def calibrations(self, args: dict[str, Any]) -> CalibrationsAnswer:
@@ -570,4 +590,29 @@ def _calibration(need: Need) -> CalibrationRow:
         has=need.has,
         expired=need.expired,
         standing=need.standing,
+    )
+
+
+def _watch(watch: Watch) -> WatchRow:
+    cover = watch.cover
+    return WatchRow(
+        name=watch.setup.name,
+        source=watch.setup.source,
+        seen=None if cover is None else iso(cover.at_us),
+        cloud_percent=None if cover is None or cover.percent is None else round(cover.percent, 1),
+        why="" if cover is None else cover.why,
+    )
+
+
+def _detection(detection: Detection) -> DetectionRow:
+    return DetectionRow(
+        time=iso(detection.at_us),
+        watch=detection.watch,
+        kind=detection.kind,
+        score=round(detection.score, 3),
+        length_px=round(detection.length_px, 1),
+        begins=None if detection.begins is None else list(detection.begins),
+        ends=None if detection.ends is None else list(detection.ends),
+        model=detection.model,
+        picture=detection.picture,
     )

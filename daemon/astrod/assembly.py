@@ -32,12 +32,23 @@ from astrod.rig.aperture import ApertureHistory, Witness
 from astrod.rig.darks import Surroundings
 from astrod.rig.recovery import Remedies
 from astrod.rig.safety.guard import Guard
-from astrod.rigging import OpenSession, add_dome, add_guider, power_board, seeing_of, telescope_of
+from astrod.rigging import (
+    OpenSession,
+    add_dome,
+    add_guider,
+    power_board,
+    seeing_of,
+    telescope_of,
+    watching_cameras,
+)
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Offload
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
+from astrod.watch.order import look
+from astrod.watch.source import source_of
+from astrod.watch.watch import Watch
 from astrod.whereabouts import Whereabouts
 
 NEXT_NIGHT_US = 30 * MINUTE_US
@@ -166,6 +177,25 @@ def assemble(
         trace,
         clock,
     )
+    cameras = watching_cameras(site, clock, open_session, remedies)
+    watches = tuple(
+        Watch(
+            setup,
+            source_of(setup, cameras.get(setup.name), settings.storage.spool_dir, clock),
+            look,
+            settings.storage.data_dir / "detections",
+            settings.daemon.run_dir,
+            settings.models,
+            schedule.covered,
+            lambda: sun_altitude_deg(clock.now_us(), site.place.latitude_deg, site.place.longitude_deg),
+            offload,
+            recording,
+            health,
+            trace,
+            clock,
+        )
+        for setup in site.watches
+    )
     core = Core(
         site,
         clock,
@@ -182,6 +212,8 @@ def assemble(
         Whereabouts(site, guard, telescopes, solving, clock),
         curation,
         tuple(board.switches.values()),
+        watches,
+        tuple(cameras.values()),
     )
     return core
 

@@ -218,6 +218,31 @@ def frames() -> dict[str, Any]:
     return {"schema": 1, "site": "pujalt", "night": "2026-12-14", "frames": [kept, rejected, fresh]}
 
 
+def detections() -> dict[str, Any]:
+    """A watch that sees clouds, one that has seen nothing yet, and two meteors."""
+    roof = {
+        "name": "roof",
+        "source": "sim://allsky",
+        "seen": "2026-12-14T23:15:00.000Z",
+        "cloud_percent": 41.0,
+        "why": "",
+    }
+    mute = {"name": "east", "source": "rtsp://camera/1", "seen": None, "cloud_percent": None, "why": ""}
+    meteor = {
+        "time": "2026-12-14T22:07:31.000Z",
+        "watch": "roof",
+        "kind": "meteor",
+        "score": 0.97,
+        "length_px": 84.2,
+        "begins": [101.2, 54.3],
+        "ends": [130.0, 40.9],
+        "model": "meteor 1",
+        "picture": "detections/roof-1797290851000000.jpg",
+    }
+    bare = meteor | {"begins": None, "ends": None, "picture": None}
+    return {"schema": 1, "site": "pujalt", "night": None, "watches": [roof, mute], "detections": [meteor, bare]}
+
+
 def offsets() -> dict[str, Any]:
     """Two filters of the owner's, one of which runs have told too, and one that only runs have told."""
     row = {"rig": "main", "train": "main", "by": "configured", "pairs": None, "scatter": None, "applied": True}

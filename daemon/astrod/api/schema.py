@@ -224,6 +224,42 @@ class FramesAnswer(TypedDict):
     frames: list[FrameRow]
 
 
+class DetectionRow(TypedDict):
+    """Something that crossed the sky. `begins` and `ends` are [azimuth, altitude], degrees, null while the camera
+    is not calibrated; `picture` is relative to the data root.
+    """
+
+    time: str
+    watch: str
+    kind: str
+    score: float
+    length_px: float
+    begins: list[float] | None
+    ends: list[float] | None
+    model: str
+    picture: str | None
+
+
+class WatchRow(TypedDict):
+    """A watch of the sky: what it saw last of clouds, null before it saw anything or where it cannot tell."""
+
+    name: str
+    source: str
+    seen: str | None
+    cloud_percent: float | None
+    why: str
+
+
+class DetectionsAnswer(TypedDict):
+    """`astrod detections --json`; oldest first. `night` is null for the one that is or was last."""
+
+    schema: int
+    site: str
+    night: str | None
+    watches: list[WatchRow]
+    detections: list[DetectionRow]
+
+
 class CalibrationRow(TypedDict):
     """A set of calibration frames that some frames need. `standing` is has, lacks or expired."""
 

@@ -8,7 +8,7 @@ the file is busy, TellOperator when a person must act (disk full, read-only, dam
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from astrod.archive.rows import (
     Outcome,
     Severity,
     Shadowed,
+    detection_of,
+    detection_row,
     exposure_row,
     frame_of,
     intent_of,
@@ -47,6 +49,7 @@ from astrod.domain.instant import DAY_US
 from astrod.domain.minutes import Interval
 from astrod.domain.offsets import FocusPoint
 from astrod.domain.plan import Plan
+from astrod.domain.watching import Detection
 from astrod.errors import Bug, InputInvalid, TellOperator
 
 PLANS_KEPT_DAYS = 30
@@ -488,6 +491,22 @@ class Archive:
             str(night),
         )
         return [Interval(**row) for row in rows]
+
+    # -- detections ------------------------------------------------------------------------------------------
+
+    def record_detections(self, detections: Sequence[Detection]) -> None:
+        """Keep what a watch saw cross the sky; what was injected to try it is not kept."""
+        with self._database.transaction():
+            for detection in detections:
+                if not detection.injected:
+                    self._database.insert("detections", detection_row(detection))
+
+    def detections(self, start_us: int, end_us: int) -> list[Detection]:
+        """What was seen with start <= at < end, in order of time."""
+        rows = self._database.rows(
+            "SELECT * FROM detections WHERE at_us >= ? AND at_us < ? ORDER BY at_us, number", start_us, end_us
+        )
+        return [detection_of(row) for row in rows]
 
     # -- events, plans, holds --------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from astrod.archive.database import Row
 from astrod.domain.exposure import Cause, Decision, FrameKind, Intent, Judgement, Measured, Taken, Thumb
 from astrod.domain.identity import ExposureId
 from astrod.domain.plan import Plan, Slot
+from astrod.domain.watching import Detection
 
 Outcome = Literal["taken", "seen", "failed", "aborted", "interrupted"]
 """`seen` are test and focus frames: measured, judged and let go."""
@@ -46,6 +47,41 @@ class FrameRow:
     def kept(self) -> bool:
         """Judged worth keeping."""
         return self.judgement is not None and self.judgement.decision == "keep"
+
+
+def detection_row(detection: Detection) -> Row:
+    """A detection as its row."""
+    return {
+        "watch": detection.watch,
+        "at_us": detection.at_us,
+        "kind": detection.kind,
+        "score": detection.score,
+        "points": json.dumps(detection.points),
+        "begins": None if detection.begins is None else json.dumps(detection.begins),
+        "ends": None if detection.ends is None else json.dumps(detection.ends),
+        "model": detection.model,
+        "picture": detection.picture,
+    }
+
+
+def detection_of(row: Row) -> Detection:
+    """The detection in a row."""
+
+    def place(text: str | None) -> tuple[float, float] | None:
+        return None if text is None else (json.loads(text)[0], json.loads(text)[1])
+
+    points = tuple((point[0], point[1], point[2]) for point in json.loads(row["points"]))
+    return Detection(
+        watch=row["watch"],
+        at_us=row["at_us"],
+        kind=row["kind"],
+        score=row["score"],
+        points=points,
+        begins=place(row["begins"]),
+        ends=place(row["ends"]),
+        model=row["model"],
+        picture=row["picture"],
+    )
 
 
 @dataclass(frozen=True, slots=True)

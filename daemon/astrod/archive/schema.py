@@ -137,6 +137,16 @@ ARCHIVE: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (  # what crossed the sky, as a watch saw it
+        """
+        CREATE TABLE detections (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, watch TEXT NOT NULL, at_us INTEGER NOT NULL,
+            kind TEXT NOT NULL, score REAL NOT NULL, points TEXT NOT NULL, begins TEXT, ends TEXT,
+            model TEXT NOT NULL, picture TEXT
+        ) STRICT
+        """,
+        "CREATE INDEX detections_by_time ON detections (at_us, number)",
+    ),
 )
 
 TELEMETRY: tuple[tuple[str, ...], ...] = (

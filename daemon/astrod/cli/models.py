@@ -437,7 +437,7 @@ VERBS = (
     Verb(
         name="models rollback",
         summary="put the version in force that was before",
-        text="As often as there is one before it; at last the shipped one.",
+        text="As often as there is one before it; at last the shipped one. The daemon takes it up between two frames.",
         example="astrod models rollback quality",
         run=_rollback,
         options=_name,

@@ -114,6 +114,7 @@ class SimulatorSettings:
     pixel_um: float
     filters: tuple[str, ...]
     pointing_arcmin: float = 3.0
+    meteors_per_hour: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,10 @@ _ALL = (
     Trouble("AST-406", "info", "Frames show hot pixels, stray light or dew.",
             "The text says which and how much. Hot pixels: take darks, cool. Stray light: look for lamps and gaps; an "
             "amplifier's glow goes with the darks. Dew: heat the glass."),
+    Trouble("AST-411", "warning", "A watch of the whole sky brings no pictures.",
+            "Look at its camera, or at the program that writes its pictures; the night goes on without it."),
+    Trouble("AST-412", "warning", "A watch did not find the meteor of our own that was laid into its picture.",
+            "No meteors then means nothing. Look at the picture for dew, a lamp, cloud; else send it with a report."),
     Trouble("AST-501", "warning", "A reload of the configuration failed; the old one stays in force.",
             "Run `astrod config check`, mend what it names, and reload again."),
     Trouble("AST-601", "critical", "A folder that astrod writes to cannot be written.",

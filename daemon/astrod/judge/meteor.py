@@ -91,12 +91,13 @@ def meteor_fault(weights: Path | None = None) -> str | None:
 
 
 def _candidates(view: View, bright: Bright, answer: Answer) -> list[_Candidate]:
-    """Where the mask says that a light moved: connected cells, the surest first."""
+    """Where the mask says that a light moved: connected cells, the likeliest meteors first."""
     sure = answer.mask.max(axis=0)
     labels, count = ndimage.label(sure > _MASK_FROM, structure=np.ones((3, 3)))
     if count == 0:
         return []
-    weight = ndimage.sum_labels(sure, labels, np.arange(1, count + 1))
+    numbers = np.arange(1, count + 1)
+    weight = ndimage.sum_labels(answer.mask[0], labels, numbers) + 0.3 * ndimage.sum_labels(sure, labels, numbers)
     found = []
     for number in (np.argsort(weight)[::-1] + 1)[:_MOST_REGIONS]:
         small = labels == number

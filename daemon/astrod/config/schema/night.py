@@ -177,3 +177,6 @@ class SimulatorSection(Section):
         ["L", "R", "G", "B", "Ha"], "What is in its wheel.", when="restart", min_length=1, max_length=12
     )
     pointing_arcmin: float = key(3.0, "How far off its mount points, about.", when="restart", ge=0, le=120)
+    meteors_per_hour: float = key(
+        5.0, "Meteors that its all-sky camera, where a [[watch]] names one, may see.", when="restart", ge=0, le=1000
+    )
