@@ -91,7 +91,7 @@ def judge_file(path: Path) -> dict[str, Any] | Unfinished:
 
 def would(said: dict[str, Any]) -> dict[str, str]:
     """What astrod does after such a verdict: the decision, the consequence by name, and in words."""
-    consequence = CONSEQUENCES[said["cause"]][1] if said["verdict"] == "reject" else "none"
+    consequence = CONSEQUENCES[said["cause"]][1]
     words = THEN.get(consequence, consequence.replace("_", " "))
     return {"decision": said["verdict"], "then": consequence, "text": f"{said['verdict']}; {words}"}
 

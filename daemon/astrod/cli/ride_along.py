@@ -63,7 +63,7 @@ def frame_line(found: dict[str, Any]) -> Line:
     if "verdict" not in found:
         return line(Span(f" {cut(Path(found['file']).name, 36):<36}  {found['sort']}, not judged", "dim"))
     then = found["would"]["text"].partition("; ")[2]
-    return (*report_line(found), *(() if found["verdict"] == "keep" else (Span(f" → {then}", "warn"),)))
+    return (*report_line(found), *(() if found["would"]["then"] == "none" else (Span(f" → {then}", "warn"),)))
 
 
 async def _ride(ride: "Ride", once: bool) -> None:

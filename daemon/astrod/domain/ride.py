@@ -31,6 +31,8 @@ THEN: Mapping[str, str] = {
     "refocus_and_retake": "focus, take it again",
     "check_tracking_and_retake": "look at tracking and guiding, centre, take it again",
     "retake_once": "take it again once",
+    "tell_owner": "go on, and tell you",
+    "look_elsewhere": "go on with a target in another direction",
 }
 """What astrod does after a verdict, in words, by consequence (`domain.exposure.CONSEQUENCES`)."""
 
