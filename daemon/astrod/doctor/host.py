@@ -72,12 +72,22 @@ def clock(quality: Callable[[], ClockQuality]) -> Examined:
 def models(loaded: Loaded) -> Examined:
     """Whether the models are there and are what their cards say."""
     from astrod.judge import model_fault  # ONNX Runtime comes along: only here
+    from astrod.versions import list_models, verify_models
+    from astrod_models.zoo import SHIPPED
 
     settings = loaded.settings.models
     if not settings.enabled:
         return Examined("models", "switched off; frames are judged by classical measures")
     fault = model_fault(settings.folder)
-    return Examined("models", "quality", (Diagnosis("AST-401", fault),) if fault else ())
+    found = [Diagnosis("AST-401", fault)] if fault else []
+    found += [
+        Diagnosis("AST-401", f"{row['name']}: {row['fault']}")
+        for row in verify_models(settings, [])
+        if row["fault"] and row["key"] == SHIPPED and row["name"] != "quality"
+    ]
+    rows = list_models(settings)
+    found += [Diagnosis("AST-404", row["fault"]) for row in rows if row["trusted"] and row["fault"]]
+    return Examined("models", ", ".join(row["title"] for row in rows if row["trusted"]) or "none", tuple(found))
 
 
 def archive(loaded: Loaded, today: Night) -> Examined:
