@@ -594,6 +594,8 @@ def _setup_cards(setup: Setup) -> Iterator[Card]:
         ("FILTER", setup.filter, "filter"),
         ("BAYERPAT", setup.bayer, "colours of the first 2x2 pixels"),
         ("READOUTM", setup.readout, "readout mode"),
+        ("TELESCOP", setup.telescope, "telescope"),
+        ("ROTATANG", setup.rotation_deg, "[deg] rotator, mechanical angle"),
     ):
         if value is not None:
             yield name, value, comment

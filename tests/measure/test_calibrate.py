@@ -129,3 +129,12 @@ def test_what_is_not_told_is_a_doubt_and_no_refusal() -> None:
     found = fits("bias", made, frame)
     assert found.refused is None
     assert "gain is not told" in found.doubts
+
+
+def test_a_flat_of_another_rotation_or_telescope_does_not_suit() -> None:
+    frame = Setup(10, 10, filter="V", telescope="RC 8", rotation_deg=359.0)
+    assert fits("flat", Setup(10, 10, filter="V", telescope="RC8", rotation_deg=0.5), frame).refused is None
+    turned = fits("flat", Setup(10, 10, filter="V", telescope="RC 8", rotation_deg=90.0), frame).refused
+    assert turned is not None and turned.startswith("rotation 90°")
+    assert "telescope" in str(fits("flat", Setup(10, 10, filter="V", telescope="Epsilon"), frame).refused)
+    assert fits("bias", Setup(10, 10, telescope="Epsilon"), frame).refused is None
