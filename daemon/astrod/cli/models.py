@@ -97,7 +97,7 @@ def list_lines(told: ModelsAnswer) -> list[Line]:
         if row["fault"]:
             lines += _said(f"{row['name']}: {row['fault']}", "warn")
         if row["stand_in"]:
-            lines += _said(f"{row['name']}: {row['stand_in']} judges in its place", "warn")
+            lines += _said(f"{row['name']}: in its place: {row['stand_in']}", "warn")
     return lines
 
 
@@ -205,7 +205,7 @@ def verify_line(row: Mapping[str, Any]) -> Line:
     name = f" {row['name']:<12} {row['key']:<20} "
     if row["sound"]:
         return line(name, Span("sound", "good"), f"  {row['title']}, {row['provider']}")
-    instead = f"; {row['instead']} judges in its place" if row["instead"] else ""
+    instead = f"; in its place: {row['instead']}" if row["instead"] else ""
     return line(name, Span("refused", "bad"), f"  {row['fault']}{instead}")
 
 
