@@ -44,6 +44,7 @@ LANE = "frames"
 COST = Cost(modelled_s=0.5, deadline_s=60.0)
 APPRAISE = Cost(modelled_s=2.5, deadline_s=60.0)
 QUALITY = "quality"
+ANOMALY = "anomaly"
 SHADOWED = (QUALITY,)
 """The models that judge light frames in the daemon, and so can be compared with a candidate."""
 DRIFT_DAYS = 10

@@ -9,8 +9,9 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from astrod import __version__
 from astrod.domain.exposure import CONSEQUENCES
@@ -24,6 +25,9 @@ from astrod.frames.incoming import Arrival, Found, Incoming
 from astrod.frames.logbook import Logbook
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
+
+if TYPE_CHECKING:  # NumPy comes along
+    from astrod.appraise import Series
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +89,16 @@ def judge_file(path: Path) -> dict[str, Any] | Unfinished:
         return told
     from astrod.appraise import report  # NumPy and the models: in the worker only
 
-    said = report(path)
+    said = report(path, series=_frames_before())
     return {**told, **said, "would": would(said)}
+
+
+@cache
+def _frames_before() -> "Series":
+    """What this worker's frames tell of one another; a worker that is started anew learns it anew."""
+    from astrod.appraise import Series
+
+    return Series()
 
 
 def would(said: dict[str, Any]) -> dict[str, str]:
@@ -185,6 +197,8 @@ def ridden(found: dict[str, Any]) -> Ridden:
         quality=found.get("quality"),
         stars=measured.get("stars"),
         fwhm_px=measured.get("fwhm_px"),
+        transparency=(found.get("transparency") or {}).get("share"),
+        strange=bool((found.get("anomaly") or {}).get("flag")),
         why=str(error or ""),
     )
 

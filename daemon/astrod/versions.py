@@ -13,9 +13,11 @@ from astrod_models.card import WeightsRefusedError, weights_folder
 from astrod_models.zoo import SHIPPED, Version, Zoo, ZooError, misfit
 
 STAND_INS = {
+    "anomaly": "uneven noise, and lines out of level (`astrod.judge.anomaly`)",
     "cloud": "star counts against the rest of the picture, and roughness (`astrod.judge.cloud`)",
     "meteor": "bright pixels that keep to a line (`astrod.judge.meteor_classical`)",
     "quality": "cuts on the measurements (`astrod.judge.classical`)",
+    "realbogus": "a logistic fit to measured features (`astrod.judge.realbogus`)",
 }
 """What judges where a model cannot, by model: the models that this astrod knows."""
 DEFAULT_STAND_IN = "its classical stand-in"

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from astrod.errors import InputInvalid
-from astrod.judge.cloud import features_of
+from astrod.judge.cloud import classical, features_of
 from astrod.overcast import survey
-from astrod_models.cloud import STATES
+from astrod_models.cloud import FACTS, STATES
 from training.clouddata import QUANTUM, Samples
 from training.scores import auc, wilson
 
@@ -24,9 +23,9 @@ Baselines = dict[str, Callable[[Samples], Cells]]
 CLEAR, COVERED = 0.1, 0.9
 _NEAR = 0.15
 
-THUMBS_CLEAR = (55, 130)
-THUMBS_COVERED = (300, 620)
-"""Of the 703 thumbnails of a night: between which numbers the sky is clear, and covered, to the eye."""
+THUMBS_CLEAR = (*range(84, 132, 2), *range(198, 222, 2))
+THUMBS_COVERED = tuple(range(300, 640, 6))
+"""Of the 703 thumbnails of a night: those that are clear, and those that are covered, to the eye."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,29 +171,27 @@ def _mango(weights: Path, folder: Path) -> str:
 
 
 def _thumbs(weights: Path, folder: Path) -> str:
-    ranges = ((THUMBS_CLEAR, False), (THUMBS_COVERED, True))
-    pictures = [(folder / f"{k:04d}.png", covered) for (low, high), covered in ranges for k in range(low, high, 5)]
+    sets = ((THUMBS_CLEAR, False), (THUMBS_COVERED, True))
+    pictures = [(folder / f"{number:04d}.png", covered) for numbers, covered in sets for number in numbers]
     there = [(path, covered) for path, covered in pictures if path.exists()]
     return _told([path for path, _ in there], [covered for _, covered in there], weights) if there else ""
 
 
 def _told(pictures: list[Path], covered: list[bool], weights: Path) -> str:
-    """How the covered share separates pictures, and how many fall on the right side of a half."""
-    shares, truth, mapless = [], [], 0
+    """How the covered share separates pictures, and how many fall on the right side of a half; beside baselines."""
+    shares, stand_ins, stars, truth, mapless = [], [], [], [], 0
     for path, is_covered in zip(pictures, covered, strict=True):
-        try:
-            verdict = survey(path, weights=weights).verdict
-        except InputInvalid:
-            verdict = None
-        if verdict is None or verdict.fraction is None:
-            mapless += 1
-            continue
-        shares.append(verdict.fraction)
+        seen = survey(path, weights=weights)
+        stand_ins.append(float(classical(seen.raster).cloud[seen.raster.seen].mean()))
+        stars.append(-float(seen.raster.facts[FACTS.index("log_stars")]))
         truth.append(is_covered)
-    said, is_so = np.array(shares), np.array(truth, dtype=bool)
-    hits, free = int((said[is_so] >= 0.5).sum()), int((said[~is_so] < 0.5).sum())
-    low, high = wilson(hits + free, len(said))
+        mapless += seen.verdict.fraction is None
+        shares.append(0.5 if seen.verdict.fraction is None else seen.verdict.fraction)
+    is_so, said = np.array(truth, dtype=bool), np.array(shares)
+    hits, free = int((said[is_so] > 0.5).sum()), int((said[~is_so] < 0.5).sum())
+    low, high = wilson(hits + free, is_so.size)
     return (
         f"covered_told = {hits}\ncovered = {int(is_so.sum())}\nclear_told = {free}\nclear = {int((~is_so).sum())}\n"
         f"right_interval = [{low:.3f}, {high:.3f}]\nwithout_a_map = {mapless}\nauc = {auc(said, is_so):.3f}\n"
+        f"stand_in_auc = {auc(np.array(stand_ins), is_so):.3f}\nfew_stars_auc = {auc(np.array(stars), is_so):.3f}\n"
     )

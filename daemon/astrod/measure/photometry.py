@@ -242,11 +242,13 @@ def _unflagged(flags: NDArray[np.uint8], listed: NDArray[Any], reach: int) -> Bo
 
 def _core_flags(flags: NDArray[np.uint8], x: Floats, y: Floats, reach: int) -> NDArray[np.uint8]:
     """All bits set within so many pixels of each place."""
+    if len(x) == 0:
+        return np.zeros(0, np.uint8)
     grid = np.arange(-reach, reach + 1)
     rows = np.clip(np.rint(y).astype(np.int64)[:, None, None] + grid[None, :, None], 0, flags.shape[0] - 1)
     columns = np.clip(np.rint(x).astype(np.int64)[:, None, None] + grid[None, None, :], 0, flags.shape[1] - 1)
     cut = flags[rows, columns].reshape(len(x), -1)
-    return np.bitwise_or.reduce(cut, axis=1) if len(x) else np.zeros(0, np.uint8)
+    return np.asarray(np.bitwise_or.reduce(cut, axis=1))
 
 
 def _measured(

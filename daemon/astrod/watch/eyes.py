@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod.domain.sighting import Track
-from astrod.domain.watching import OVERHEAD_DEG, CloudCell, Detection, SkyCover, SkySeen
+from astrod.domain.watching import OVERHEAD_DEG, Detection, SkyCover, SkySeen
 from astrod.errors import InputInvalid
 from astrod.frames.picture import write_annotated
 from astrod.frames.stack import Stack, read_stack
 from astrod.judge.meteor import sight
 from astrod.measure.fisheye import Pointing
-from astrod.overcast import Survey, read_pointing, survey_plane
+from astrod.measure.horizon import grey
+from astrod.overcast import Calibration, cloud_map, read_calibration, survey_plane
 from astrod.versions import in_force
 from astrod.watch.order import Order
 from astrod_models.meteor import Block
@@ -35,11 +36,11 @@ def look_at(order: Order) -> SkySeen:
     stack = read_stack(order.glance.path)
     if stack is None:
         raise InputInvalid(f"{order.glance.path}: neither a picture nor an FF stack")
-    pointing = read_pointing(Path(order.setup.calibration)) if order.setup.calibration else None
-    cover = _cover(order, stack, pointing) if order.setup.clouds else None
+    calibration = read_calibration(Path(order.setup.calibration)) if order.setup.calibration else None
+    cover = _cover(order, stack, calibration) if order.setup.clouds else None
     if not order.setup.meteors:
         return SkySeen(order.glance.at_us, cover)
-    found = _detections(order, stack, pointing)
+    found = _detections(order, stack, None if calibration is None else calibration.pointing)
     return SkySeen(order.glance.at_us, cover, found, _finds_own(order, stack) if order.inject else None)
 
 
@@ -51,33 +52,12 @@ def _folder(order: Order, name: str) -> Path:
 # -- clouds --------------------------------------------------------------------------------------------------
 
 
-def _cover(order: Order, stack: Stack, pointing: Pointing | None) -> SkyCover:
+def _cover(order: Order, stack: Stack, calibration: Calibration | None) -> SkyCover:
     plane = stack.maximum if stack.mean is None else stack.mean
-    seen = survey_plane(np.asarray(plane, dtype=np.float32), _folder(order, "cloud"))
-    why = "; ".join(seen.verdict.why)
-    cells = () if pointing is None else _cells(seen, pointing)
-    percent = _percent(cells) if cells else None if seen.verdict.fraction is None else 100.0 * seen.verdict.fraction
-    return SkyCover(order.glance.at_us, percent, cells, why)
-
-
-def _cells(seen: Survey, pointing: Pointing) -> tuple[CloudCell, ...]:
-    """The map's cells with their directions."""
-    chance, raster = seen.verdict.chance, seen.raster
-    if chance is None:
-        return ()
-    rows, columns = np.nonzero(np.isfinite(chance))
-    azimuth, altitude = pointing.horizontal(raster.x0 + raster.step * columns, raster.y0 + raster.step * rows)
-    return tuple(
-        CloudCell(round(float(az), 2), round(float(alt), 2), round(float(cloud), 3))
-        for az, alt, cloud in zip(azimuth, altitude, chance[rows, columns], strict=True)
-        if np.isfinite(az) and alt > 0.0
-    )
-
-
-def _percent(cells: tuple[CloudCell, ...]) -> float | None:
-    """The cover overhead; a fish-eye's cells are about alike in area. None where no cell is up there."""
-    overhead = [cell.cloud for cell in cells if cell.altitude_deg >= OVERHEAD_DEG]
-    return 100.0 * sum(overhead) / len(overhead) if overhead else None
+    seen = survey_plane(grey(np.asarray(plane, dtype=np.float32)), _folder(order, "cloud"))
+    clouds = cloud_map(seen, calibration, order.glance.at_us)
+    share = seen.verdict.fraction if clouds is None else clouds.covered_share(OVERHEAD_DEG)
+    return SkyCover(order.glance.at_us, None if share is None else 100.0 * share, clouds, "; ".join(seen.verdict.why))
 
 
 # -- what crosses the sky ------------------------------------------------------------------------------------
