@@ -48,6 +48,8 @@ ATTEMPTS = 2
 BEFORE_US = 12 * HOUR_US
 """A ride that begins judges frames that are no older than this: tonight's."""
 DAWN_DEG = -6.0
+SILENT_US = 10 * MINUTE_US
+"""No night is summed up while frames arrive, whatever times they tell."""
 QUIET_US = 2 * HOUR_US
 """Where no header tells the site, a night is taken to be over after so long without a frame."""
 
@@ -226,6 +228,7 @@ class Ride:
         self._told_nights: dict[str, int] = {}
         self._troubles: set[str] = set()
         self._pause_s = LOOK_EVERY_S
+        self._heard_us = 0
         self.unread: dict[str, int] = {}
         self.failed = False
         """Whether some file could not be judged."""
@@ -344,6 +347,7 @@ class Ride:
         self._frames.pop(row.file, None)
         self._frames[row.file] = row
         self.failed = self.failed or row.sort == "unreadable"
+        self._heard_us = self._clock.now_us()
         self._listener.frame(found)
 
     async def _give_up_unfinished(self, patience_s: float) -> None:
@@ -356,6 +360,8 @@ class Ride:
     def _tell_if_over(self) -> None:
         """Tell of the nights on which the Sun has risen since, or that have been quiet for long."""
         now_us = self._clock.now_us()
+        if now_us - self._heard_us < SILENT_US:
+            return
         for frames in nights(self._frames.values()):
             last = frames[-1]
             place = next((frame.place for frame in reversed(frames) if frame.place is not None), None)
@@ -364,7 +370,7 @@ class Ride:
                 over = quiet_us > QUIET_US
             else:
                 over = sun_altitude_deg(now_us, place.latitude_deg, place.longitude_deg) > DAWN_DEG
-                over = over and quiet_us > 10 * MINUTE_US
+                over = over and quiet_us > SILENT_US
             if over:
                 self._tell(frames)
 
