@@ -71,6 +71,8 @@ def report(path: Path, weights: Path | None = None) -> dict[str, Any]:
             "background": _rounded(measured.background, 2),
         },
         "model": judgement.model,
+        "why": list(judgement.why),
+        "transparency": None,
     }
 
 

@@ -7,12 +7,13 @@ Recorded before acted on, so a crash can repeat a step and never lose one. Steps
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
+from astrod.curation import QUALITY, tell_choice
 from astrod.domain.calibration import needed_by
 from astrod.domain.exposure import (
     CALIBRATION,
@@ -36,6 +37,7 @@ from astrod.rig.exposing import Exposed
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
+from astrod.versions import engine_fault, in_force
 
 log = logging.getLogger(__name__)
 
@@ -79,18 +81,30 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What measuring and judging say of a frame."""
+    """What measuring and judging say of a frame, and the numbers that its judge was shown.
+
+    `passed_over` is why the owner's version of the model did not judge it, `engine_fault` why the CPU ran it all the
+    same; None where all is as they chose.
+    """
 
     measured: Measured
     judgement: Judgement
+    features: Mapping[str, float] = field(default_factory=dict)
+    passed_over: str | None = None
+    engine_fault: str | None = None
 
 
 def see_frame(path: Path, models: ModelSettings) -> Seen:
     """In the worker: measure and judge. Imported there, so that this process stays small."""
     from astrod.appraise import appraise
 
-    appraisal = appraise(path, models.folder, models.enabled)
-    return Seen(appraisal.measured, appraisal.judgement)
+    if not models.enabled:
+        appraisal = appraise(path, models.folder, enabled=False)
+        return Seen(appraisal.measured, appraisal.judgement, dict(appraisal.features))
+    engine = engine_fault(models)
+    version = in_force(models, QUALITY)
+    appraisal = appraise(path, version.folder)
+    return Seen(appraisal.measured, appraisal.judgement, dict(appraisal.features), version.passed_over, engine)
 
 
 def see_calibration(path: Path, kind: FrameKind) -> Seen:
@@ -114,6 +128,15 @@ def doubted(judgement: Judgement) -> Judgement:
     if judgement.decision == "keep" and judgement.cause == "streak":
         return replace(judgement, decision="reject", cause="trailing")
     return judgement
+
+
+AfterVerdict = Callable[[Intent, Path], None]
+"""Told of each light frame that was judged and of its file, when no other frame waits; must not wait itself."""
+
+
+def nothing_more(intent: Intent, path: Path) -> None:
+    """For journeys that end with the verdict."""
+    log.debug("%s: %s is judged", intent.id, path.name)
 
 
 Distrust = Callable[[Intent, str], Awaitable[None]]
@@ -142,6 +165,7 @@ class Journey:
         distrust: Distrust = trust_always,
         off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
         knows_field: Callable[[Intent], bool] = lambda intent: False,
+        after_verdict: AfterVerdict = nothing_more,
     ) -> None:
         """`off_target_arcmin` asks a light frame's own stars how far it is from its target; `knows_field` tells whether
         frames of that field were recognised just before.
@@ -151,7 +175,8 @@ class Journey:
         self._offload, self._recording = offload, recording
         self._facts, self._circumstances = facts, circumstances
         self._health, self._trace, self._clock = health, trace, clock
-        self._distrust = distrust
+        self._distrust, self._after_verdict = distrust, after_verdict
+        self._under_way = 0
         self._digests: dict[Camera, tuple[str, ...]] = {}
         self._turns: dict[Camera, asyncio.Lock] = {}
         self._spoiled: dict[Camera, int] = {}
@@ -258,6 +283,18 @@ class Journey:
     async def _from_kept(
         self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None, lost: bool = False
     ) -> Outcome:
+        self._under_way += 1
+        try:
+            outcome = await self._judge_kept(intent, taken, frame, pixels_digest, lost)
+        finally:
+            self._under_way -= 1
+        if intent.kind == "light" and not self._under_way:
+            self._after_verdict(intent, self._root / taken.path)
+        return outcome
+
+    async def _judge_kept(
+        self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None, lost: bool
+    ) -> Outcome:
         now_us = self._clock.now_us
         await insist(
             self._clock,
@@ -276,7 +313,7 @@ class Journey:
             self._health,
             "AST-303",
             lambda: self._recording(
-                lambda archive: archive.record_judged(taken.id, seen.measured, seen.judgement, now_us())
+                lambda archive: archive.record_judged(taken.id, seen.measured, seen.judgement, now_us(), seen.features)
             ),
         )
         return self._outcome(intent, seen)
@@ -291,8 +328,18 @@ class Journey:
             quality=round(judgement.quality, 1),
             stars=seen.measured.stars,
         )
-        consequence = CONSEQUENCES[judgement.cause][1] if judgement.decision == "reject" else "none"
-        return Outcome(intent, judgement, seen.measured, consequence)
+        if intent.kind == "light":
+            self._tell_of_optics(intent, judgement)
+        return Outcome(intent, judgement, seen.measured, CONSEQUENCES[judgement.cause][1])
+
+    def _tell_of_optics(self, intent: Intent, judgement: Judgement) -> None:
+        """What no retake and no waiting mends is told, until a frame of that camera is free of it."""
+        subject = f"{intent.rig}/{intent.train}"
+        if judgement.cause in ("pixels", "leak", "dew"):
+            told = judgement.why[0] if judgement.why else f"{judgement.issues.get(judgement.cause, 0.0):.0%} likely"
+            self._health.found("AST-406", f"{subject}: {judgement.cause}: {told}", subject)
+        elif judgement.decision == "keep":
+            self._health.mended("AST-406", subject)
 
     async def _appraise(self, path: Path, kind: FrameKind = "light") -> Seen:
         """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown."""
@@ -316,6 +363,7 @@ class Journey:
             self._health.found("AST-401", f"frames are judged by {seen.judgement.model}")
         else:
             self._health.mended("AST-401")
+        tell_choice(self._health, seen.passed_over, seen.engine_fault)
 
     async def _quarantined(self, intent: Intent, frame: Landed, found: Quarantined) -> Outcome:
         await insist(

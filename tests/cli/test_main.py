@@ -64,6 +64,7 @@ class _Daemon:
             "plan": samples.plan(),
             "targets": samples.targets(),
             "frames": samples.frames(),
+            "detections": samples.detections(),
             "offsets": samples.offsets(),
             "clock": samples.clock(),
             "state_time": samples.clock(),
@@ -147,6 +148,7 @@ def test_no_daemon_is_3_and_says_how_to_start_it(
         ("plan", samples.plan(), "NGC 891"),
         ("targets", samples.targets(), "38/40"),
         ("frames", samples.frames(), "rejected: clouds"),
+        ("detections", samples.detections(), "41 % cloud"),
         ("offsets", samples.offsets(), "+15    learned, overruled"),
     ],
 )

@@ -13,7 +13,9 @@ from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
 from astrod.cli import (
     attended,
+    catalogue,
     clock,
+    clouds,
     commission,
     configuration,
     discover,
@@ -22,9 +24,14 @@ from astrod.cli import (
     holds,
     judge,
     lists,
+    meteors,
+    models,
     observing,
     realbogus,
+    reduce,
+    ride_along,
     status,
+    thumb,
 )
 from astrod.cli.verb import Verb
 from astrod.errors import AstrodError, Bug, ConfigInvalid
@@ -33,7 +40,14 @@ VERBS: tuple[Verb, ...] = (
     *observing.VERBS,
     status.VERB,
     *lists.VERBS,
+    thumb.VERB,
     judge.VERB,
+    ride_along.VERB,
+    *models.VERBS,
+    reduce.VERB,
+    catalogue.VERB,
+    meteors.VERB,
+    clouds.VERB,
     realbogus.VERB,
     *holds.VERBS,
     *attended.VERBS,
