@@ -61,16 +61,20 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Zoo:
-    """The shipped models and, where there is a folder `owned` for them, the owner's."""
+    """The shipped models and, where there is a folder `owned` for them, the owner's. `known` are models that ought to
+    be there, so that one whose files are gone is missed; what a folder in the place of the shipped one lacks is taken
+    from that.
+    """
 
     owned: Path | None = None
     shipped: Path = field(default_factory=weights_folder)
+    known: tuple[str, ...] = ()
 
     # -- what there is ---------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """Every model that came with astrod or that the owner has, in order of name."""
-        found = {path.stem for path in self.shipped.glob("*.toml")}
+        """Every model that is known, that came with astrod or that the owner has, in order of name."""
+        found = {*self.known, *(path.stem for path in self.shipped.glob("*.toml"))}
         if self.owned is not None and self.owned.is_dir():
             found |= {path.name for path in self.owned.iterdir() if path.is_dir()}
         return sorted(name for name in found if _NAME.match(name))
@@ -78,7 +82,7 @@ class Zoo:
     def versions(self, name: str) -> list[Version]:
         """All versions of a model, the shipped one first, then the owner's by key. Raises ZooError for no model."""
         self._known(name)
-        found = [self.version(name, SHIPPED)] if (self.shipped / f"{name}.toml").is_file() else []
+        found = [self.version(name, SHIPPED)]
         if self.owned is not None and (self.owned / name).is_dir():
             keys = sorted(path.name for path in (self.owned / name).iterdir() if path.is_dir())
             found += [self.version(name, key) for key in keys if not key.startswith(".")]
@@ -202,7 +206,7 @@ class Zoo:
 
     def _folder(self, name: str, key: str) -> Path:
         if key == SHIPPED or self.owned is None:
-            return self.shipped
+            return self.shipped if (self.shipped / f"{name}.toml").is_file() else weights_folder()
         return self.owned / name / Path(key).name
 
     def _choices(self) -> dict[str, Any]:

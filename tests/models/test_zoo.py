@@ -147,6 +147,22 @@ def test_what_is_not_there_is_named(zoo: Zoo, tmp_path: Path) -> None:
             wrong()
 
 
+def test_a_known_model_whose_files_are_gone_is_missed_and_can_be_brought(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    zoo = Zoo(tmp_path / "models", tmp_path / "shipped", ("other",))
+    assert "no card" in str(zoo.in_force("other").refused)
+    key = zoo.add("other", other_model(tmp_path / "new", identity("in", "out", 4))).key
+    zoo.promote("other", key)
+    assert zoo.in_force("other").key == key
+
+
+def test_what_a_folder_of_other_models_lacks_is_the_shipped_one(tmp_path: Path) -> None:
+    other_model(tmp_path / "mine", identity("in", "out", 4))
+    zoo = Zoo(None, tmp_path / "mine")
+    assert zoo.in_force("other").folder == tmp_path / "mine"
+    assert Zoo(None, tmp_path / "mine", ("quality",)).in_force("quality").refused is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"quality": 3}', '{"quality": {"now": 5, "before": "x"}}'])
 def test_a_damaged_choice_counts_for_none(zoo: Zoo, text: str) -> None:
     assert zoo.owned is not None
