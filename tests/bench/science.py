@@ -137,18 +137,19 @@ def _followed(tables: list[Path]) -> NDArray[np.float64]:
     listed = [Table.read(path) for path in tables]
     first = listed[0]
     good = (np.asarray(first["flags"]) == 0) & (np.asarray(first["kind"]) == "star") & ~np.asarray(first["blended"])
-    goal = _flat(first)[good][:80]
+    middle_deg = float(np.median(np.asarray(first["dec"])))
+    goal = _flat(first, middle_deg)[good][:80]
     flux = np.full((len(listed), len(goal)), np.nan)
     for number, table in enumerate(listed):
-        away, nearest = cKDTree(_flat(table)).query(goal)
+        away, nearest = cKDTree(_flat(table, middle_deg)).query(goal)
         near = (away < 4.0 / 3600.0) & (np.asarray(table["flags"])[nearest] == 0)
         flux[number, near] = np.asarray(table["aperture_flux"])[nearest[near]]
     return flux[:, np.isfinite(flux).all(axis=0) & (np.nan_to_num(flux) > 0.0).all(axis=0)]
 
 
-def _flat(table: Any) -> NDArray[np.float64]:
-    dec = np.asarray(table["dec"])
-    return np.stack([np.asarray(table["ra"]) * np.cos(np.radians(np.median(dec))), dec], axis=1)
+def _flat(table: Any, dec_deg: float) -> NDArray[np.float64]:
+    """Places, degrees, near that declination."""
+    return np.stack([np.asarray(table["ra"]) * np.cos(np.radians(dec_deg)), np.asarray(table["dec"])], axis=1)
 
 
 def carried(frames: Path, folder: Path) -> dict[str, Any]:
