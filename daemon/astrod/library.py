@@ -309,8 +309,8 @@ class Library:
         if bias is not None and bias.frames > 1:
             read_adu = bias.noise
         saturation = told.saturation_adu or _clipping_level(pixels.image.pixels)
-        if pixels.levelled:
-            saturation = None if saturation is None else saturation - float(np.median(pixels.image.pixels))
+        if pixels.levelled and saturation is not None:
+            saturation -= float(np.median(pixels.image.pixels[::4, ::4])) - float(np.median(pixels.values[::4, ::4]))
         if told.gain_e_adu is not None:
             if told.read_noise_e is not None:
                 read_adu = told.read_noise_e / told.gain_e_adu

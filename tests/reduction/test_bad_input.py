@@ -146,11 +146,19 @@ def test_overscan_is_taken_off_and_cut_off(tmp_path: Path) -> None:
     over = dice.normal(400.0, 3.0, (camera.rows, 20))
     drift = 30.0 * np.sin(np.arange(camera.rows) / 60.0)[:, None]
     frame = np.rint(np.hstack([raw, over]) + drift).astype(np.uint16)
-    cards = {"BIASSEC": "[321:340,1:240]", "TRIMSEC": "[1:320,1:240]", "IMAGETYP": "LIGHT", "EXPTIME": 1.0}
+    frame[100:103, 100:103] = 30_000
+    cards = {
+        "SATURATE": 30_000,
+        "BIASSEC": "[321:340,1:240]",
+        "TRIMSEC": "[1:320,1:240]",
+        "IMAGETYP": "LIGHT",
+        "EXPTIME": 1.0,
+    }
     path = save(tmp_path / "over.fits", frame, **cards)
     (report,) = reduce([path], Settings(out=tmp_path / "out", index_dirs=(), search=False))
     assert report["sky"]["adu"] == pytest.approx(np.median(raw) - 400.0, abs=6.0)
     assert read_label(Path(report["written"][0])).setup.columns == 320
+    assert report["flagged"]["saturated"] == 9
 
 
 def test_a_dead_column_and_a_dust_mote_are_flagged_not_mended(tmp_path: Path) -> None:
