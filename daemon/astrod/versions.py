@@ -15,6 +15,7 @@ from astrod_models.zoo import SHIPPED, Version, Zoo, ZooError, misfit
 STAND_INS = {
     "quality": "cuts on the measurements (`astrod.judge.classical`)",
     "meteor": "bright pixels that keep to a line (`astrod.judge.meteor_classical`)",
+    "cloud": "stars, roughness and level of each part against the rest (`astrod.judge.cloud`)",
 }
 DEFAULT_STAND_IN = "its classical stand-in (see `astrod judge` and its kin)"
 

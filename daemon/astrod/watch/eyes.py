@@ -48,7 +48,7 @@ def look_at(order: Order) -> SkySeen:
 
 def _cover(order: Order, stack: Stack, calibration: Calibration | None) -> SkyCover:
     plane = stack.maximum if stack.mean is None else stack.mean
-    seen = survey_plane(grey(np.asarray(plane, dtype=np.float32)), order.weights)
+    seen = survey_plane(grey(np.asarray(plane, dtype=np.float32)), order.weights, enabled=order.enabled)
     clouds = cloud_map(seen, calibration, order.glance.at_us)
     share = seen.verdict.fraction if clouds is None else clouds.covered_share(OVERHEAD_DEG)
     return SkyCover(order.glance.at_us, None if share is None else 100.0 * share, clouds, "; ".join(seen.verdict.why))
