@@ -56,6 +56,7 @@ kills: $(VENV)/ready ## kill daemon, server and drivers 200 times (SEED=)
 models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
 	$(BIN)/python -m training.quality
+	$(BIN)/python -m training.anomaly
 	$(BIN)/python -m training.meteor
 	$(BIN)/python -m training.cloud
 

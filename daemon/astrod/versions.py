@@ -14,6 +14,7 @@ from astrod_models.zoo import SHIPPED, Version, Zoo, ZooError, misfit
 
 STAND_INS = {
     "quality": "cuts on the measurements (`astrod.judge.classical`)",
+    "anomaly": "the sensor's own failures, by measurement (`astrod.judge.anomaly`)",
     "meteor": "bright pixels that keep to a line (`astrod.judge.meteor_classical`)",
 }
 DEFAULT_STAND_IN = "its classical stand-in (see `astrod judge` and its kin)"
