@@ -13,7 +13,7 @@ from pathlib import Path
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
-from astrod.curation import ANOMALY, QUALITY, tell_choice
+from astrod.curation import ANOMALY, ENGINE, QUALITY, tell_choice
 from astrod.domain.calibration import needed_by
 from astrod.domain.exposure import (
     CALIBRATION,
@@ -398,7 +398,8 @@ class Journey:
             self._health.found("AST-401", f"frames are judged by {seen.judgement.model}")
         else:
             self._health.mended("AST-401")
-        tell_choice(self._health, seen.passed_over, seen.engine_fault)
+        tell_choice(self._health, QUALITY, seen.passed_over)
+        tell_choice(self._health, ENGINE, seen.engine_fault)
 
     async def _quarantined(self, intent: Intent, frame: Landed, found: Quarantined) -> Outcome:
         await insist(

@@ -259,7 +259,7 @@ class Schedule:
 
     def _behind_clouds(self, now_us: int) -> dict[str, str]:
         """The targets that stand behind a cloud now, with how sure that is."""
-        covers = [cover for cover in self._covers.values() if cover.cells and now_us - cover.at_us <= COVER_US]
+        covers = [cover for cover in self._covers.values() if cover.clouds and now_us - cover.at_us <= COVER_US]
         found: dict[str, str] = {}
         for target in self.targets if covers else ():
             altitude_deg, azimuth_deg = altitude_azimuth_deg(

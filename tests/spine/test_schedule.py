@@ -9,13 +9,14 @@ import pytest
 
 from astrod.archive.archive import Archive
 from astrod.archive.rows import FrameRow
+from astrod.domain.cloudiness import BANDS, SECTORS, CloudMap
 from astrod.domain.darkness import dark_time
 from astrod.domain.exposure import CONSEQUENCES, Cause, Intent, Judgement, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.plan import Plan, Slot
 from astrod.domain.sphere import altitude_azimuth_deg
 from astrod.domain.target import Request, Target
-from astrod.domain.watching import CloudCell, SkyCover
+from astrod.domain.watching import SkyCover
 from astrod.health import Health
 from astrod.journey import Outcome
 from astrod.recording import Recording
@@ -286,22 +287,24 @@ def test_a_target_behind_a_cloud_waits_while_another_stands_free_and_not_where_a
             choice = desk.schedule.choose("main")
             return None if choice is None else choice.target
 
-        async def clouds(*names: str) -> None:
+        async def cloud(*names: str) -> None:
             now_us = desk.clock.now_us()
-            cells = []
+            chances = [[0.1] * SECTORS for _ in range(BANDS)]
             for target in TWO:
                 altitude_deg, azimuth_deg = altitude_azimuth_deg(
                     target.ra_deg, target.dec_deg, now_us, SITE.place.latitude_deg, SITE.place.longitude_deg
                 )
-                cells.append(CloudCell(azimuth_deg, altitude_deg, 0.95 if target.name in names else 0.1))
-            await desk.schedule.covered("roof", SkyCover(now_us, 50.0, tuple(cells)))
+                band, sector = int(altitude_deg * BANDS / 90.0), int(azimuth_deg * SECTORS / 360.0)
+                chances[band][sector] = 0.95 if target.name in names else 0.1
+            clouds = CloudMap(now_us, tuple(map(tuple, chances)), is_oriented=True)
+            await desk.schedule.covered("roof", SkyCover(now_us, 50.0, clouds))
 
         first = chosen()
         assert first is not None
         other = next(target.name for target in TWO if target.name != first)
-        await clouds(first)
+        await cloud(first)
         assert chosen() == other
-        await clouds(first, other)
+        await cloud(first, other)
         assert chosen() == first, "frames are the judges where everything seems covered"
 
     at_desk(tmp_path, story, TWO)

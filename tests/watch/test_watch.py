@@ -7,7 +7,8 @@ from pathlib import Path
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
-from astrod.domain.watching import CloudCell, Detection, SkyCover, SkySeen, WatchSetup
+from astrod.domain.cloudiness import BANDS, SECTORS, CloudMap
+from astrod.domain.watching import Detection, SkyCover, SkySeen, WatchSetup
 from astrod.errors import InputInvalid, RecoverDevice
 from astrod.health import Health
 from astrod.recording import Recording
@@ -183,10 +184,9 @@ def test_by_day_nothing_is_looked_at_and_silence_is_no_trouble(tmp_path: Path) -
     on_roof(tmp_path, story)
 
 
-def test_a_map_tells_of_directions_near_its_cells_only() -> None:
-    cover = SkyCover(0, 50.0, (CloudCell(100.0, 60.0, 0.9), CloudCell(130.0, 60.0, 0.1), CloudCell(0.0, 88.0, 0.4)))
-    assert cover.towards(103.0, 58.0) == 0.9
-    assert cover.towards(126.0, 61.0) == 0.1
-    assert cover.towards(300.0, 30.0) is None
-    assert cover.towards(180.0, 89.0) == 0.4, "all azimuths meet overhead"
+def test_clouds_are_known_by_direction_only_where_the_camera_is_calibrated() -> None:
+    chances = tuple(tuple(0.9 if 4 <= sector < 12 else 0.1 for sector in range(SECTORS)) for _ in range(BANDS))
+    cover = SkyCover(0, 40.0, CloudMap(0, chances, is_oriented=True))
+    assert (cover.towards(90.0, 50.0), cover.towards(270.0, 50.0)) == (0.9, 0.1)
+    assert SkyCover(0, 40.0, CloudMap(0, chances, is_oriented=False)).towards(90.0, 50.0) is None
     assert SkyCover(0, 50.0).towards(100.0, 60.0) is None

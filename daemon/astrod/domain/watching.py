@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from astrod.domain.sphere import separation_deg
+from astrod.domain.cloudiness import CloudMap
 
 SourceKind = Literal["camera", "picture", "folder", "video"]
 SCHEMES: dict[str, SourceKind] = {
@@ -16,8 +16,6 @@ SCHEMES: dict[str, SourceKind] = {
 }
 """What kind of source the scheme of its address means; every other one is a camera's."""
 
-NEAR_DEG = 12.0
-"""A cell of the cloud map speaks for directions no farther from it than this."""
 OVERHEAD_DEG = 30.0
 """The cover that is told as one number is that of the sky above this altitude: below there are trees and haze."""
 
@@ -48,38 +46,21 @@ class WatchSetup:
 
 
 @dataclass(frozen=True, slots=True)
-class CloudCell:
-    """A direction (azimuth, altitude, degrees) and the probability that a cloud stands there."""
-
-    azimuth_deg: float
-    altitude_deg: float
-    cloud: float
-
-
-@dataclass(frozen=True, slots=True)
 class SkyCover:
-    """A cloud map at an instant. `cells` is empty while the camera is not calibrated; `percent` then speaks for the
-    whole picture. None: the picture does not tell, and `why` says why.
+    """The clouds at an instant. `percent` is the cover overhead, None where the picture does not tell, and `why` says
+    why; `clouds` the map, None where there is none.
     """
 
     at_us: int
     percent: float | None
-    cells: tuple[CloudCell, ...] = ()
+    clouds: CloudMap | None = None
     why: str = ""
 
     def towards(self, azimuth_deg: float, altitude_deg: float) -> float | None:
-        """The probability of cloud in a direction; None where no cell is near."""
-        if not self.cells:
+        """The chance of cloud in a direction; None where nobody knows, as with a camera that is not calibrated."""
+        if self.clouds is None or not self.clouds.is_oriented:
             return None
-        turn = math.cos(math.radians(altitude_deg))  # a cheap bound first: most cells are far away
-        near = [
-            (separation_deg(azimuth_deg, altitude_deg, cell.azimuth_deg, cell.altitude_deg), cell.cloud)
-            for cell in self.cells
-            if abs(cell.altitude_deg - altitude_deg) <= NEAR_DEG
-            and (turn < 0.3 or abs((cell.azimuth_deg - azimuth_deg + 180.0) % 360.0 - 180.0) * turn <= 2.0 * NEAR_DEG)
-        ]
-        away_deg, cloud = min(near, default=(math.inf, 0.0))
-        return cloud if away_deg <= NEAR_DEG else None
+        return self.clouds.chance(azimuth_deg, altitude_deg)
 
 
 @dataclass(frozen=True, slots=True)

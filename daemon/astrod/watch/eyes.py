@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod.domain.sighting import Track
-from astrod.domain.watching import OVERHEAD_DEG, CloudCell, Detection, SkyCover, SkySeen
+from astrod.domain.watching import OVERHEAD_DEG, Detection, SkyCover, SkySeen
 from astrod.errors import InputInvalid
 from astrod.frames.picture import write_annotated
 from astrod.frames.stack import Stack, read_stack
 from astrod.judge.meteor import sight
 from astrod.measure.fisheye import Pointing
-from astrod.overcast import Survey, read_pointing, survey_plane
+from astrod.measure.horizon import grey
+from astrod.overcast import Calibration, cloud_map, read_calibration, survey_plane
+from astrod.versions import in_force
 from astrod.watch.order import Order
 from astrod_models.meteor import Block
 
@@ -34,44 +36,28 @@ def look_at(order: Order) -> SkySeen:
     stack = read_stack(order.glance.path)
     if stack is None:
         raise InputInvalid(f"{order.glance.path}: neither a picture nor an FF stack")
-    pointing = read_pointing(Path(order.setup.calibration)) if order.setup.calibration else None
-    cover = _cover(order, stack, pointing) if order.setup.clouds else None
+    calibration = read_calibration(Path(order.setup.calibration)) if order.setup.calibration else None
+    cover = _cover(order, stack, calibration) if order.setup.clouds else None
     if not order.setup.meteors:
         return SkySeen(order.glance.at_us, cover)
-    found = _detections(order, stack, pointing)
+    found = _detections(order, stack, None if calibration is None else calibration.pointing)
     return SkySeen(order.glance.at_us, cover, found, _finds_own(order, stack) if order.inject else None)
+
+
+def _folder(order: Order, name: str) -> Path:
+    """Where the version of a model lies that judges now."""
+    return in_force(order.models, name).folder
 
 
 # -- clouds --------------------------------------------------------------------------------------------------
 
 
-def _cover(order: Order, stack: Stack, pointing: Pointing | None) -> SkyCover:
+def _cover(order: Order, stack: Stack, calibration: Calibration | None) -> SkyCover:
     plane = stack.maximum if stack.mean is None else stack.mean
-    seen = survey_plane(np.asarray(plane, dtype=np.float32), order.weights)
-    why = "; ".join(seen.verdict.why)
-    cells = () if pointing is None else _cells(seen, pointing)
-    percent = _percent(cells) if cells else None if seen.verdict.fraction is None else 100.0 * seen.verdict.fraction
-    return SkyCover(order.glance.at_us, percent, cells, why)
-
-
-def _cells(seen: Survey, pointing: Pointing) -> tuple[CloudCell, ...]:
-    """The map's cells with their directions."""
-    chance, raster = seen.verdict.chance, seen.raster
-    if chance is None:
-        return ()
-    rows, columns = np.nonzero(np.isfinite(chance))
-    azimuth, altitude = pointing.horizontal(raster.x0 + raster.step * columns, raster.y0 + raster.step * rows)
-    return tuple(
-        CloudCell(round(float(az), 2), round(float(alt), 2), round(float(cloud), 3))
-        for az, alt, cloud in zip(azimuth, altitude, chance[rows, columns], strict=True)
-        if np.isfinite(az) and alt > 0.0
-    )
-
-
-def _percent(cells: tuple[CloudCell, ...]) -> float | None:
-    """The cover overhead; a fish-eye's cells are about alike in area. None where no cell is up there."""
-    overhead = [cell.cloud for cell in cells if cell.altitude_deg >= OVERHEAD_DEG]
-    return 100.0 * sum(overhead) / len(overhead) if overhead else None
+    seen = survey_plane(grey(np.asarray(plane, dtype=np.float32)), _folder(order, "cloud"))
+    clouds = cloud_map(seen, calibration, order.glance.at_us)
+    share = seen.verdict.fraction if clouds is None else clouds.covered_share(OVERHEAD_DEG)
+    return SkyCover(order.glance.at_us, None if share is None else 100.0 * share, clouds, "; ".join(seen.verdict.why))
 
 
 # -- what crosses the sky ------------------------------------------------------------------------------------
@@ -82,7 +68,7 @@ def _block(stack: Stack) -> Block:
 
 
 def _detections(order: Order, stack: Stack, pointing: Pointing | None) -> tuple[Detection, ...]:
-    seen = sight(_block(stack), stack.rows_in_turn, order.weights, order.enabled)
+    seen = sight(_block(stack), stack.rows_in_turn, _folder(order, "meteor"), order.models.enabled)
     tracks = [track for track in seen.tracks if track.kind in KEPT]
     if not tracks:
         return ()
@@ -126,7 +112,7 @@ def _finds_own(order: Order, stack: Stack) -> bool:
     """Whether a meteor that is laid into the picture is found where it was laid."""
     laid, middle = with_meteor(stack, order.glance.at_us)
     within = FOUND_WITHIN * min(stack.maximum.shape)
-    seen = sight(_block(laid), laid.rows_in_turn, order.weights, order.enabled)
+    seen = sight(_block(laid), laid.rows_in_turn, _folder(order, "meteor"), order.models.enabled)
     return any(
         math.hypot((t.box[0] + t.box[2]) / 2.0 - middle[0], (t.box[1] + t.box[3]) / 2.0 - middle[1]) <= within
         for t in seen.tracks
