@@ -36,6 +36,8 @@ _HOT_SIGMAS = 6.0
 _BORDER_SHARE = 0.02
 _OFF_LEVEL = 0.5
 _BATCH = 64
+_BAND_ROWS = 16
+_SMALL_PX = 8.0
 _FLOORS = {"peak": 0.5, "dip": 0.5}
 _FLOOR = 0.05
 """Added before logarithms are taken: coarse converters leave quiet rows, few blocks may leave none above nought."""
@@ -177,7 +179,9 @@ def tiles_of(scene: Scene) -> list[Tiles]:
 
 def compressed(values: Single, valid: Bools) -> Single:
     """Noise units to the network's range, nothing where nothing counts."""
-    return np.where(valid, np.arcsinh(values), np.float32(0.0)).astype(np.float32)
+    squeezed = np.arcsinh(values, dtype=np.float32)
+    squeezed *= valid
+    return squeezed
 
 
 def statistics(rest: Single, valid: Bools) -> Floats:
@@ -190,8 +194,11 @@ def statistics(rest: Single, valid: Bools) -> Floats:
     weight = valid.astype(np.float32)
     rest = rest * weight
     columns = []
+    total, number = rest, weight
     for size in _SIZES:
-        level, count = _blocks(rest, weight, size)
+        if size > 1:
+            total, number = _paired(total), _paired(number)
+        level, count = _levels(total, number, size)
         columns.append((level**2).sum(axis=1) / np.maximum(count, 1.0))
         columns += [np.maximum(level.max(axis=1), 0.0) ** 2, np.minimum(level.min(axis=1), 0.0) ** 2]
     for axis in (2, 1):
@@ -208,28 +215,31 @@ def statistics(rest: Single, valid: Bools) -> Floats:
     return np.asarray(np.log(np.stack(columns, axis=1).astype(np.float64) + floors))
 
 
-def _blocks(rest: Single, weight: Single, size: int) -> tuple[Single, Single]:
-    """The blocks' sums over the root of their pixels (0 where under half of one counts), and how many count."""
-    count = len(rest)
-    side = TILE_PX // size
-    total = rest.reshape(count, side, size, side, size).sum(axis=(2, 4))
-    number = weight.reshape(count, side, size, side, size).sum(axis=(2, 4))
+def _levels(total: Single, number: Single, size: int) -> tuple[Single, Single]:
+    """Blocks' sums over the root of their pixels (0 where under half of one counts), and how many count."""
     full = number >= 0.5 * size * size
     level = np.where(full, total / np.sqrt(np.maximum(number, 1.0)), np.float32(0.0))
-    return level.reshape(count, side * side), full.reshape(count, side * side).sum(axis=1).astype(np.float32)
+    flat = (len(total), total[0].size if len(total) else 1)
+    return level.reshape(flat), full.reshape(flat).sum(axis=1).astype(np.float32)
+
+
+def _paired(values: Single) -> Single:
+    """Sums of 2×2 along the last two axes."""
+    rows: Single = values[..., 0::2, :] + values[..., 1::2, :]
+    return rows[..., 0::2] + rows[..., 1::2]
 
 
 def _halved(scene: Scene) -> tuple[Single, Bools]:
     """The frame at 2×2 binning in units of its noise, clipped, and where no known star lies."""
     rows, columns = (max(1, axis // 2) for axis in scene.above.shape)
-    cut = scene.above[: 2 * rows, : 2 * columns]
-    if min(scene.above.shape) < 2:
-        halved = np.zeros((rows, columns), dtype=np.float32)
-    else:
-        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is put to nought below
-            halved = _cooled(cut[0::2, 0::2], cut[1::2, 0::2], cut[0::2, 1::2], cut[1::2, 1::2])
-    np.nan_to_num(halved, copy=False, nan=0.0, posinf=_CLIP, neginf=-_CLIP)
-    np.clip(halved, -_CLIP, _CLIP, out=halved)
+    halved = np.zeros((rows, columns), dtype=np.float32)
+    if min(scene.above.shape) >= 2:
+        for first in range(0, rows, _BAND_ROWS):  # in bands that stay in the processor's cache
+            band = scene.above[2 * first : 2 * min(first + _BAND_ROWS, rows), : 2 * columns]
+            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is put to nought
+                cooled = _cooled(band[0::2, 0::2], band[1::2, 0::2], band[0::2, 1::2], band[1::2, 1::2])
+            np.nan_to_num(cooled, copy=False, nan=0.0, posinf=_CLIP, neginf=-_CLIP)
+            np.clip(cooled, -_CLIP, _CLIP, out=halved[first : first + _BAND_ROWS])
     free = _free(halved.shape, scene.known / 2.0)
     _leave_border(halved, free)
     _leave_border(halved.T, free.T)
@@ -267,10 +277,12 @@ def _leave_border(values: Single, free: Bools) -> None:
 def _free(shape: tuple[int, ...], known: Floats) -> Bools:
     """False inside the discs (x, y, radius)."""
     free = np.ones(shape, dtype=bool)
-    rows, columns = shape
-    for x, y, radius in known.tolist():
-        left, right = max(0, int(x - radius)), min(columns, int(x + radius) + 2)
-        top, bottom = max(0, int(y - radius)), min(rows, int(y + radius) + 2)
+    reach = np.ceil(known[:, 2])
+    for radius in np.unique(reach[(reach > 0.0) & (reach <= _SMALL_PX)]).astype(int).tolist():
+        _clear_small(free, known[reach == radius], radius)
+    for x, y, radius in known[reach > _SMALL_PX].tolist():
+        left, right = max(0, int(x - radius)), min(shape[1], int(x + radius) + 2)
+        top, bottom = max(0, int(y - radius)), min(shape[0], int(y + radius) + 2)
         if left < right and top < bottom:
             across = (np.arange(left, right) - x) ** 2
             down = (np.arange(top, bottom) - y) ** 2
@@ -278,15 +290,29 @@ def _free(shape: tuple[int, ...], known: Floats) -> Bools:
     return free
 
 
+def _clear_small(free: Bools, discs: Floats, reach: int) -> None:
+    """Many discs of about one size at once."""
+    step = np.arange(-reach, reach + 1)
+    down, right = (axis.ravel() for axis in np.meshgrid(step, step, indexing="ij"))
+    column = np.rint(discs[:, :1]).astype(np.int64) + right
+    row = np.rint(discs[:, 1:2]).astype(np.int64) + down
+    inside = (column - discs[:, :1]) ** 2 + (row - discs[:, 1:2]) ** 2 <= discs[:, 2:] ** 2
+    inside &= (row >= 0) & (row < free.shape[0]) & (column >= 0) & (column < free.shape[1])
+    free[row[inside], column[inside]] = False
+
+
 def _coarser(values: Single, valid: Bools, factor: int) -> tuple[Single, Bools]:
-    """Blocks summed over the root of their valid pixels; valid where a quarter of a block is."""
-    rows, columns = (-(-axis // factor) * factor for axis in values.shape)
-    pad = ((0, rows - values.shape[0]), (0, columns - values.shape[1]))
-    weight = np.pad(valid, pad).astype(np.float32).reshape(rows // factor, factor, columns // factor, factor)
-    total = np.pad(np.where(valid, values, np.float32(0.0)), pad).reshape(weight.shape).sum(axis=(1, 3))
-    number = weight.sum(axis=(1, 3))
-    coarse = total / np.sqrt(np.maximum(number, 1.0))
-    return np.clip(coarse, -_CLIP, _CLIP).astype(np.float32), np.asarray(number >= 0.25 * factor * factor)
+    """Blocks summed over the root of their valid pixels; valid where a quarter of a block is; `factor` a power of
+    two.
+    """
+    pad = tuple((0, -axis % factor) for axis in values.shape)
+    weight = np.pad(valid.astype(np.float32), pad)
+    total = np.pad(values, pad)
+    total *= weight
+    for _halving in range(int(factor).bit_length() - 1):
+        total, weight = _paired(total), _paired(weight)
+    coarse = total / np.sqrt(np.maximum(weight, 1.0))
+    return np.clip(coarse, -_CLIP, _CLIP).astype(np.float32), np.asarray(weight >= 0.25 * factor * factor)
 
 
 def _cut(values: Single, valid: Bools, binning: int) -> Tiles:

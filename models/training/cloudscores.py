@@ -11,9 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from astrod.domain.instant import DAY_US, HOUR_US
 from astrod.judge.cloud import classical, features_of
-from astrod.overcast import survey
-from astrod_models.cloud import FACTS, STATES
+from astrod.overcast import centres, survey, survey_plane
+from astrod_drivers.protocols import SiteFix
+from astrod_drivers.sim.fisheye import WholeSky, covered, render
+from astrod_drivers.sim.scene import Cloud
+from astrod_models.cloud import CHANNELS, FACTS, GRID, RASTER, STATES
 from training.clouddata import QUANTUM, Samples
 from training.scores import auc, wilson
 
@@ -150,7 +154,7 @@ def fitted(train: Samples, columns: list[int]) -> NDArray[np.float64]:
 
 def real_pictures(weights: Path, data: Path) -> dict[str, str]:
     """Real pictures that no part of this ever learned from, where they are: sections of the card by name."""
-    sections = {}
+    sections = {"the simulated observatory's own camera": observatory(weights, 60)}
     mango = _mango(weights, data / "cloud")
     if mango:
         sections["MANGO airglow frames, clear or not"] = mango
@@ -158,6 +162,61 @@ def real_pictures(weights: Path, data: Path) -> dict[str, str]:
     if thumbs:
         sections["one night of a meteor camera, by eye"] = thumbs
     return sections
+
+
+def observatory(weights: Path | None, count: int) -> str:
+    """Pictures of the simulated observatory's own all-sky camera, which shares no code with the training's."""
+    dice = np.random.default_rng(71)
+    sparse = np.add.outer(np.arange(GRID) % 3, 3 * (np.arange(GRID) % 3)) == 4  # neighbours tell much the same
+    cells: dict[str, list[NDArray[np.float64]]] = {"model": [], "stand-in": [], "stars": [], "truth": []}
+    near = 0
+    for index in range(count):
+        sky = _observatory_sky(dice, index)
+        seen = survey_plane(render(sky).astype(np.float32), weights)
+        x, y = centres(seen.raster)
+        azimuth, altitude = sky.lens.direction(x, y)
+        chance = seen.verdict.chance
+        shown = seen.raster.seen & (altitude > 12.0) & sparse
+        taken = np.array([covered(sky, *place) for place in zip(azimuth[shown], altitude[shown], strict=True)])
+        magnitudes = -2.5 * np.log10(np.maximum(1.0 - taken, 1e-4))
+        said = np.full(magnitudes.size, 0.5) if chance is None else np.nan_to_num(chance[shown], nan=0.5)
+        cells["model"].append(said)
+        cells["stand-in"].append(classical(seen.raster).cloud[shown].astype(np.float64))
+        cells["stars"].append(-_cells_of(seen.raster.channels[CHANNELS.index("density")])[shown])
+        cells["truth"].append(magnitudes)
+        near += abs(float(said.mean()) - float(np.clip((magnitudes - 0.15) / 0.4, 0.0, 1.0).mean())) <= _NEAR
+    magnitudes = np.concatenate(cells.pop("truth"))
+    sure = (magnitudes < 0.15) | (magnitudes > 0.55)
+    areas = {name: auc(np.concatenate(values)[sure], magnitudes[sure] > 0.3) for name, values in cells.items()}
+    low, high = wilson(near, count)
+    return (
+        f"pictures = {count}\ncells = {int(sure.sum())}\ncells_auc = {areas['model']:.3f}\n"
+        f"fraction_near = {near}\nfraction_near_interval = [{low:.3f}, {high:.3f}]\n"
+        f"stand_in_auc = {areas['stand-in']:.3f}\nfew_stars_auc = {areas['stars']:.3f}\n"
+    )
+
+
+def _observatory_sky(dice: np.random.Generator, index: int) -> WholeSky:
+    """Any night, clouds of any cover and thickness, a dark site or a town; a third of them clear, a fifth overcast."""
+    cover = float(dice.choice([0.0, 0.999, dice.uniform(0.1, 0.9)], p=[0.3, 0.2, 0.5]))
+    cloud = Cloud(
+        cover=cover, thickness_mag=float(dice.uniform(0.6, 6.0)), seed=index, height_m=dice.uniform(1500, 9000)
+    )
+    return WholeSky(
+        seed=index,
+        site=SiteFix(float(dice.uniform(-50.0, 60.0)), 0.0, 500.0),
+        at_us=(20_700 + int(dice.integers(0, 365))) * DAY_US + int(dice.uniform(-3.0, 3.0) * HOUR_US),
+        exposure_s=float(dice.uniform(4.0, 30.0)),
+        cloud=cloud if cover else None,
+        dark_sky_mag=float(dice.uniform(18.5, 21.8)),
+        town_light=float(np.exp(dice.uniform(np.log(0.1), np.log(8.0)))),
+    )
+
+
+def _cells_of(channel: NDArray[np.float32]) -> NDArray[np.float64]:
+    """A channel on the map's grid."""
+    side = RASTER // GRID
+    return channel.reshape(GRID, side, GRID, side).mean(axis=(1, 3)).astype(np.float64)
 
 
 def _mango(weights: Path, folder: Path) -> str:

@@ -60,6 +60,16 @@ class Psf:
         values = self.values(grid[None, None, :], grid[None, :, None])
         return float(1.0 / np.sum(values**2))
 
+    def share_within(self, radius_px: float) -> float:
+        """The share of a star's light within a circle, by a raster of a tenth of a pixel at least."""
+        step = min(0.1, radius_px / 30.0)
+        grid = np.arange(-radius_px, radius_px + step, step) + 0.5 * step
+        x, y = grid[None, :], grid[:, None]
+        inside = x**2 + y**2 <= radius_px**2
+        norm = (self.beta - 1.0) * float(np.sqrt(self._determinant)) / np.pi
+        values = (1.0 + self.xx * x**2 + self.yy * y**2 + 2.0 * self.xy * x * y) ** -self.beta
+        return float(norm * step**2 * np.sum(values[inside]))
+
     @property
     def half_px(self) -> int:
         """Half the side of the cut-outs that stars are fitted on."""
@@ -232,7 +242,7 @@ def fit_stars(above: Float32, weights: Float32, x: Floats, y: Floats, psf: Psf) 
     together = _together(found, psf)
     for _round in range(_TOGETHER_ROUNDS if together.size else 0):
         before = found.flux[together].copy()
-        _fit(found, together, above, weights, psf, _drawn(above.shape, psf, found, together))
+        _fit(found, together, above, weights, psf, drawn(above.shape, psf, *found.of(together)))
         if np.max(np.abs(found.flux[together] - before) * np.sqrt(1.0 / found.variance[together])) < _AGREED_SIGMAS:
             break
     error = np.sqrt(found.variance)
@@ -250,6 +260,10 @@ class _Fitting:
         self.x, self.y = x.copy(), y.copy()
         self.flux, self.variance = np.zeros(x.size), np.full(x.size, np.inf)
         self.chi = np.full(x.size, np.nan)
+
+    def of(self, chosen: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+        """Places and fluxes of the chosen."""
+        return self.x[chosen], self.y[chosen], self.flux[chosen]
 
 
 def _fit(
@@ -289,18 +303,18 @@ def _own(psf: Psf, cut: Cuts, flux: Floats, x: Floats, y: Floats) -> Floats:
     return np.maximum(flux, 0.0)[:, None, None] * psf.values(dx, dy)
 
 
-def _drawn(shape: tuple[int, ...], psf: Psf, found: _Fitting, chosen: NDArray[np.intp]) -> Float32:
-    """The chosen stars, drawn by the profile."""
+def drawn(shape: tuple[int, ...], psf: Psf, x: Floats, y: Floats, flux: Floats) -> Float32:
+    """Stars of no less than no flux, drawn by the profile; those without a flux (NaN) are left out."""
     canvas = np.zeros(shape, np.float32)
     half = 2 * psf.half_px
     reach = np.arange(-half, half + 1)
-    for start in range(0, chosen.size, _CHUNK):
-        part = chosen[start : start + _CHUNK]
-        x, y = found.x[part], found.y[part]
-        columns, rows = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
-        dx = reach[None, None, :] - (x - columns)[:, None, None]
-        dy = reach[None, :, None] - (y - rows)[:, None, None]
-        light = np.maximum(found.flux[part], 0.0)[:, None, None] * psf.values(dx, dy)
+    flux = np.maximum(np.nan_to_num(flux), 0.0)
+    for start in range(0, x.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        columns, rows = np.rint(x[part]).astype(np.int64), np.rint(y[part]).astype(np.int64)
+        dx = reach[None, None, :] - (x[part] - columns)[:, None, None]
+        dy = reach[None, :, None] - (y[part] - rows)[:, None, None]
+        light = flux[part][:, None, None] * psf.values(dx, dy)
         down, across = rows[:, None, None] + reach[None, :, None], columns[:, None, None] + reach[None, None, :]
         inside = (down >= 0) & (down < shape[0]) & (across >= 0) & (across < shape[1])
         down, across = np.broadcast_to(down, light.shape)[inside], np.broadcast_to(across, light.shape)[inside]
