@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from astrod.domain.sighting import Track
 
 _PLACES = 15
-_NEAR_PX, _FAR_PX = 4.0, 9.0
+_LINE_PX, _NEAR_PX, _FAR_PX = 7.0, 11.0, 17.0
+"""The fit to an edge may lie some pixels beside it, more so to an arc."""
 _STEP_SHARE = 0.6
 """An edge: the line stands above its brighter side by less than this share of the step between the sides."""
 _STEP_NOISE = 3.0
