@@ -75,6 +75,8 @@ def plausibility(way: Way, many_frames: bool) -> float:
     """
     likely = _rising(way.length_px / max(way.width, 0.7), 4.0, 0.8) * _rising(way.share, 0.3, 0.06)
     likely *= _rising(way.length_px, 5.0, 0.8)
+    if not way.timed:
+        likely *= _rising(way.extent_px / max(way.width, 0.7), 8.0, 1.0)
     if way.timed:
         return likely * _rising(way.speed_px, 0.5, 0.08) * _rising(float(way.frame.size), 2.0, 0.4)
     return likely * (0.5 if many_frames else 1.0)

@@ -35,7 +35,8 @@ class Way:
     At `frame` (n,) the light is at `x`, `y`, and is `light` bright (the view's own units). `velocity` is pixels
     per frame (of a still: a unit vector along the line, whose sense means nothing). `share` is how much of the
     region's brightness keeps to the line, `width` the scatter across it, `strength` the summed excess of its
-    pixels, `timed` whether frames are known.
+    pixels, `timed` whether frames are known. `extent_px` is how far the light is drawn out: the length of an even
+    line whose light scatters as much along it, small where a star outshines all else.
     """
 
     frame: Floats
@@ -47,6 +48,7 @@ class Way:
     width: float
     strength: float
     timed: bool
+    extent_px: float
 
     @property
     def length_px(self) -> float:
@@ -250,7 +252,14 @@ def _measured(bright: Bright, motion: _Motion, first: int, last: int, share: flo
     ends_x, ends_y = motion.place(frames[[0, -1]])
     passed = max(frames[-1] - frames[0], 1.0)
     velocity = (float(ends_x[1] - ends_x[0]) / passed, float(ends_y[1] - ends_y[0]) / passed)
-    return Way(frames, x, y, light, velocity, share, width, float(along.weight.sum()), True)
+    extent = _extent(along.x, along.y, along.weight)
+    return Way(frames, x, y, light, velocity, share, width, float(along.weight.sum()), True, extent)
+
+
+def _extent(x: Floats, y: Floats, weight: Floats) -> float:
+    """The length of an even line whose light would scatter as much."""
+    away = (x - np.average(x, weights=weight)) ** 2 + (y - np.average(y, weights=weight)) ** 2
+    return float(np.sqrt(12.0 * np.average(away, weights=weight)))
 
 
 def _summed(slot: NDArray[np.intp], flux: Floats, size: int) -> Floats:
@@ -288,7 +297,8 @@ def _still_way(bright: Bright, own: Bright) -> Way | None:
     width = float(np.sqrt(np.average(aside[on] ** 2, weights=bright.weight[on])))
     frame = np.full(steps.size, float(np.median(own.t[near])))
     strength = float(bright.weight[on].sum())
-    return Way(frame, x0 + steps * cos, y0 + steps * sin, light, (cos, sin), share, width, strength, False)
+    extent = _extent(bright.x[on], bright.y[on], bright.weight[on])
+    return Way(frame, x0 + steps * cos, y0 + steps * sin, light, (cos, sin), share, width, strength, False, extent)
 
 
 def _ends(along: Floats, weight: Floats, sure: Floats) -> tuple[float, float]:
