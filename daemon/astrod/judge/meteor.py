@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from astrod.domain.sighting import Kind, Sighting, Track, TrackPoint
-from astrod.judge.meteor_classical import TITLE, chance_of, plausibility, regions_of
+from astrod.judge.meteor_classical import TITLE, chance_of, gradual, plausibility, regions_of
 from astrod.judge.meteor_track import Bright, Way, bright_pixels, same_light, way_through
 from astrod_models.card import WeightsRefusedError
 from astrod_models.meteor import CELL_PX, KINDS, MASK_PX, Answer, Block, Meteor, View, view_of
@@ -157,9 +157,13 @@ def _kind(view: View, way: Way, chances: tuple[float, ...]) -> tuple[Kind, float
     timed = view.frame is not None and view.count >= _MANY_FRAMES
     score = _score(way, chances[0], timed) if chances else chance_of(way, timed)
     said = _words(way)
+    other: Kind
     if way.timed and (way.frame.size > _LONG_FRAMES or way.frame.size > _LONG_SHARE * view.count >= 20):
-        other: Kind = "aircraft" if _blinks(way) else "satellite"
+        other = "aircraft" if _blinks(way) else "satellite"
         return other, 0.1 * score, f"{other}: {said}, too long for a meteor"
+    if not way.timed and gradual(way) < 0.5 and (not chances or max(chances) > _MASK_FROM):
+        other = "aircraft" if not chances or chances[1] >= chances[2] else "satellite"
+        return other, score, f"{other}: {said}, its light cut off short at its ends, not burning up and dying away"
     if not chances:
         kind: Kind = "meteor" if score >= METEOR_FROM else "other"
         return kind, score, f"{kind}: {said}"
