@@ -340,10 +340,9 @@ def _gradual(along: Floats, flux: Floats, ends: tuple[float, float], at_edge: tu
     size = int(high - low) + 9
     slot = (along - low + 4.0).astype(np.intp)
     inside = (slot >= 0) & (slot < size)
-    profile = np.bincount(slot[inside], weights=np.maximum(flux[inside], 0.0), minlength=size)
     smooth = max(3, round(0.06 * size))
-    profile = np.convolve(profile, np.full(smooth, 1.0 / smooth), "same")
-    profile = profile / max(float(np.percentile(profile, 85.0)), 1e-9)
+    profile = np.convolve(_summed(slot[inside], flux[inside], size), np.full(smooth, 1.0 / smooth), "same")
+    profile /= max(float(np.percentile(profile, 85.0)), 1e-9)
     lit, full = np.flatnonzero(profile > 0.15), np.flatnonzero(profile > 0.6)
     if not full.size:
         return UNTOLD
