@@ -56,8 +56,10 @@ kills: $(VENV)/ready ## kill daemon, server and drivers 200 times (SEED=)
 models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
 	$(BIN)/python -m training.quality
+	$(BIN)/python -m training.reference quality
 	$(BIN)/python -m training.meteor
 	$(BIN)/python -m training.cloud
+	$(BIN)/python -m training.realbogus
 
 clean: ## remove what the other verbs made, the demonstration's frames too
 	rm -rf $(VENV) $(SIMULATORS) .mutants demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -251,7 +251,7 @@ class Library:
                 frames.clear()
         combined = max(label.combined for label in labels)
         if combined > master.frames:
-            master = replace(master, frames=combined)
+            master = replace(master, frames=combined, noise=master.sigma * math.sqrt(combined))
         if kind == "flat":
             return as_flat(master, labels[0].setup.bayer is not None)
         return with_hot(master, labels[0].setup.exposure_s) if kind == "dark" else master
@@ -303,7 +303,7 @@ class Library:
         told = light.sensor
         read_adu = None
         if bias is not None and bias.frames > 1:
-            read_adu = bias.sigma * math.sqrt(bias.frames)
+            read_adu = bias.noise
         saturation = told.saturation_adu or _clipping_level(pixels.image.pixels)
         if pixels.levelled:
             saturation = None if saturation is None else saturation - float(np.median(pixels.image.pixels))

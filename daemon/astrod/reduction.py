@@ -629,8 +629,15 @@ def _columns(measured: _Measured, field_: _Field | None, point: ZeroPoint | Unkn
             "standard error, without the solution's",
         )
     columns |= {
-        "flux": (table.flux, "adu", ".6g", "by the stars' profile; of extended sources above the threshold"),
+        "flux": (
+            table.flux,
+            "adu",
+            ".6g",
+            "mean of profile and aperture; of extended sources above the threshold",
+        ),
         "flux_error": (table.flux_error, "adu", ".4g", "standard error"),
+        "profile_flux": (table.profile, "adu", ".6g", "by the stars' profile"),
+        "profile_error": (table.profile_error, "adu", ".4g", "standard error, with the profile's own failing"),
         "aperture_flux": (table.aperture, "adu", ".6g", "within 1.3 FWHM, brought to a wide aperture for stars"),
         "aperture_error": (table.aperture_error, "adu", ".4g", "standard error"),
         "signal": (table.signal, None, ".2f", "flux over its error"),

@@ -35,7 +35,7 @@ class Sizes:
     batch: int = 16
 
 
-FULL = Sizes(1800, 150, 250, 10)
+FULL = Sizes(1800, 150, 250, 9)
 QUICK = Sizes(48, 16, 16, 2)
 
 

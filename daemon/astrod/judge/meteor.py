@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from astrod.domain.sighting import Kind, Sighting, Track, TrackPoint
 from astrod.judge.meteor_classical import TITLE, chance_of, gradual, plausibility, regions_of
+from astrod.judge.meteor_edge import is_edge
 from astrod.judge.meteor_track import Bright, Way, bright_pixels, same_light, way_through
 from astrod_models.card import WeightsRefusedError
 from astrod_models.meteor import CELL_PX, KINDS, MASK_PX, Answer, Block, Meteor, View, view_of
@@ -58,6 +59,8 @@ def sight(block: Block, rows_in_turn: bool = False, weights: Path | None = None,
         found = _candidates(view, bright, model(view))
         title, threshold = model.title, model.thresholds.get("meteor", METEOR_FROM)
     tracks = [_track(view, one, rows_in_turn) for one in _merged(bright, found) if one.way is not None]
+    if block.mean is None:
+        tracks = [track for track in tracks if not is_edge(block.maximum, track)]
     tracks.sort(key=lambda track: (track.kind != "meteor", -track.score))
     return _sighting(tracks, title, threshold)
 

@@ -90,7 +90,7 @@ class Watch:
                 LANE,
                 COST,
                 self._see,
-                Order(glance, self.setup, self._album, inject, self._models.folder, self._models.enabled),
+                Order(glance, self.setup, self._album, inject, self._models),
             )
         except InputInvalid as fault:
             log.warning("watch %s: %s", self.setup.name, fault)
