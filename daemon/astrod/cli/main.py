@@ -13,6 +13,7 @@ from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
 from astrod.cli import (
     attended,
+    bench,
     clock,
     commission,
     configuration,
@@ -33,6 +34,7 @@ VERBS: tuple[Verb, ...] = (
     status.VERB,
     *lists.VERBS,
     judge.VERB,
+    *bench.VERBS,
     *holds.VERBS,
     *attended.VERBS,
     clock.VERB,
