@@ -32,7 +32,9 @@ def compiled(root: Path) -> Path | None:
     try:
         subprocess.run([*command, "-o", str(fresh), *units], check=True)
     except (OSError, subprocess.CalledProcessError) as fault:
-        print(f"astrod: the planner's search is not compiled ({fault}); plans are made in plain Python", file=sys.stderr)
+        print(
+            f"astrod: the planner's search is not compiled ({fault}); plans are made in plain Python", file=sys.stderr
+        )
         return None
     fresh.replace(library)  # a process that has the old one loaded keeps it
     return library

@@ -50,14 +50,19 @@ def _plan(args: argparse.Namespace) -> int:
         print(json.dumps(found))
     else:
         proven = "no bound" if solved.gap is None else f"at most {solved.gap:.1%} below the best there is"
-        show([line(f" {found['problem']}: {found['value']} from {found['observations']} observations, {proven}")], sys.stdout)
+        show(
+            [line(f" {found['problem']}: {found['value']} from {found['observations']} observations, {proven}")],
+            sys.stdout,
+        )
     return exits.DONE
 
 
 def _plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("problem", type=Path, metavar="PROBLEM", help="a problem of format astrod-bench-1")
     parser.add_argument("--cpu-seconds", type=_seconds, default=10.0, metavar="S", help="CPU to spend (default 10)")
-    parser.add_argument("--seed", type=int, default=1, metavar="K", help="the same seed gives the same plan (default 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="K", help="the same seed gives the same plan (default 1)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="PLAN", help="where to write the plan")
 
 

@@ -20,6 +20,7 @@
 typedef struct {
     double value;
     int32_t *rig, *chance, *start; /* [visits]; rig -1: not in the plan */
+    int32_t *least, *most;         /* [visits]: how far a member of a group may move without minding the others */
     int32_t *length;               /* [rigs] */
     int32_t *route, *early, *late; /* [rigs][visits], along the routes */
 } State;
@@ -75,8 +76,17 @@ static int32_t follow(const Night *n, const State *st, int32_t rig, int32_t a, i
     return pause(n, rig, a, n->chance_side[st->chance[a]], b, n->chance_side[st->chance[b]]);
 }
 
-/* Members of groups stay where they were put: the others of their group reckon with it. */
-static int pinned(const Night *n, int32_t visit) { return n->group[visit] >= 0; }
+static int32_t lowest(const Night *n, const State *st, int32_t v)
+{
+    int32_t from = n->chance_from[st->chance[v]];
+    return st->least[v] > from ? st->least[v] : from;
+}
+
+static int32_t highest(const Night *n, const State *st, int32_t v)
+{
+    int32_t to = n->chance_to[st->chance[v]];
+    return st->most[v] < to ? st->most[v] : to;
+}
 
 /* Renew the earliest starts of a route from one place on, as far as they change; all of them when `all`. */
 static void renew_early(Search *s, State *st, int32_t rig, int32_t from, int all)
@@ -87,8 +97,7 @@ static void renew_early(Search *s, State *st, int32_t rig, int32_t from, int all
     for (; k < length; k++) {
         int32_t v = route[k], reach = n->first[row + v];
         if (k) reach = early[k - 1] + n->duration[route[k - 1]] + follow(n, st, rig, route[k - 1], v);
-        if (reach < n->chance_from[st->chance[v]]) reach = n->chance_from[st->chance[v]];
-        if (pinned(n, v)) reach = st->start[v];
+        if (reach < lowest(n, st, v)) reach = lowest(n, st, v);
         if (!all && k > from && early[k] == reach) break;
         early[k] = reach;
     }
@@ -102,12 +111,11 @@ static void renew_late(Search *s, State *st, int32_t rig, int32_t from, int all)
     int64_t row = (int64_t)rig * n->visits;
     int32_t *route = st->route + row, *late = st->late + row, length = st->length[rig], k = from;
     for (; k >= 0; k--) {
-        int32_t v = route[k], bound = n->chance_to[st->chance[v]];
+        int32_t v = route[k], bound = highest(n, st, v);
         if (k + 1 < length) {
             int32_t next = late[k + 1] - n->duration[v] - follow(n, st, rig, v, route[k + 1]);
             if (next < bound) bound = next;
         }
-        if (pinned(n, v)) bound = st->start[v];
         if (!all && k < from && late[k] == bound) break;
         late[k] = bound;
     }
@@ -204,6 +212,8 @@ static void place_visit(Search *s, State *st, int32_t v, const Spot *spot, int32
     route[spot->place] = v;
     st->length[rig] = ++length;
     st->rig[v] = rig; st->chance[v] = spot->chance; st->start[v] = start;
+    st->least[v] = n->group[v] < 0 ? INT32_MIN : start; /* a group's members stay until all are placed */
+    st->most[v] = n->group[v] < 0 ? INT32_MAX : start;
     for (int32_t k = spot->place - 1; k >= 0; k--) {
         int32_t a = route[k], b = route[k + 1];
         int32_t bound = st->start[b] - n->duration[a] - follow(n, st, rig, a, b);
@@ -256,6 +266,8 @@ static void copy_state(const Night *n, State *to, const State *from)
     memcpy(to->rig, from->rig, (size_t)n->visits * sizeof(int32_t));
     memcpy(to->chance, from->chance, (size_t)n->visits * sizeof(int32_t));
     memcpy(to->start, from->start, (size_t)n->visits * sizeof(int32_t));
+    memcpy(to->least, from->least, (size_t)n->visits * sizeof(int32_t));
+    memcpy(to->most, from->most, (size_t)n->visits * sizeof(int32_t));
     memcpy(to->length, from->length, (size_t)n->rigs * sizeof(int32_t));
     for (int32_t rig = 0; rig < n->rigs; rig++) {
         int64_t row = (int64_t)rig * n->visits;
@@ -263,6 +275,41 @@ static void copy_state(const Night *n, State *to, const State *from)
         memcpy(to->route + row, from->route + row, size);
         memcpy(to->early + row, from->early + row, size);
         memcpy(to->late + row, from->late + row, size);
+    }
+}
+
+static void renew_all(Search *s, State *st)
+{
+    for (int32_t rig = 0; rig < s->night->rigs; rig++) {
+        renew_early(s, st, rig, 0, 1);
+        renew_late(s, st, rig, st->length[rig] - 1, 1);
+    }
+}
+
+/* Give the members of a group the room that they leave one another: half of what each pair has to spare. */
+static void widen(const Night *n, State *st, int32_t g)
+{
+    int32_t from = n->member_at[g], to = n->member_at[g + 1];
+    for (int32_t m = from; m < to; m++) {
+        st->least[n->member[m]] = INT32_MIN;
+        st->most[n->member[m]] = INT32_MAX;
+    }
+    for (int32_t m = from + 1; m < to; m++) {
+        int32_t a = n->member[m - 1], b = n->member[m], nearer, wider;
+        if (st->rig[a] < 0 || st->rig[b] < 0) continue;
+        if (n->together[g] >= 0) {
+            nearer = n->together[g] + st->start[b] - st->start[a];
+            wider = n->together[g] + st->start[a] - st->start[b];
+        } else {
+            int32_t gap = st->start[b] - st->start[a] - n->duration[a];
+            nearer = gap - n->least[g];
+            wider = n->most[g] - gap;
+        }
+        nearer /= 2; wider /= 2;
+        if (st->start[a] + nearer < st->most[a]) st->most[a] = st->start[a] + nearer;
+        if (st->start[a] - wider > st->least[a]) st->least[a] = st->start[a] - wider;
+        if (st->start[b] - nearer > st->least[b]) st->least[b] = st->start[b] - nearer;
+        if (st->start[b] + wider < st->most[b]) st->most[b] = st->start[b] + wider;
     }
 }
 
@@ -373,6 +420,16 @@ static int insert_group(Search *s, State *st, int32_t g)
     }
     for (int32_t k = 0; k < best_count; k++)
         place_visit(s, st, n->member[first + k], best + k, best[k].from);
+    if (best_count) {
+        widen(n, st, g);
+        for (int32_t k = 0; k < best_count; k++) {
+            int32_t rig = best[k].rig, at = 0;
+            while (st->route[(int64_t)rig * n->visits + at] != n->member[first + k]) at++;
+            renew_early(s, st, rig, at, 0);
+            renew_late(s, st, rig, at, 0);
+        }
+        list_opens(s, st);
+    }
     return best_count > 0;
 }
 
@@ -458,8 +515,7 @@ static void drift(Search *s, State *st, int32_t rig)
     int32_t head = 0;
     for (int32_t k = length - 1; k >= 0; k--) {
         int32_t v = route[k];
-        if (pinned(n, v)) continue;
-        int32_t c = st->chance[v], from = n->chance_from[c], to = n->chance_to[c];
+        int32_t from = lowest(n, st, v), to = highest(n, st, v);
         int32_t reach = k ? st->start[route[k - 1]] + n->duration[route[k - 1]] + follow(n, st, rig, route[k - 1], v)
                           : n->first[(int64_t)rig * n->visits + v];
         if (reach > from) from = reach;
@@ -467,7 +523,7 @@ static void drift(Search *s, State *st, int32_t rig)
             int32_t bound = st->start[route[k + 1]] - n->duration[v] - follow(n, st, rig, v, route[k + 1]);
             if (bound < to) to = bound;
         }
-        st->start[v] = clamp(n->chance_peak[c], from, to);
+        st->start[v] = clamp(n->chance_peak[st->chance[v]], from, to);
     }
     for (int32_t k = 0; k < length; k++) {
         int32_t v = route[k], room = INT32_MAX;
@@ -480,10 +536,9 @@ static void drift(Search *s, State *st, int32_t rig)
                     : st->start[first] - n->first[(int64_t)rig * n->visits + first];
         double here = 0.0, sooner = 0.0, later = 0.0;
         for (int32_t j = head; j <= k; j++) {
-            int32_t u = route[j], c = st->chance[u];
-            if (pinned(n, u)) { left = right = 0; break; }
-            if (st->start[u] - n->chance_from[c] < left) left = st->start[u] - n->chance_from[c];
-            if (n->chance_to[c] - st->start[u] < right) right = n->chance_to[c] - st->start[u];
+            int32_t u = route[j], from = st->start[u] - lowest(n, st, u), to = highest(n, st, u) - st->start[u];
+            if (from < left) left = from;
+            if (to < right) right = to;
         }
         if (left > 240000) left = 240000;
         if (right > 240000) right = 240000;
@@ -525,7 +580,8 @@ static void ruin_stretch(Search *s, State *st)
     int32_t rig = below(s, n->rigs), taken[RUIN_MOST];
     if (!st->length[rig]) return;
     int32_t most = st->length[rig] < RUIN_MOST ? st->length[rig] : RUIN_MOST;
-    int32_t count = 1 + below(s, most), at = below(s, st->length[rig] - count + 1);
+    int32_t one = below(s, most), other = below(s, most), count = 1 + (one < other ? one : other);
+    int32_t at = below(s, st->length[rig] - count + 1);
     memcpy(taken, st->route + (int64_t)rig * n->visits + at, (size_t)count * sizeof *taken);
     for (int32_t k = 0; k < count; k++)
         if (st->rig[taken[k]] >= 0)
@@ -578,10 +634,12 @@ static int32_t ruin_for(Search *s, State *st)
 {
     const Night *n = s->night;
     int32_t v = -1;
-    for (int32_t k = 0; k < 8 && v < 0; k++) {
+    for (int32_t k = 0, drawn = 0; k < 12 && drawn < 2; k++) {
         int32_t u = below(s, n->visits), g = n->group[u];
         if (g >= 0) u = n->member[n->member_at[g]];
-        if (st->rig[u] < 0) v = u;
+        if (st->rig[u] >= 0) continue;
+        drawn++;
+        if (v < 0 || n->density[u] > n->density[v]) v = u;
     }
     if (v < 0) return -1;
     int32_t g = n->group[v], start = 0;
@@ -606,20 +664,24 @@ static int make_state(const Night *n, State *st)
     st->rig = malloc(visits * sizeof(int32_t));
     st->chance = calloc(visits, sizeof(int32_t));
     st->start = calloc(visits, sizeof(int32_t));
+    st->least = malloc(visits * sizeof(int32_t));
+    st->most = malloc(visits * sizeof(int32_t));
     st->length = calloc(rigs, sizeof(int32_t));
     st->route = malloc(rigs * visits * sizeof(int32_t));
     st->early = malloc(rigs * visits * sizeof(int32_t));
     st->late = malloc(rigs * visits * sizeof(int32_t));
-    if (!st->early || !st->late || !st->rig || !st->chance || !st->start || !st->length || !st->route)
+    if (!st->least || !st->most || !st->early || !st->late || !st->rig || !st->chance || !st->start || !st->length || !st->route)
         return 0;
-    for (int32_t v = 0; v < n->visits; v++)
+    for (int32_t v = 0; v < n->visits; v++) {
         st->rig[v] = -1;
+        st->least[v] = INT32_MIN; st->most[v] = INT32_MAX;
+    }
     return 1;
 }
 
 static void free_state(State *st)
 {
-    free(st->rig); free(st->chance); free(st->start); free(st->length); free(st->route); free(st->early); free(st->late);
+    free(st->rig); free(st->least); free(st->most); free(st->chance); free(st->start); free(st->length); free(st->route); free(st->early); free(st->late);
 }
 
 /* -ln of a number drawn from 0..1, by straight lines between the powers of two. */
@@ -690,10 +752,9 @@ int astrod_search(const Night *night, uint64_t seed, int64_t work, double guard_
             }
     }
     warm_start(s, rigs, chances, starts);
-    for (int32_t rig = 0; rig < night->rigs; rig++) {
-        renew_early(s, &s->now, rig, 0, 1);
-        renew_late(s, &s->now, rig, s->now.length[rig] - 1, 1);
-    }
+    for (int32_t g = 0; g < night->groups; g++)
+        widen(night, &s->now, g);
+    renew_all(s, &s->now);
     list_opens(s, &s->now);
     recreate(s, &s->now, -1);
     s->now.value = total(s, &s->now);
@@ -729,6 +790,9 @@ int astrod_search(const Night *night, uint64_t seed, int64_t work, double guard_
             State swap = s->now;
             s->now = s->trial;
             s->trial = swap;
+            for (int32_t g = 0; g < night->groups; g++)
+                widen(night, &s->now, g);
+            if (night->groups) renew_all(s, &s->now);
             if (s->now.value > s->best.value)
                 copy_state(night, &s->best, &s->now);
         }

@@ -16,6 +16,7 @@ from astrod.domain.site import Place
 from astrod.errors import InputInvalid
 from astrod.planning.sky import SIDEREAL_DEG_PER_US, Visibility, visibility
 from astrod.planning.visits import Chance, Floats, Group, Overheads, Placement, Visit, Work
+from astrod.planning.workload import peak
 
 FORMAT = "astrod-bench-1"
 STEP_S = 120
@@ -212,7 +213,8 @@ def _offers(
     place = Place(site["lat_deg"], (site["lon_deg"] + 180.0) % 360.0 - 180.0, site["height_m"])
     ra, dec = (np.array([row[key] for row in rows], dtype=np.float64) for key in ("ra_deg", "dec_deg"))
     seen = visibility(place, ra, dec, grid + zero_us)
-    ms, instants = grid / 1000.0, np.arange(values.shape[1]) * (STEP_S * 1000.0)
+    ms = (grid / 1000.0).astype(np.float64)
+    instants: Floats = np.arange(values.shape[1], dtype=np.float64) * (STEP_S * 1000)
     past_ms = site["mount"]["ha_past_deg"] / SIDEREAL_DEG_PER_US / 1000.0
     offers: list[tuple[Chance, ...]] = []
     for at, row in enumerate(rows):
@@ -268,15 +270,8 @@ def _chances(
                 shuts = min(shuts, opens + HALF_SIDEREAL_DAY_MS + past_ms - duration_ms - MARGIN_MS)
             low, high = math.ceil(max(first, opens)), math.floor(min(last, shuts))
             if low <= high:
-                found.append(Chance(low, high, half % 2, _peak(low, high, instants, values)))
+                found.append(Chance(low, high, half % 2, peak(low, high, instants, values)))
     return found
-
-
-def _peak(low: int, high: int, instants: Floats, values: Floats) -> int:
-    """When between two starts a visit is worth most."""
-    first, last = np.searchsorted(instants, (low, high), side="right")
-    marks = np.concatenate([[low], instants[first:last], [high]])
-    return int(marks[int(np.argmax(np.interp(marks, instants, values)))])
 
 
 def plan_of(work: Work, placements: Sequence[Placement]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ BOUND_ROUNDS_MOST = 1000
 HOT, COLD = 0.4, 0.005
 """What a worse plan may lose and still be gone on from, at first and at last, in mean values of a visit."""
 GUARD_S = 20.0
-STEPS_PER_S = 40_000_000
+STEPS_PER_S = 48_000_000
 """Steps of work in a second of CPU on a slow desktop core; on a Raspberry Pi a second's work takes three."""
 
 
@@ -184,7 +184,9 @@ def library() -> ctypes.CDLL | None:
     try:
         loaded = ctypes.CDLL(str(here / "_search.so"))
     except OSError as fault:
-        log.warning("no compiled search (%s): plans are made in plain Python, with less work; see hatch_build.py", fault)
+        log.warning(
+            "no compiled search (%s): plans are made in plain Python, with less work; see hatch_build.py", fault
+        )
         return None
     loaded.astrod_source.restype = ctypes.c_char_p
     made_of = loaded.astrod_source().decode()
@@ -195,15 +197,20 @@ def library() -> ctypes.CDLL | None:
 
 
 def _night(packed: Packed) -> _Night:
-    night = _Night(len(packed.duration), len(packed.readout), packed.value.shape[2], len(packed.bonus), packed.step, int(packed.beam.max()) + 1)
+    night = _Night(
+        len(packed.duration),
+        len(packed.readout),
+        packed.value.shape[2],
+        len(packed.bonus),
+        packed.step,
+        int(packed.beam.max()) + 1,
+    )
     for name in _ARRAYS:
         setattr(night, name, getattr(packed, name).ctypes.data)
     return night
 
 
-def search(
-    packed: Packed, seed: int, steps: int, warm: Sequence[Placement] = (), guard_s: float = GUARD_S
-) -> Found:
+def search(packed: Packed, seed: int, steps: int, warm: Sequence[Placement] = (), guard_s: float = GUARD_S) -> Found:
     """The best plan found in so many steps, from a plan to start with (or none). The same arguments, the same plan,
     unless its CPU time passed `guard_s`.
     """
@@ -308,12 +315,12 @@ def _rounds(packed: Packed, seconds: float) -> int:
     return min(BOUND_ROUNDS_MOST, int(seconds * CELLS_PER_S / cells))
 
 
-def solve(
-    work: Work, seed: int, seconds: float, warm: Sequence[Placement] = (), guard_s: float = GUARD_S
-) -> Solved:
+def solve(work: Work, seed: int, seconds: float, warm: Sequence[Placement] = (), guard_s: float = GUARD_S) -> Solved:
     """The best plan of a night's work for so many seconds' work, four fifths of it spent on the plan, the rest on
     its bound. What the daemon plans with, and the benchmark too.
     """
+    if not work.visits:
+        return Solved((), 0.0, 0.0, capped=False)
     packed = pack(work)
     found = search(packed, seed, round(0.8 * seconds * STEPS_PER_S), warm, guard_s)
     rounds = _rounds(packed, 0.2 * seconds) if found.placements else 0

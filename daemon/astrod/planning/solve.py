@@ -1,13 +1,15 @@
-"""The plan of a night: greedy advice, improved by CP-SAT, carried out in exact time.
+"""The plan of a night: visits placed by a compiled search, laid out in exact time.
 
-The night is cut into bins. A *block* is some fifteen minutes on one target (or one exposure, where that is
-longer), worth what its exposures would bring if it began in a bin. Which blocks to take is a packing problem
-that CP-SAT solves well: its linear relaxation is nearly whole, since blocks are intervals. Its solution is
-only advice; `timeline` carries it out with real set-ups, read-outs and windows, and a plan is judged by what
-it is worth then, against the greedy plans carried out in the same way. The best is returned.
+Requests are cut into visits of a quarter of an hour (`workload`), which the search places to the millisecond
+(`search`); what they leave open is filled with single exposures. Where there was no compiler, CP-SAT gives advice
+instead: the night is cut into bins. A *block* is some fifteen minutes on one target (or one exposure, where that is
+longer), worth what its exposures would bring if it began in a bin. Which blocks to take is a packing problem that
+CP-SAT solves well: its linear relaxation is nearly whole, since blocks are intervals. `timeline` carries its advice
+out with real set-ups, read-outs and windows. A plan is judged by what it is worth then, against the greedy plan
+carried out in the same way, and the best is returned.
 
-One worker, a fixed seed and a budget of deterministic work: the same problem has the same plan on every
-machine under any load. The wall clock is only a guard, and its tripping is recorded in `Plan.capped`.
+A fixed seed and a budget of deterministic work: the same problem has the same plan on every machine under any load.
+CPU and wall clock are only guards, and their tripping is recorded in `Plan.capped`.
 """
 
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from astrod.domain.plan import Plan, Slot
 from astrod.domain.target import Request, Target
 from astrod.errors import Bug
 from astrod.planning.problem import Interval, Outlook, Problem, RigState, TargetOutlook
+from astrod.planning.search import STEPS_PER_S, library, pack, search
 from astrod.planning.sky import describe, foresee
 from astrod.planning.timeline import (
     CHUNK_US,
@@ -35,6 +38,7 @@ from astrod.planning.timeline import (
     without,
     worth,
 )
+from astrod.planning.workload import workload
 
 BIN_S = (60, 120, 300, 600, 900)
 MOST_LITERALS = 4500
@@ -291,7 +295,8 @@ def stints(model: Model, blocks: Sequence[Block]) -> list[Stint]:
     return advice
 
 
-Method = Literal["cp-sat", "dispatch"]
+Method = Literal["search", "cp-sat", "dispatch"]
+METHODS: tuple[Method, ...] = ("search", "cp-sat", "dispatch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +309,8 @@ class Laid:
     capped: bool
 
 
-def _laid(bench: Workbench, by: Method, advice: Sequence[Stint], capped: bool = False) -> Laid:
-    shots = tuple(bench.carry_out(advice))
+def _laid(bench: Workbench, by: Method, taken: Sequence[Shot], capped: bool = False) -> Laid:
+    shots = tuple(taken)
     wrong = faults(bench, shots)
     if wrong:
         raise Bug(f"the planner laid out a night that cannot be: {'; '.join(wrong[:3])}")
@@ -313,20 +318,33 @@ def _laid(bench: Workbench, by: Method, advice: Sequence[Stint], capped: bool = 
 
 
 def lay_out(bench: Workbench, seed: int, work: float) -> Laid:
-    """The best night found for one rig."""
-    plain = _laid(bench, "dispatch", ())
-    if not bench.jobs or bench.end_us <= bench.start_us:
+    """The best night found for one rig: searched for, or where the search is not compiled, packed by CP-SAT."""
+    plain = _laid(bench, "dispatch", bench.carry_out(()))
+    if not bench.jobs or bench.end_us <= bench.start_us or work <= 0.0:
         return plain
+    found = _searched(bench, seed, work) if library() is not None else _packed(bench, seed, work)
+    return max((plain, *found), key=lambda laid: worth(laid.shots))
+
+
+def _searched(bench: Workbench, seed: int, work: float) -> list[Laid]:
+    """The night that the search finds."""
+    asked, pieces = workload(bench)
+    if not pieces:
+        return []
+    found = search(pack(asked), seed, round(work * STEPS_PER_S))
+    stays = [pieces[placement.visit].stay(bench, placement, asked) for placement in found.placements]
+    return [_laid(bench, "search", bench.carry_out_exactly(stays), found.capped)]
+
+
+def _packed(bench: Workbench, seed: int, work: float) -> list[Laid]:
+    """The nights that follow the advice of blocks, taken greedily and by CP-SAT."""
     model = build(bench)
     hint = greedy(model)
-    best = max((_laid(bench, "dispatch", stints(model, hint)), plain), key=lambda laid: worth(laid.shots))
-    solution = improve(model, hint, seed, work) if model.blocks and work > 0.0 else None
-    if solution is None:
-        return best
-    solved = _laid(bench, "cp-sat", stints(model, solution.blocks), solution.capped)
-    if worth(solved.shots) > worth(best.shots):
-        return solved
-    return Laid(bench, best.shots, best.by, solution.capped)
+    nights = [_laid(bench, "dispatch", bench.carry_out(stints(model, hint)))]
+    solution = improve(model, hint, seed, work) if model.blocks else None
+    if solution is not None:
+        nights.append(_laid(bench, "cp-sat", bench.carry_out(stints(model, solution.blocks)), solution.capped))
+    return nights
 
 
 def _why(laid: Laid, run: Sequence[Shot], outlook: Outlook) -> str:
@@ -452,7 +470,7 @@ def make_plan(problem: Problem, outlook: Outlook | None = None) -> Plan:
     }
     return Plan(
         made_us=problem.now_us,
-        by="cp-sat" if any(laid.by == "cp-sat" for laid in nights) else "dispatch",
+        by=next((method for method in METHODS if any(laid.by == method for laid in nights)), "dispatch"),
         slots=tuple(slots),
         refused=refused,
         capped=any(laid.capped for laid in nights),
