@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -193,6 +194,16 @@ def test_a_warm_start_keeps_what_it_is_given() -> None:
     warm = search(packed, 2, 100_000, good.placements)
     assert warm.value >= good.value * (1.0 - 1e-9)
     assert faults(work, warm.placements) == []
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), moved=st.integers(0, 3_000_000))
+def test_a_warm_start_that_does_not_fit_any_more_does_no_harm(seed: int, moved: int) -> None:
+    work = drawn(seed, 30, rigs=2, groups=5)
+    packed = pack(work)
+    good = search(packed, 1, 200_000).placements
+    late = [replace(placement, start_ms=placement.start_ms + moved * (at % 3)) for at, placement in enumerate(good)]
+    assert faults(work, search(packed, 2, 1000, late).placements) == []
 
 
 def test_nothing_to_do_is_a_plan_of_nothing() -> None:

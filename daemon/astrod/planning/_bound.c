@@ -15,7 +15,7 @@ typedef struct {
     int32_t bin, bins, kinds;     /* kinds: filters times pier sides */
     int32_t *least;               /* [rigs][visits][2 sides][kinds] bins */
     int32_t *length, *chances;    /* [visits] bins; chances in order of their start, by rig */
-    const double *share;          /* [visits] of its group's bonus */
+    double *share;                /* [visits] what it gets of its group's bonus, and owes to its neighbours there */
     double *best;                 /* [bins + 1][kinds] */
     int32_t *last, *begun;        /* [bins + 1][kinds] the visit that ended there, and its start */
     int32_t *live;
@@ -105,6 +105,16 @@ static double longest_path(Relaxed *x, int32_t rig, const double *price, int32_t
     return top;
 }
 
+/* What a visit's group has it wait after another of the group; -1 where it cannot come later at all. */
+static int32_t apart_ms(const Night *n, int32_t u, int32_t v)
+{
+    int32_t g = n->group[v], before = -1;
+    if (g < 0 || n->group[u] != g || n->together[g] >= 0 || n->least[g] <= 0) return 0;
+    for (int32_t m = n->member_at[g]; m < n->member_at[g + 1] && n->member[m] != v; m++)
+        if (n->member[m] == u) before = u;
+    return before < 0 ? -1 : n->least[g];
+}
+
 static void set_up(Relaxed *x)
 {
     const Night *n = x->night;
@@ -115,10 +125,12 @@ static void set_up(Relaxed *x)
             for (int32_t u = 0; u < n->visits; u++) {
                 if (u == v) continue;
                 const int32_t *pause = n->pause + (((int64_t)rig * n->visits + u) * n->visits + v) * 2;
+                int32_t apart = apart_ms(n, u, v);
+                if (apart < 0) continue;
                 for (int32_t side = 0; side < 2; side++)
                     for (int32_t was = 0; was < 2; was++) {
                         int32_t *cell = least + side * x->kinds + n->beam[u] * 2 + was;
-                        int32_t bins = pause[side != was] / x->bin;
+                        int32_t wait = pause[side != was] > apart ? pause[side != was] : apart, bins = wait / x->bin;
                         if (bins < *cell) *cell = bins;
                     }
             }
@@ -140,59 +152,148 @@ static void set_up(Relaxed *x)
     }
 }
 
+/* What moves the bound: the prices; how each group's bonus is shared among its members, each of which it needs; and what
+   a member owes to the one before it, without which it cannot be (of a group that is all or nothing, to the one after, too). */
+typedef struct {
+    double *price, *part, *debt;  /* [visits] */
+} Multipliers;
+
+static int make_multipliers(Multipliers *m, size_t visits)
+{
+    m->price = calloc(visits + 1, sizeof(double));
+    m->part = calloc(visits + 1, sizeof(double));
+    m->debt = calloc(visits + 1, sizeof(double));
+    return m->price && m->part && m->debt;
+}
+
+static void copy_multipliers(Multipliers *to, const Multipliers *from, size_t visits)
+{
+    memcpy(to->price, from->price, visits * sizeof(double));
+    memcpy(to->part, from->part, visits * sizeof(double));
+    memcpy(to->debt, from->debt, visits * sizeof(double));
+}
+
+static void clear_multipliers(Multipliers *m, size_t visits)
+{
+    memset(m->price, 0, visits * sizeof(double));
+    memset(m->part, 0, visits * sizeof(double));
+    memset(m->debt, 0, visits * sizeof(double));
+}
+
+static void free_multipliers(Multipliers *m) { free(m->price); free(m->part); free(m->debt); }
+
+/* What the groups' multipliers add to each member's worth. A member's debt is to the one before it in its group. */
+static void share_out(const Night *n, const Multipliers *at, double *share)
+{
+    for (int32_t g = 0; g < n->groups; g++)
+        for (int32_t m = n->member_at[g]; m < n->member_at[g + 1]; m++) {
+            int32_t v = n->member[m];
+            share[v] = at->part[v] - at->debt[v];
+            if (m + 1 < n->member_at[g + 1]) share[v] += at->debt[n->member[m + 1]];
+        }
+}
+
+/* Turn towards where the bound falls: what the paths took too often becomes dearer. Returns the length, squared. */
+static double turn(const Night *n, const int32_t *count, const Multipliers *at, Multipliers *drift)
+{
+    double norm = 0.0;
+    for (int32_t v = 0; v < n->visits; v++) {
+        double slope = (double)count[v] - 1.0;
+        if (slope < 0.0 && at->price[v] <= 0.0) slope = 0.0;
+        drift->price[v] = slope + 0.6 * drift->price[v];
+        norm += drift->price[v] * drift->price[v];
+    }
+    for (int32_t g = 0; g < n->groups; g++) {
+        int32_t from = n->member_at[g], to = n->member_at[g + 1];
+        double mean = 0.0;
+        for (int32_t m = from; m < to; m++) mean += (double)count[n->member[m]] / (double)(to - from);
+        for (int32_t m = from; m < to; m++) {
+            int32_t v = n->member[m];
+            drift->part[v] = mean - (double)count[v] + 0.6 * drift->part[v];
+            norm += drift->part[v] * drift->part[v];
+            if (m == from) continue;
+            double owed = (double)count[v] - (double)count[n->member[m - 1]];
+            if (owed < 0.0 && at->debt[v] <= 0.0 && !n->whole[g]) owed = 0.0;
+            drift->debt[v] = owed + 0.6 * drift->debt[v];
+            norm += drift->debt[v] * drift->debt[v];
+        }
+    }
+    return norm;
+}
+
+static void go(const Night *n, Multipliers *at, const Multipliers *drift, double step)
+{
+    for (int32_t v = 0; v < n->visits; v++) {
+        at->price[v] += step * drift->price[v];
+        if (at->price[v] < 0.0) at->price[v] = 0.0;
+    }
+    for (int32_t g = 0; g < n->groups; g++) {
+        double sum = 0.0;
+        for (int32_t m = n->member_at[g]; m < n->member_at[g + 1]; m++) {
+            int32_t v = n->member[m];
+            at->part[v] += step * drift->part[v];
+            if (at->part[v] < 0.0) at->part[v] = 0.0;
+            sum += at->part[v];
+            at->debt[v] += step * drift->debt[v];
+            if (at->debt[v] < 0.0 && !n->whole[g]) at->debt[v] = 0.0;
+        }
+        int32_t size = n->member_at[g + 1] - n->member_at[g];
+        for (int32_t m = n->member_at[g]; m < n->member_at[g + 1]; m++) {
+            double *part = at->part + n->member[m];
+            *part = sum > 0.0 ? *part * (n->bonus[g] / sum) : n->bonus[g] / (double)size;
+        }
+    }
+}
+
 /* Bring the bound down from the given prices in so many rounds; 0, or -1 without memory. `known` is a plan's worth:
    it sets the step. Bins must divide the samples' step and be no longer than any visit. */
-int astrod_bound(const Night *night, int32_t bin, int32_t bins, int32_t rounds, double known, const double *share,
-                 double *price, double *bound, double guard_s)
+int astrod_bound(const Night *night, int32_t bin, int32_t bins, int32_t rounds, double known, double *price,
+                 double *part, double *debt, double *bound, double guard_s)
 {
     Relaxed relaxed = {0}, *x = &relaxed;
+    Multipliers at = {price, part, debt}, good = {0}, drift = {0};
     size_t visits = (size_t)night->visits, chances = (size_t)night->chance_at[(int64_t)night->rigs * night->visits] + 1;
     size_t kinds = (size_t)night->beams * 2, cells = ((size_t)bins + 1) * kinds;
     double until_s = astrod_used_s() + guard_s, lambda = 1.0, lowest = 1e300;
     int32_t *count = malloc((visits + 1) * sizeof(int32_t)), stale = 0;
-    double *drift = calloc(visits + 1, sizeof(double)), *good = malloc((visits + 1) * sizeof(double));
     int done = -1;
-    x->night = night; x->bin = bin; x->bins = bins; x->kinds = (int32_t)kinds; x->share = share;
+    x->night = night; x->bin = bin; x->bins = bins; x->kinds = (int32_t)kinds;
+    x->share = calloc(visits + 1, sizeof(double));
     x->least = malloc((size_t)night->rigs * visits * 2 * kinds * sizeof(int32_t) + 1);
     x->length = malloc((visits + 1) * sizeof(int32_t)); x->chances = malloc(chances * sizeof(int32_t));
     x->owner = malloc(chances * sizeof(int32_t)); x->live = malloc(chances * sizeof(int32_t));
     x->best = malloc(cells * sizeof(double));
     x->last = malloc(cells * sizeof(int32_t)); x->begun = malloc(cells * sizeof(int32_t));
-    if (!count || !drift || !good || !x->least || !x->length || !x->chances || !x->owner || !x->live || !x->best || !x->last || !x->begun)
+    int ready = make_multipliers(&good, visits) & make_multipliers(&drift, visits);
+    if (!ready || !count || !x->share || !x->least || !x->length || !x->chances || !x->owner || !x->live || !x->best ||
+        !x->last || !x->begun)
         goto out;
     set_up(x);
-    memcpy(good, price, visits * sizeof(double));
+    copy_multipliers(&good, &at, visits);
     for (int32_t round = 0; round < rounds && (round == 0 || astrod_used_s() < until_s); round++) {
-        double value = 0.0, norm = 0.0;
+        double value = 0.0;
         memset(count, 0, visits * sizeof(int32_t));
+        share_out(night, &at, x->share);
         for (size_t v = 0; v < visits; v++) value += price[v];
         for (int32_t rig = 0; rig < night->rigs; rig++) value += longest_path(x, rig, price, count);
         if (value < lowest - 1e-9 * known) {
             lowest = value; stale = 0;
-            memcpy(good, price, visits * sizeof(double));
+            copy_multipliers(&good, &at, visits);
         } else if (++stale >= 8) {
             stale = 0; lambda *= 0.6;
-            memcpy(price, good, visits * sizeof(double));
-            memset(drift, 0, visits * sizeof(double));
+            copy_multipliers(&at, &good, visits);
+            clear_multipliers(&drift, visits);
         }
-        for (size_t v = 0; v < visits; v++) {
-            double slope = (double)count[v] - 1.0;
-            if (slope < 0.0 && price[v] <= 0.0) slope = 0.0;
-            drift[v] = slope + 0.6 * drift[v];
-            norm += drift[v] * drift[v];
-        }
+        double norm = turn(night, count, &at, &drift);
         if (norm <= 0.0 || value <= known) break;
-        double step = lambda * (value - known) / norm;
-        for (size_t v = 0; v < visits; v++) {
-            price[v] += step * drift[v];
-            if (price[v] < 0.0) price[v] = 0.0;
-        }
+        go(night, &at, &drift, lambda * (value - known) / norm);
     }
-    memcpy(price, good, visits * sizeof(double));
+    copy_multipliers(&at, &good, visits);
     *bound = lowest;
     done = 0;
 out:
-    free(count); free(drift); free(good); free(x->least); free(x->length); free(x->chances); free(x->owner);
+    free_multipliers(&good); free_multipliers(&drift);
+    free(count); free(x->share); free(x->least); free(x->length); free(x->chances); free(x->owner);
     free(x->live); free(x->best); free(x->last); free(x->begun);
     return done;
 }

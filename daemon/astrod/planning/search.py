@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,50 @@ def _night(packed: Packed) -> _Night:
     return night
 
 
+def _legal(packed: Packed, warm: Sequence[Placement]) -> list[Placement]:
+    """What of a plan can stand: each visit after the one before it on its rig, groups whole and within their gaps."""
+    visits = len(packed.duration)
+    last: dict[int, tuple[int, int, int]] = {}
+    kept: dict[int, Placement] = {}
+    for placement in sorted(warm, key=lambda placement: placement.start_ms):
+        rig, visit, row = placement.rig, placement.visit, placement.rig * visits + placement.visit
+        chance = int(packed.chance_at[row]) + placement.chance
+        if chance >= packed.chance_at[row + 1] or visit in kept:
+            continue
+        fits = bool(packed.chance_from[chance] <= placement.start_ms <= packed.chance_to[chance])
+        side, ready = int(packed.chance_side[chance]), int(packed.first[rig][visit])
+        if rig in last:
+            before, side_before, end = last[rig]
+            ready = end + int(packed.pause[rig, before, visit, int(side != side_before)])
+        if fits and placement.start_ms >= ready:
+            kept[visit] = placement
+            last[rig] = visit, side, placement.start_ms + int(packed.duration[visit])
+    for group in range(len(packed.bonus)):
+        members = packed.member[packed.member_at[group] : packed.member_at[group + 1]].tolist()
+        if not _group_holds(packed, group, [kept.get(member) for member in members]):
+            for member in members:
+                kept.pop(member, None)
+    return list(kept.values())
+
+
+def _group_holds(packed: Packed, group: int, placed: Sequence[Placement | None]) -> bool:
+    """Whether a group's visits are where they may be: all of them, or where that is allowed the first ones."""
+    there = [placement for placement in placed if placement is not None]
+    if list(placed[: len(there)]) != there or (packed.whole[group] and 0 < len(there) < len(placed)):
+        return False
+    for early, late in pairwise(there):
+        apart = late.start_ms - early.start_ms
+        gap = apart - int(packed.duration[early.visit])
+        if packed.together[group] >= 0:
+            within = abs(apart) <= int(packed.together[group])
+        else:
+            within = int(packed.least[group]) <= gap <= int(packed.most[group])
+        same = early.rig == late.rig
+        if not within or (packed.rule[group] == 1 and not same) or (packed.rule[group] == 2 and same):
+            return False
+    return True
+
+
 def search(packed: Packed, seed: int, steps: int, warm: Sequence[Placement] = (), guard_s: float = GUARD_S) -> Found:
     """The best plan found in so many steps, from a plan to start with (or none). The same arguments, the same plan,
     unless its CPU time passed `guard_s`.
@@ -218,7 +263,7 @@ def search(packed: Packed, seed: int, steps: int, warm: Sequence[Placement] = ()
     if not visits:
         return Found((), 0.0, 0, 0, False)
     rig, chance, start = np.full(visits, -1, np.int32), np.zeros(visits, np.int32), np.zeros(visits, np.int32)
-    for placement in warm:
+    for placement in _legal(packed, warm):
         row = placement.rig * visits + placement.visit
         rig[placement.visit] = placement.rig
         chance[placement.visit] = packed.chance_at[row] + placement.chance
@@ -248,38 +293,65 @@ def search(packed: Packed, seed: int, steps: int, warm: Sequence[Placement] = ()
     return Found(tuple(placements), value.value, spent.value, rounds.value, bool(capped.value))
 
 
-BIN_SHARES = (12, 24, 60, 120)
+BIN_SHARES = (2, 4, 12, 24, 60, 120)
+"""How many bins of the relaxation may make a step of the samples: few converge fast, many are tight."""
+FINE = 12
 
 
-def bound(packed: Packed, found: Found, rounds: int, guard_s: float = GUARD_S) -> float | None:
-    """What no plan can be worth more than; None where visits are too short for the bins of the relaxation."""
+def bound(packed: Packed, found: Found, seconds: float, guard_s: float = GUARD_S) -> float | None:
+    """What no plan can be worth more than, from about so many seconds' work; None where visits are too short for the
+    bins of the relaxation, or nothing was compiled. Prices are found in coarse bins and finished in fine ones.
+    """
     shortest = int(packed.duration.min()) if len(packed.duration) else 0
-    bins = [packed.step // share for share in BIN_SHARES if packed.step % share == 0]
-    bin_ms = next((size for size in bins if size <= shortest), None)
+    shares = [share for share in BIN_SHARES if packed.step % share == 0 and packed.step // share <= shortest]
     compiled = library()
-    if bin_ms is None or compiled is None:
+    if not shares or compiled is None:
         return None
+    multipliers, lowest = (_prices(packed, found), _parts(packed), np.zeros(len(packed.duration))), np.inf
+    fine = next((share for share in shares if share >= FINE), shares[-1])
+    for share, part in ((shares[0], 0.5), (fine, 0.5)):
+        rounds = max(1, _rounds(packed, share, part * seconds))
+        lowest = min(
+            lowest, _lowered(compiled, packed, found.value, packed.step // share, rounds, multipliers, guard_s)
+        )
+    return float(lowest) * (1.0 + 1e-9)
+
+
+def _lowered(
+    compiled: ctypes.CDLL,
+    packed: Packed,
+    known: float,
+    bin_ms: int,
+    rounds: int,
+    multipliers: Sequence[Floats],
+    guard_s: float,
+) -> float:
+    """The least bound of some rounds; the multipliers (prices, parts, debts) are brought to where it was found."""
     last = int((packed.chance_to.max() if len(packed.chance_to) else 0) + packed.duration.max())
-    price, value = _prices(packed, found), ctypes.c_double()
-    share = np.zeros(len(packed.duration))
-    for group in range(len(packed.bonus)):
-        members = packed.member[packed.member_at[group] : packed.member_at[group + 1]]
-        share[members] = packed.bonus[group] / len(members)
+    value = ctypes.c_double()
     night = _night(packed)
     done = compiled.astrod_bound(
         ctypes.byref(night),
         ctypes.c_int32(bin_ms),
         ctypes.c_int32(last // bin_ms + 2),
         ctypes.c_int32(rounds),
-        ctypes.c_double(found.value),
-        ctypes.c_void_p(share.ctypes.data),
-        ctypes.c_void_p(price.ctypes.data),
+        ctypes.c_double(known),
+        *(ctypes.c_void_p(values.ctypes.data) for values in multipliers),
         ctypes.byref(value),
         ctypes.c_double(guard_s),
     )
     if done != 0:
         raise MemoryError("no memory for a bound")
-    return value.value * (1.0 + 1e-9)
+    return value.value
+
+
+def _parts(packed: Packed) -> Floats:
+    """Each group's bonus in equal parts, to begin with."""
+    parts = np.zeros(len(packed.duration))
+    for group in range(len(packed.bonus)):
+        members = packed.member[packed.member_at[group] : packed.member_at[group + 1]]
+        parts[members] = packed.bonus[group] / len(members)
+    return parts
 
 
 def _prices(packed: Packed, found: Found) -> Floats:
@@ -307,22 +379,21 @@ class Solved:
         return None if self.bound is None or self.bound <= 0.0 else max(0.0, 1.0 - self.value / self.bound)
 
 
-def _rounds(packed: Packed, seconds: float) -> int:
+def _rounds(packed: Packed, share: int, seconds: float) -> int:
     """The rounds of a bound that take about so many seconds: what one costs follows from the bins it looks at."""
     kinds = 2 * (int(packed.beam.max()) + 1)
     spans_ms = float((packed.chance_to - packed.chance_from).sum())
-    cells = max(1.0, spans_ms / (packed.step / BIN_SHARES[0]) * kinds)
+    cells = max(1000.0, spans_ms / (packed.step / share) * kinds)
     return min(BOUND_ROUNDS_MOST, int(seconds * CELLS_PER_S / cells))
 
 
 def solve(work: Work, seed: int, seconds: float, warm: Sequence[Placement] = (), guard_s: float = GUARD_S) -> Solved:
-    """The best plan of a night's work for so many seconds' work, four fifths of it spent on the plan, the rest on
-    its bound. What the daemon plans with, and the benchmark too.
+    """The best plan of a night's work for so many seconds' work, three quarters of it spent on the plan, the rest
+    on its bound. What the daemon plans with, and the benchmark too.
     """
     if not work.visits:
         return Solved((), 0.0, 0.0, capped=False)
     packed = pack(work)
-    found = search(packed, seed, round(0.8 * seconds * STEPS_PER_S), warm, guard_s)
-    rounds = _rounds(packed, 0.2 * seconds) if found.placements else 0
-    proven = bound(packed, found, rounds, guard_s) if rounds else None
+    found = search(packed, seed, round(0.75 * seconds * STEPS_PER_S), warm, guard_s)
+    proven = bound(packed, found, 0.25 * seconds, guard_s) if found.placements else None
     return Solved(found.placements, found.value, proven, found.capped)

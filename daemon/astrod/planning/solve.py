@@ -20,6 +20,7 @@ from ortools.sat.python import cp_model
 
 from astrod.domain.instant import HOUR_US, MINUTE_US, SECOND_US, clock_text
 from astrod.domain.plan import Plan, Slot
+from astrod.domain.sphere import airmass
 from astrod.domain.target import Request, Target
 from astrod.errors import Bug
 from astrod.planning.problem import Interval, Outlook, Problem, RigState, TargetOutlook
@@ -38,7 +39,7 @@ from astrod.planning.timeline import (
     without,
     worth,
 )
-from astrod.planning.workload import workload
+from astrod.planning.workload import former_placements, workload
 
 BIN_S = (60, 120, 300, 600, 900)
 MOST_LITERALS = 4500
@@ -317,21 +318,25 @@ def _laid(bench: Workbench, by: Method, taken: Sequence[Shot], capped: bool = Fa
     return Laid(bench, shots, by, capped)
 
 
-def lay_out(bench: Workbench, seed: int, work: float) -> Laid:
-    """The best night found for one rig: searched for, or where the search is not compiled, packed by CP-SAT."""
+def lay_out(bench: Workbench, seed: int, work: float, former: Sequence[Slot] = ()) -> Laid:
+    """The best night found for one rig: searched for, or where the search is not compiled, packed by CP-SAT.
+
+    The search starts from what can still be had of `former`, an earlier plan's slots.
+    """
     plain = _laid(bench, "dispatch", bench.carry_out(()))
     if not bench.jobs or bench.end_us <= bench.start_us or work <= 0.0:
         return plain
-    found = _searched(bench, seed, work) if library() is not None else _packed(bench, seed, work)
+    found = _searched(bench, seed, work, former) if library() is not None else _packed(bench, seed, work)
     return max((plain, *found), key=lambda laid: worth(laid.shots))
 
 
-def _searched(bench: Workbench, seed: int, work: float) -> list[Laid]:
+def _searched(bench: Workbench, seed: int, work: float, former: Sequence[Slot]) -> list[Laid]:
     """The night that the search finds."""
     asked, pieces = workload(bench)
     if not pieces:
         return []
-    found = search(pack(asked), seed, round(work * STEPS_PER_S))
+    warm = former_placements(bench, asked, pieces, former)
+    found = search(pack(asked), seed, round(work * STEPS_PER_S), warm)
     stays = [pieces[placement.visit].stay(bench, placement, asked) for placement in found.placements]
     return [_laid(bench, "search", bench.carry_out_exactly(stays), found.capped)]
 
@@ -353,10 +358,8 @@ def _why(laid: Laid, run: Sequence[Shot], outlook: Outlook) -> str:
     job = laid.bench.jobs[first.job]
     foreseen = outlook.targets[job.target.name]
     middle = (first.start_us + run[-1].end_us) // 2
-    words = [
-        f"altitude {outlook.sample(foreseen.altitude_deg, middle):.0f}°",
-        f"airmass {outlook.sample(foreseen.airmass, middle):.2f}",
-    ]
+    altitude = outlook.sample(foreseen.altitude_deg, middle)
+    words = [f"altitude {altitude:.0f}°", f"airmass {airmass(altitude):.2f}"]
     if outlook.sample(outlook.moon_altitude_deg, middle) > 0.0:
         words.append(f"moon {outlook.sample(foreseen.moon_deg, middle):.0f}° away")
     else:
@@ -447,16 +450,21 @@ def _refusal(problem: Problem, outlook: Outlook, target: Target, request: Reques
     return f"others are worth more in the {hours:.1f} h in which it is up: {describe(usable[0])}"
 
 
-def make_plan(problem: Problem, outlook: Outlook | None = None) -> Plan:
+def make_plan(problem: Problem, outlook: Outlook | None = None, former: Plan | None = None) -> Plan:
     """The plan of what is left of a night; always one, and always valid.
 
     `outlook` saves looking at the sky again: one made by `sky.foresee` earlier in the same night for the same
-    targets and limits.
+    targets and limits. `former`, the plan until now, is where the search starts.
     """
     seen = foresee(problem) if outlook is None else outlook
     shared = _share(problem, seen)
     nights = [
-        lay_out(Workbench(problem, rig, tuple(shared[rig.name]), seen), problem.seed, problem.work)
+        lay_out(
+            Workbench(problem, rig, tuple(shared[rig.name]), seen),
+            problem.seed,
+            problem.work,
+            former.slots if former else (),
+        )
         for rig in problem.rigs
     ]
     slots = [_slot(laid, run, seen) for laid in nights for run in _runs(laid)]

@@ -1,10 +1,12 @@
 """A rig's night as visits for the search: each request cut into pieces of a quarter of an hour."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from astrod.domain.plan import Slot
 from astrod.planning.timeline import Job, Order, Stay, Workbench, flips
 from astrod.planning.visits import MS_US, Chance, Floats, Overheads, Placement, Visit, Work
 
@@ -48,6 +50,27 @@ def workload(bench: Workbench) -> tuple[Work, tuple[Piece, ...]]:
         step_ms=STEP_MS,
     )
     return work, tuple(pieces)
+
+
+def former_placements(
+    bench: Workbench, work: Work, pieces: Sequence[Piece], slots: Iterable[Slot]
+) -> tuple[Placement, ...]:
+    """What of an earlier plan's slots can stand as it was: for the search to start from."""
+    unused: dict[tuple[str, int], list[int]] = {}
+    for at, piece in enumerate(pieces):
+        request = bench.jobs[piece.job].orders[piece.order].request
+        unused.setdefault((request.id, piece.exposures), []).append(at)
+    kept: list[Placement] = []
+    for slot in slots:
+        visits = unused.get((slot.request, slot.exposures)) if slot.rig == bench.rig.name else None
+        start_ms = (slot.start_us - bench.start_us) // MS_US
+        if not visits or slot.start_us < bench.start_us:
+            continue
+        chances = work.chances[0][visits[-1]]
+        chance = next((at for at, one in enumerate(chances) if one.from_ms <= start_ms <= one.to_ms), None)
+        if chance is not None:
+            kept.append(Placement(visits.pop(), 0, start_ms, chance))
+    return tuple(kept)
 
 
 def _pieces(bench: Workbench) -> list[Piece]:
