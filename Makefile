@@ -18,7 +18,7 @@ JOBS ?= 2
 PACKAGES := indi-bin gcc python3-dev python3-venv pkg-config libdbus-1-dev libglib2.0-dev libsystemd-dev
 
 # What only tests ask for: they skip without it.
-TEST_PACKAGES := strace mosquitto astrometry.net astrometry-data-tycho2-10-19-littleendian
+TEST_PACKAGES := strace faketime mosquitto astrometry.net astrometry-data-tycho2-10-19-littleendian
 
 .PHONY: help run night test check bench soak mutants kills models clean system test-system
 
@@ -56,6 +56,10 @@ kills: $(VENV)/ready ## kill daemon, server and drivers 200 times (SEED=)
 models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
 	$(BIN)/python -m training.quality
+	$(BIN)/python -m training.reference quality
+	$(BIN)/python -m training.meteor
+	$(BIN)/python -m training.cloud
+	$(BIN)/python -m training.realbogus
 
 clean: ## remove what the other verbs made, the demonstration's frames too
 	rm -rf $(VENV) $(SIMULATORS) .mutants demo build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

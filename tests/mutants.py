@@ -50,6 +50,7 @@ SHARES = (
         ),
         (
             "tests/rig/test_safety.py",
+            "tests/rig/test_safety_closing.py",
             "tests/rig/test_safety_roof.py",
             "tests/rig/test_safety_sources.py",
             "tests/rig/test_safety_memory.py",

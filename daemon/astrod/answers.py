@@ -1,8 +1,10 @@
 """What the daemon answers at its socket: the read verbs from the core's state, the operator's verbs to it."""
 
+import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from astrod import __version__
 from astrod.api.schema import (
@@ -12,7 +14,10 @@ from astrod.api.schema import (
     CalibrationRow,
     CalibrationsAnswer,
     ClockAnswer,
+    DetectionRow,
+    DetectionsAnswer,
     Device,
+    DriftRow,
     Exposing,
     Finding,
     FrameCounts,
@@ -20,30 +25,41 @@ from astrod.api.schema import (
     FramesAnswer,
     GuidingRow,
     Hold,
+    ModelAnswer,
+    ModelRow,
+    ModelsAnswer,
     Next,
     OffsetRow,
     OffsetsAnswer,
     PlanAnswer,
     RequestRow,
     Slot,
+    StandingRow,
     Status,
     TargetRow,
     TargetsAnswer,
+    ThumbsAnswer,
     Verdict,
+    VersionRow,
+    WatchRow,
+    read,
 )
 from astrod.api.until import until_us
 from astrod.archive.rows import FrameRow as Row
 from astrod.attended import Attended
 from astrod.core import Core
 from astrod.domain.calibration import Need
-from astrod.domain.identity import Night
-from astrod.domain.instant import SECOND_US, iso, parse_iso
+from astrod.domain.exposure import Cause, Thumb
+from astrod.domain.identity import ExposureId, Night, noon_us
+from astrod.domain.instant import DAY_US, SECOND_US, iso, parse_iso
 from astrod.domain.plan import progress
+from astrod.domain.watching import Detection
 from astrod.errors import InputInvalid, TellOperator
 from astrod.holds import Holds
 from astrod.rig.port import Port
 from astrod.rig.telescope import Telescope
 from astrod.runtime.timekeeping import Timekeeper
+from astrod.watch.watch import Watch
 
 Handler = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any]]]
 VERDICTS = 5
@@ -63,6 +79,7 @@ class Answers:
             "plan": self.plan,
             "targets": self.targets,
             "frames": self.frames,
+            "detections": self.detections,
             "calibrations": self.calibrations,
             "offsets": self.offsets,
             "pause": self.pause,
@@ -71,6 +88,13 @@ class Answers:
             "attend": self.attend,
             "attended": self.attended,
             "attended_stop": self.attended_stop,
+            "models": self.models,
+            "model": self.model,
+            "model_shadow": self.model_shadow,
+            "model_promote": self.model_promote,
+            "model_rollback": self.model_rollback,
+            "thumb": self.thumb,
+            "thumbs": self.thumbs,
             "clock": self.clock,
             "state_time": self.state_time,
         }
@@ -273,6 +297,20 @@ class Answers:
             frames=[_frame(row) for row in rows],
         )
 
+    async def detections(self, args: dict[str, Any]) -> DetectionsAnswer:
+        """What crossed the sky in a night (`night`), and what the watches see now."""
+        core = self._core
+        night = _night(args.get("night"))
+        start_us = noon_us(night or core.conductor.night, core.site.place.longitude_deg)
+        found = await core.recording(lambda archive: archive.detections(start_us, start_us + DAY_US))
+        return DetectionsAnswer(
+            schema=SCHEMA,
+            site=core.site.name,
+            night=str(night) if night else None,
+            watches=[_watch(watch) for watch in core.watches],
+            detections=[_detection(detection) for detection in found],
+        )
+
     async def calibrations(self, args: dict[str, Any]) -> CalibrationsAnswer:
         """The calibration ledger: what the frames need, and what there is of it."""
         calibrating = self._core.calibrating
@@ -289,6 +327,51 @@ class Answers:
             for row in _offsets(name, train, telescope)
         ]
         return OffsetsAnswer(schema=SCHEMA, site=self._core.site.name, offsets=rows)
+
+    # -- the models and the owner's word on them ------------------------------------------------------------
+
+    async def models(self, args: dict[str, Any]) -> ModelsAnswer:
+        """Each model and its version in force."""
+        rows = [_model_row(told) for told in await self._core.curation.listed()]
+        return ModelsAnswer(schema=SCHEMA, site=self._core.site.name, models=rows)
+
+    async def model(self, args: dict[str, Any]) -> ModelAnswer:
+        """All of one model (`name`)."""
+        return model_answer(self._core.site.name, await self._core.curation.shown(_text(args, "name")))
+
+    async def model_shadow(self, args: dict[str, Any]) -> Ack:
+        """Judge the model in a `file` beside the one in force, or none."""
+        return Ack(schema=SCHEMA, text=await self._core.curation.set_shadow(_text(args, "name"), _file(args)))
+
+    async def model_promote(self, args: dict[str, Any]) -> Ack:
+        """Put the candidate, or the model in a `file`, in force; `anyway` overrules the rule."""
+        anyway = args.get("anyway") is True
+        return Ack(schema=SCHEMA, text=await self._core.curation.promote(_text(args, "name"), _file(args), anyway))
+
+    async def model_rollback(self, args: dict[str, Any]) -> Ack:
+        """Put the version in force that was before."""
+        return Ack(schema=SCHEMA, text=await self._core.curation.roll_back(_text(args, "name")))
+
+    async def thumb(self, args: dict[str, Any]) -> Ack:
+        """The owner's word on a frame (`id`): `word` is up, down or none, `cause` what is wrong with it."""
+        exposure, word, cause = _exposure(args), args.get("word"), args.get("cause")
+        if cause is not None and cause not in CAUSES:
+            raise InputInvalid(f"{cause!r} is no cause; there are {', '.join(CAUSES)}")
+        if word == "none":
+            await self._core.recording(lambda archive: archive.take_back_thumb(exposure))
+            return Ack(schema=SCHEMA, text=f"{exposure} has no thumb any more")
+        if word not in ("up", "down"):
+            raise InputInvalid(f"{word!r} is no word on a frame; say up, down or none")
+        who, now_us = str(args.get("who") or "somebody"), self._core.clock.now_us()
+        thumb = Thumb(exposure, word == "up", cause, who, now_us)
+        await self._core.recording(lambda archive: archive.set_thumb(thumb))
+        return Ack(schema=SCHEMA, text=f"{exposure} has thumb {word}" + (f": {cause}" if cause else ""))
+
+    async def thumbs(self, args: dict[str, Any]) -> ThumbsAnswer:
+        """The frames with a thumb, as a set to train with."""
+        rows = await self._core.curation.export_thumbs(self._core.storage.data_dir)
+        lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
+        return ThumbsAnswer(schema=SCHEMA, site=self._core.site.name, lines=lines)
 
     # -- the operator ----------------------------------------------------------------------------------------
 
@@ -355,6 +438,56 @@ class Answers:
         return await self.clock({})
 
 
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+"""What an owner may say is wrong with a frame."""
+
+
+def _text(args: Mapping[str, Any], name: str) -> str:
+    value = args.get(name)
+    if not isinstance(value, str) or not value:
+        raise InputInvalid(f"{name} is missing")
+    return value
+
+
+def _file(args: Mapping[str, Any]) -> Path | None:
+    """The file that a request names: an absolute path, for the daemon works elsewhere."""
+    named = args.get("file")
+    if named is None:
+        return None
+    path = Path(str(named))
+    if not path.is_absolute():
+        raise InputInvalid(f"{path}: give the whole path of the model's file")
+    return path
+
+
+def _exposure(args: Mapping[str, Any]) -> ExposureId:
+    try:
+        return ExposureId.parse(str(args.get("id")))
+    except ValueError as fault:
+        raise InputInvalid(str(fault)) from fault
+
+
+def _model_row(told: Mapping[str, Any]) -> ModelRow:
+    return read(ModelRow, {**told, "shadow": told["shadow"] if isinstance(told["shadow"], str) else None})
+
+
+def model_answer(site: str, told: Mapping[str, Any]) -> ModelAnswer:
+    """What `Curation.shown` tells, as an answer."""
+    shadow = told["shadow"]
+    standing = read(StandingRow, shadow) if isinstance(shadow, Mapping) and "frames" in shadow else None
+    return ModelAnswer(
+        schema=SCHEMA,
+        site=site,
+        model=_model_row({**told, "shadow": shadow["key"] if isinstance(shadow, Mapping) else shadow}),
+        folder=told["folder"],
+        before=told["before"],
+        all=[read(VersionRow, row) for row in told["all"]],
+        standing=standing,
+        drift=[read(DriftRow, row) for row in told.get("drift", [])],
+        card=json.dumps(told["card"], ensure_ascii=False),
+    )
+
+
 def _hundredths(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
@@ -410,6 +543,8 @@ def _frame(row: Row) -> FrameRow:
         stars=measured.stars if measured else None,
         fwhm_px=measured.fwhm_px if measured else None,
         guide_rms_arcsec=round(math.hypot(*row.guided_arcsec), 3) if row.guided_arcsec else None,
+        thumb=("up" if row.thumb.up else "down") if row.thumb else None,
+        thumb_cause=row.thumb.cause if row.thumb else None,
     )
 
 
@@ -455,4 +590,29 @@ def _calibration(need: Need) -> CalibrationRow:
         has=need.has,
         expired=need.expired,
         standing=need.standing,
+    )
+
+
+def _watch(watch: Watch) -> WatchRow:
+    cover = watch.cover
+    return WatchRow(
+        name=watch.setup.name,
+        source=watch.setup.source,
+        seen=None if cover is None else iso(cover.at_us),
+        cloud_percent=None if cover is None or cover.percent is None else round(cover.percent, 1),
+        why="" if cover is None else cover.why,
+    )
+
+
+def _detection(detection: Detection) -> DetectionRow:
+    return DetectionRow(
+        time=iso(detection.at_us),
+        watch=detection.watch,
+        kind=detection.kind,
+        score=round(detection.score, 3),
+        length_px=round(detection.length_px, 1),
+        begins=None if detection.begins is None else list(detection.begins),
+        ends=None if detection.ends is None else list(detection.ends),
+        model=detection.model,
+        picture=detection.picture,
     )

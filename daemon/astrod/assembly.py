@@ -14,6 +14,7 @@ from astrod.conductor import Conductor
 from astrod.config.load import Loaded
 from astrod.config.settings import CalibrationSettings
 from astrod.core import Core, close_night
+from astrod.curation import Curation
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.identity import Night
 from astrod.domain.instant import MINUTE_US
@@ -31,12 +32,23 @@ from astrod.rig.aperture import ApertureHistory, Witness
 from astrod.rig.darks import Surroundings
 from astrod.rig.recovery import Remedies
 from astrod.rig.safety.guard import Guard
-from astrod.rigging import OpenSession, add_dome, add_guider, power_board, seeing_of, telescope_of
+from astrod.rigging import (
+    OpenSession,
+    add_dome,
+    add_guider,
+    power_board,
+    seeing_of,
+    telescope_of,
+    watching_cameras,
+)
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Offload
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
 from astrod.solving import Solving, Stars
+from astrod.watch.order import look
+from astrod.watch.source import source_of
+from astrod.watch.watch import Watch
 from astrod.whereabouts import Whereabouts
 
 NEXT_NIGHT_US = 30 * MINUTE_US
@@ -111,11 +123,12 @@ def assemble(
         finish_night,
         lambda: core.write_intervals(),
         lambda: core.calibrating.darken(dark_until_us(site, conductor.dark, conductor.night, settings.calibration)),
-        lambda permit: core.calibrating.flatten(permit),
+        lambda permit: core.use_twilight(permit),
     )
     for telescope in telescopes.values():
         add_dome(telescope, site, clock, open_session, lambda: conductor)
     solving = Solving(site, settings.solve, stars, offload, clock)
+    curation = Curation(settings.models, recording, offload, health, clock)
     facts = partial(facts_of, site, lambda: conductor.safety, quality)
     journey = Journey(
         settings.storage.data_dir,
@@ -130,6 +143,7 @@ def assemble(
         distrust=lambda intent, why: telescopes[intent.rig].trains[intent.train].camera.distrust(why),
         off_target_arcmin=solving.off_target_arcmin,
         knows_field=solving.knows_field,
+        after_verdict=curation.consider,
     )
     intents = ArchiveIntents(
         site, recording, clock, lambda: conductor.night, lambda rig, train: telescopes[rig].angle_deg(train)
@@ -163,6 +177,25 @@ def assemble(
         trace,
         clock,
     )
+    cameras = watching_cameras(site, clock, open_session, remedies)
+    watches = tuple(
+        Watch(
+            setup,
+            source_of(setup, cameras.get(setup.name), settings.storage.spool_dir, clock),
+            look,
+            settings.storage.data_dir / "detections",
+            settings.daemon.run_dir,
+            settings.models,
+            schedule.covered,
+            lambda: sun_altitude_deg(clock.now_us(), site.place.latitude_deg, site.place.longitude_deg),
+            offload,
+            recording,
+            health,
+            trace,
+            clock,
+        )
+        for setup in site.watches
+    )
     core = Core(
         site,
         clock,
@@ -177,7 +210,10 @@ def assemble(
         settings.storage,
         calibrating,
         Whereabouts(site, guard, telescopes, solving, clock),
+        curation,
         tuple(board.switches.values()),
+        watches,
+        tuple(cameras.values()),
     )
     return core
 

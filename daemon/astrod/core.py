@@ -17,9 +17,11 @@ from astrod.calibrating import told as ledger_told
 from astrod.conductor import Conductor
 from astrod.config.load import Loaded
 from astrod.config.settings import StorageSettings
+from astrod.curation import Curation
 from astrod.domain.darkness import DarkTime, dark_time
 from astrod.domain.exposure import CALIBRATION, Intent, Taken
 from astrod.domain.identity import Night
+from astrod.domain.instant import MINUTE_US
 from astrod.domain.minutes import Interval, account
 from astrod.domain.site import Site
 from astrod.errors import AstrodError, Retry, TellOperator
@@ -34,13 +36,18 @@ from astrod.rigging import dew_of
 from astrod.runtime.clock import Clock
 from astrod.runtime.trace import Trace
 from astrod.schedule import Schedule
+from astrod.watch.watch import Watch
 from astrod.whereabouts import Whereabouts
-from astrod_drivers.protocols import Switch
+from astrod_drivers.protocols import Camera, Permit, Switch
 
 log = logging.getLogger(__name__)
 
 DEVICES_S = 5.0
 DISK_S = 300.0
+READY_US = 8 * MINUTE_US
+"""So long before dusk rigs begin to point and focus: stars show by then, and a run takes two to five minutes."""
+READY_LEAST_US = 4 * MINUTE_US
+"""With less time than this left, it is not begun: the dark would break it off."""
 FRAME_BYTES = 32_000_000
 """What a frame is taken to weigh before there is one."""
 
@@ -62,13 +69,24 @@ class Core:
     storage: StorageSettings
     calibrating: Calibrating
     whereabouts: Whereabouts
+    curation: Curation
     switches: tuple[Port[Switch], ...] = ()
+    watches: tuple[Watch, ...] = ()
+    cameras: tuple[Port[Camera], ...] = ()
     summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    async def use_twilight(self, permit: Permit) -> None:
+        """The evening's flats, then each rig made ready for the dark, where there is time for it."""
+        await self.calibrating.flatten(permit)
+        begin_us = self.conductor.dark.dusk_us - READY_US
+        await self.clock.sleep(max(0.0, (begin_us - self.clock.now_us()) / 1e6))
+        if self.conductor.dark.dusk_us - self.clock.now_us() >= READY_LEAST_US:
+            await asyncio.gather(*(observer.make_ready(permit) for observer in self.observers.values()))
+
     def ports(self) -> list[Port[Any]]:
-        """Every device of every rig, those of safety excepted."""
+        """Every device of every rig, and the cameras that watch the sky; those of safety excepted."""
         rigs: list[Port[Any]] = [port for scope in self.telescopes.values() for port in scope.ports().values()]
-        return [*rigs, *self.switches]
+        return [*rigs, *self.switches, *self.cameras]
 
     async def tend(self) -> None:
         """Keep heaters and domes where they should be, for ever. Run as a service."""
@@ -79,6 +97,12 @@ class Core:
             for telescope in self.telescopes.values():
                 if telescope.doming is not None:
                     group.create_task(telescope.doming.follow(telescope.mount))
+
+    async def watch_sky(self) -> None:
+        """Watch the whole sky with whatever is there to watch it with, for ever. Run as a service."""
+        async with asyncio.TaskGroup() as group:
+            for watch in self.watches:
+                group.create_task(watch.run(), name=f"watch {watch.setup.name}")
 
     def reload(self, fresh: Loaded) -> None:
         """Take up the live keys of a new configuration: targets and [night]. The next exposure knows them."""
@@ -135,11 +159,19 @@ class Core:
             "dark_minutes": account(intervals, len(self.site.rigs), dark.dusk_us, dark.dawn_us),
             "requests": dict(self.schedule.tally()),
             "closures": self._closures(dark),
+            **await self._sky(dark),
             "calibrations": {
                 "taken": dict(Counter(row.intent.kind for row in rows if row.intent.kind in CALIBRATION and row.kept)),
                 **ledger_told(await self.calibrating.needs()),
             },
         }
+
+    async def _sky(self, dark: DarkTime) -> dict[str, Any]:
+        """What the watches saw in the dark; nothing where there is none."""
+        if not self.watches:
+            return {}
+        seen = await self.recording(lambda archive: archive.detections(dark.dusk_us, dark.dawn_us))
+        return {"detections": dict(Counter(detection.kind for detection in seen))}
 
     def _closures(self, dark: DarkTime) -> list[str]:
         """Why the site closed in the dark, as often as it did; from what this run of the daemon remembers."""

@@ -206,6 +206,7 @@ class Daemon:
                 group.create_task(core.watch_devices(), name="watch devices")
                 group.create_task(core.tend(), name="tend heaters and domes")
                 group.create_task(core.watch_disk(), name="watch the disk")
+                group.create_task(core.watch_sky(), name="watch the sky")
                 group.create_task(core.whereabouts.answer(), name="tell safety where the tubes point")
 
         async def conduct(ready: Ready) -> None:
@@ -225,6 +226,10 @@ class Daemon:
             ready()
             await self._time.watch()
 
+        async def check_models(ready: Ready) -> None:
+            ready()
+            await core.curation.watch()
+
         services = [
             Service("safety", guard_safety),
             Service("time", keep_time),
@@ -235,6 +240,7 @@ class Daemon:
             Service("holds", expire_holds),
             Service("housekeeping", housekeeping.run),
             Service("watchdog", self._feed),
+            Service("models", check_models),
             Service("telemetry", lambda ready: self._measure(ready, core, telemetry)),
         ]
         running = asyncio.create_task(supervise(services, self._announce), name="daemon")
@@ -290,6 +296,11 @@ class Daemon:
             weather, now_us = core.conductor.safety.weather, self._clock.now_us()
             if weather:
                 await self._offload.run("archive", _OPEN, telemetry.record, now_us, "weather", dict(weather))
+            for watch in core.watches:
+                if watch.cover is not None and watch.cover.percent is not None:
+                    clouds = {"cloud_percent": watch.cover.percent}
+                    name = f"watch {watch.setup.name}"
+                    await self._offload.run("archive", _OPEN, telemetry.record, watch.cover.at_us, name, clouds)
             for guider, errors in (await core.guiding_errors()).items():
                 await self._offload.run("archive", _OPEN, telemetry.record, now_us, guider, errors)
             await self._clock.sleep(TELEMETRY_S)

@@ -65,6 +65,7 @@ class Housekeeping:
                 await self._offload.run("archive", CHORE, self._telemetry.prune, before_us)
             freed = await self._offload.run("frames", CHORE, _retain, storage, core.conductor.night)
             log.info("retention freed %.1f MB", freed / 1e6)
+            await core.curation.look_after()
         except AstrodError as fault:
             log.error("a chore failed and is tried again tomorrow: %s", fault)
         core.trace.note("chores done")

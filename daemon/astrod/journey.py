@@ -7,12 +7,13 @@ Recorded before acted on, so a crash can repeat a step and never lose one. Steps
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
+from astrod.curation import ANOMALY, ENGINE, QUALITY, tell_choice
 from astrod.domain.calibration import needed_by
 from astrod.domain.exposure import (
     CALIBRATION,
@@ -24,6 +25,7 @@ from astrod.domain.exposure import (
     Intent,
     Judgement,
     Measured,
+    Strangeness,
     Taken,
 )
 from astrod.errors import InputInvalid
@@ -36,6 +38,7 @@ from astrod.rig.exposing import Exposed
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
 from astrod.runtime.trace import Trace
+from astrod.versions import engine_fault, in_force
 
 log = logging.getLogger(__name__)
 
@@ -79,18 +82,45 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What measuring and judging say of a frame."""
+    """What measuring and judging say of a frame, and the numbers that its judge was shown.
+
+    `taught` is what its camera's frames have taught so far, packed. `passed_over` is why the owner's version of the
+    model did not judge it, `engine_fault` why the CPU ran it all the same; None where all is as they chose.
+    """
 
     measured: Measured
     judgement: Judgement
+    features: Mapping[str, float] = field(default_factory=dict)
+    passed_over: str | None = None
+    engine_fault: str | None = None
+    strangeness: Strangeness | None = None
+    taught: bytes | None = None
 
 
-def see_frame(path: Path, models: ModelSettings) -> Seen:
-    """In the worker: measure and judge. Imported there, so that this process stays small."""
+def see_frame(path: Path, models: ModelSettings, taught: bytes | None = None) -> Seen:
+    """In the worker: measure and judge. Imported there, so that this process stays small.
+
+    `taught` is what frames of this camera taught before (b"" where none did); None: it neither knows nor learns.
+    """
     from astrod.appraise import appraise
+    from astrod.judge import Usual
 
-    appraisal = appraise(path, models.folder, models.enabled)
-    return Seen(appraisal.measured, appraisal.judgement)
+    usual = None if taught is None else Usual.unpacked(taught)
+    if not models.enabled:
+        appraisal = appraise(path, models.folder, enabled=False)
+        return Seen(appraisal.measured, appraisal.judgement, dict(appraisal.features))
+    engine = engine_fault(models)
+    version, strange = in_force(models, QUALITY), in_force(models, ANOMALY)
+    appraisal = appraise(path, version.folder, usual=usual, anomaly_weights=strange.folder)
+    return Seen(
+        appraisal.measured,
+        appraisal.judgement,
+        dict(appraisal.features),
+        version.passed_over,
+        engine,
+        appraisal.strangeness,
+        None if usual is None else usual.packed(),
+    )
 
 
 def see_calibration(path: Path, kind: FrameKind) -> Seen:
@@ -114,6 +144,15 @@ def doubted(judgement: Judgement) -> Judgement:
     if judgement.decision == "keep" and judgement.cause == "streak":
         return replace(judgement, decision="reject", cause="trailing")
     return judgement
+
+
+AfterVerdict = Callable[[Intent, Path], None]
+"""Told of each light frame that was judged and of its file, when no other frame waits; must not wait itself."""
+
+
+def nothing_more(intent: Intent, path: Path) -> None:
+    """For journeys that end with the verdict."""
+    log.debug("%s: %s is judged", intent.id, path.name)
 
 
 Distrust = Callable[[Intent, str], Awaitable[None]]
@@ -142,6 +181,7 @@ class Journey:
         distrust: Distrust = trust_always,
         off_target_arcmin: Callable[[Exposed], Awaitable[float | None]] | None = None,
         knows_field: Callable[[Intent], bool] = lambda intent: False,
+        after_verdict: AfterVerdict = nothing_more,
     ) -> None:
         """`off_target_arcmin` asks a light frame's own stars how far it is from its target; `knows_field` tells whether
         frames of that field were recognised just before.
@@ -151,10 +191,12 @@ class Journey:
         self._offload, self._recording = offload, recording
         self._facts, self._circumstances = facts, circumstances
         self._health, self._trace, self._clock = health, trace, clock
-        self._distrust = distrust
+        self._distrust, self._after_verdict = distrust, after_verdict
+        self._under_way = 0
         self._digests: dict[Camera, tuple[str, ...]] = {}
         self._turns: dict[Camera, asyncio.Lock] = {}
         self._spoiled: dict[Camera, int] = {}
+        self._taught: dict[Camera, bytes] = {}
 
     async def walk(self, exposed: Exposed) -> Outcome:
         """The whole way of a frame that has just been read out."""
@@ -258,6 +300,18 @@ class Journey:
     async def _from_kept(
         self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None, lost: bool = False
     ) -> Outcome:
+        self._under_way += 1
+        try:
+            outcome = await self._judge_kept(intent, taken, frame, pixels_digest, lost)
+        finally:
+            self._under_way -= 1
+        if intent.kind == "light" and not self._under_way:
+            self._after_verdict(intent, self._root / taken.path)
+        return outcome
+
+    async def _judge_kept(
+        self, intent: Intent, taken: Taken, frame: Landed | None, pixels_digest: str | None, lost: bool
+    ) -> Outcome:
         now_us = self._clock.now_us
         await insist(
             self._clock,
@@ -268,7 +322,7 @@ class Journey:
         self._trace.note("taken", id=str(taken.id), sha256=taken.sha256)
         if frame is not None:
             withdraw(frame.raw)
-        seen = await self._appraise(self._root / taken.path, intent.kind)
+        seen = await self._appraise(self._root / taken.path, intent.kind, (intent.rig, intent.train))
         if lost:
             seen = replace(seen, judgement=doubted(seen.judgement))
         await insist(
@@ -276,7 +330,7 @@ class Journey:
             self._health,
             "AST-303",
             lambda: self._recording(
-                lambda archive: archive.record_judged(taken.id, seen.measured, seen.judgement, now_us())
+                lambda archive: archive.record_judged(taken.id, seen.measured, seen.judgement, now_us(), seen.features)
             ),
         )
         return self._outcome(intent, seen)
@@ -291,16 +345,30 @@ class Journey:
             quality=round(judgement.quality, 1),
             stars=seen.measured.stars,
         )
-        consequence = CONSEQUENCES[judgement.cause][1] if judgement.decision == "reject" else "none"
-        return Outcome(intent, judgement, seen.measured, consequence)
+        if intent.kind == "light":
+            self._tell_of_optics(intent, judgement)
+        return Outcome(intent, judgement, seen.measured, CONSEQUENCES[judgement.cause][1])
 
-    async def _appraise(self, path: Path, kind: FrameKind = "light") -> Seen:
-        """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown."""
+    def _tell_of_optics(self, intent: Intent, judgement: Judgement) -> None:
+        """What no retake and no waiting mends is told, until a frame of that camera is free of it."""
+        subject = f"{intent.rig}/{intent.train}"
+        if judgement.cause in ("pixels", "leak", "dew"):
+            told = judgement.why[0] if judgement.why else f"{judgement.issues.get(judgement.cause, 0.0):.0%} likely"
+            self._health.found("AST-406", f"{subject}: {judgement.cause}: {told}", subject)
+        elif judgement.decision == "keep":
+            self._health.mended("AST-406", subject)
+
+    async def _appraise(self, path: Path, kind: FrameKind, camera: Camera | None = None) -> Seen:
+        """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown.
+
+        `camera` is given for light frames that are kept: they teach what is usual for it.
+        """
+        taught = self._taught.get(camera, b"") if camera is not None else None
         for _ in range(2):
             try:
                 if kind in CALIBRATION:
                     return await self._offload.run(LANE, KEEP, see_calibration, path, kind)
-                seen = await self._offload.run(LANE, APPRAISE, see_frame, path, self._models)
+                seen = await self._offload.run(LANE, APPRAISE, see_frame, path, self._models, taught)
             except WorkerLost as fault:
                 self._health.found("AST-402", str(fault))
             except InputInvalid as fault:
@@ -308,14 +376,30 @@ class Journey:
             else:
                 self._health.mended("AST-402")
                 self._tell_stand_in(seen)
+                if camera is not None:
+                    self._tell_strange(path, camera, seen)
                 return seen
         return _unjudged("the judging worker died over this frame twice")
+
+    def _tell_strange(self, path: Path, camera: Camera, seen: Seen) -> None:
+        """Something that no fault explains is told until a frame of that camera is free of it."""
+        if seen.taught is not None:
+            self._taught[camera] = seen.taught
+        subject, strange = "/".join(camera), seen.strangeness
+        if strange is None or not strange.flag or seen.judgement.decision == "reject":
+            self._health.mended("AST-407", subject)  # a rejected frame is strange for a reason that is told already
+            return
+        where = f"around pixel {strange.tiles[0].x}, {strange.tiles[0].y}" if strange.tiles else "all over"
+        self._trace.note("strange", frame=path.name, score=round(strange.score, 2), parts=len(strange.tiles))
+        self._health.found("AST-407", f"{subject}: {path.name}: {where}, against {strange.basis}", subject)
 
     def _tell_stand_in(self, seen: Seen) -> None:
         if seen.judgement.model.startswith("classical"):
             self._health.found("AST-401", f"frames are judged by {seen.judgement.model}")
         else:
             self._health.mended("AST-401")
+        tell_choice(self._health, QUALITY, seen.passed_over)
+        tell_choice(self._health, ENGINE, seen.engine_fault)
 
     async def _quarantined(self, intent: Intent, frame: Landed, found: Quarantined) -> Outcome:
         await insist(

@@ -44,6 +44,9 @@ AFTER_FAULT_S = 5.0
 MISSED_MAX = 3
 """When a rig comes to none of so many targets in a row, it is not the targets."""
 MISSED_REST_S = 60.0
+GLARE_S = 600.0
+"""So long is a direction left alone whose sky glares."""
+
 CLEAR_TESTS = 2
 
 
@@ -172,6 +175,24 @@ class Observing:
         self.occupation.enter("fault", str(fault))
         self._health.found("AST-123", f"rig {rig} came to none of {len(self._missed)} targets: {fault}", rig)
         return MISSED_REST_S
+
+    async def make_ready(self, permit: Permit) -> None:
+        """In the late twilight: point to what the night begins with, centre and focus there, so that the dark is not
+        spent on it. What fails is only told of: the dark will try it again.
+        """
+        choice = self._schedule.first(self._telescope.setup.name)
+        if choice is None:
+            return
+        try:
+            await self._prepare(permit)
+            self.pointing.let_go()
+            await self._point(choice, permit)
+            await self._turn_wheel(choice)
+            why = await self.refocusing.due(self._refocus_rule(), choice.filter)
+            if why is not None:
+                await self._focus(why, choice.filter, permit)
+        except AstrodError as fault:
+            self._trace.note("not ready", rig=self._telescope.setup.name, why=str(fault))
 
     async def _rest_after_all(self) -> None:
         """Wound up for who knows how long: a mount that tracked on would end at its pier or in the ground."""
@@ -410,7 +431,10 @@ class Observing:
     async def _attend(self, permit: Permit) -> None:
         """Do what the verdicts since the last exposure ask for; each kind once."""
         asked = {outcome.consequence for outcome in self._to_attend}
+        glaring = {o.intent.target for o in self._to_attend if o.consequence == "look_elsewhere" and o.intent.target}
         self._to_attend.clear()
+        for target in sorted(glaring):  # a darker direction, or nothing, until the light has moved on
+            self._schedule.refuse(self._telescope.setup.name, target, "the sky glares there", GLARE_S)
         if "pause_for_cloud" in asked:
             await self._sit_out_clouds(permit)
         if "check_tracking_and_retake" in asked:

@@ -25,7 +25,7 @@ from astrod.rig.standing import Standing
 from astrod.rig.telescope import Intend, Telescope, TrainPorts
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
-from astrod_drivers.protocols import Guider, Mount, Roof
+from astrod_drivers.protocols import Camera, Guider, Mount, Roof
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +168,25 @@ def power_board(site: Site, clock: Clock, open_session: OpenSession, safety: Cal
         site.roof.power if site.roof else None,
         lambda: safety().roof not in (None, "open", "closed"),
     )
+
+
+def watching_cameras(
+    site: Site, clock: Clock, open_session: OpenSession, remedies: Remedies
+) -> dict[str, Port[Camera]]:
+    """The cameras that watch the sky, by their watch's name."""
+    return {
+        watch.name: Port(
+            f"watch {watch.name}",
+            "camera",
+            watch.source,
+            open_session(watch.source, "camera"),
+            clock,
+            site.ladder("camera"),
+            remedies.of(watch.source, None),
+        )
+        for watch in site.watches
+        if watch.kind == "camera"
+    }
 
 
 def add_dome(

@@ -18,11 +18,13 @@ from astrod.domain.identity import night_of
 from astrod.domain.instant import MINUTE_US, SECOND_US
 from astrod.domain.plan import Choice, Plan, Progress, progress
 from astrod.domain.site import Rig, Site
+from astrod.domain.sphere import altitude_azimuth_deg
 from astrod.domain.target import Target
+from astrod.domain.watching import SkyCover
 from astrod.errors import AstrodError
 from astrod.health import Health
 from astrod.journey import Outcome
-from astrod.planning.current import Situation, needs_replan, next_exposure
+from astrod.planning.current import Situation, Turn, needs_replan, next_exposure
 from astrod.planning.problem import Outlook, Problem, RigState
 from astrod.recording import Recording
 from astrod.rig.flipping import SIDEREAL_S_PER_DEG
@@ -41,6 +43,10 @@ RETAKE_US = 10 * MINUTE_US
 SOON_US = 30 * SECOND_US
 DAWN_MARGIN_US = 10 * SECOND_US
 FLIP_S = 30.0
+CLOUDED = 0.7
+"""A target in a direction with this probability of cloud waits while another stands free."""
+COVER_US = 5 * MINUTE_US
+"""Clouds move on: an older map says nothing of now."""
 
 
 def plan_night(problem: Problem, outlook: Outlook | None, former: Plan) -> tuple[Plan, Outlook]:
@@ -128,6 +134,7 @@ class Schedule:
         self._remembers = False
         self._lengths_s: dict[str, float] = {}
         self._banned: dict[tuple[str, str], tuple[int, str]] = {}
+        self._covers: dict[str, SkyCover] = {}
         self._kept_since_plan: dict[str, int] = {}
         self._dark = DarkTime(0, 0, 0)
         self._replanning: asyncio.Task[None] | None = None
@@ -226,10 +233,10 @@ class Schedule:
             self.idle_because = "no plan yet"
             return self._by_former_plan(rig, now_us)
         situation = Situation(self._problem(), self.outlook, self._bans(rig, now_us))
+        turn = self._under_clouds(situation, rig, now_us) or next_exposure(self.plan, situation, rig, now_us)
         reason = needs_replan(self.plan, situation, self._kept_since_plan, now_us)
         if reason is not None and now_us - self._refreshed_us > REPLAN_US:
             self.refresh(reason)
-        turn = next_exposure(self.plan, situation, rig, now_us)
         if turn is None:
             self.idle_because = "no request can be observed now"
             return None
@@ -238,6 +245,35 @@ class Schedule:
             return None
         return replace(turn.choice, exposure_s=self._asked_s(turn.choice.request))
 
+    def _under_clouds(self, situation: Situation, rig: str, now_us: int) -> Turn | None:
+        """What stands free of the clouds that a watch sees and can begin now; None where nothing does, or none is seen.
+
+        A cloud map only sends a rig elsewhere: where every target seems covered, frames are taken and judge for it.
+        """
+        behind = self._behind_clouds(now_us)
+        if not behind:
+            return None
+        free = replace(situation, banned={**behind, **situation.banned})
+        turn = next_exposure(self.plan, free, rig, now_us)
+        return turn if turn is not None and turn.leave_us - now_us <= SOON_US else None
+
+    def _behind_clouds(self, now_us: int) -> dict[str, str]:
+        """The targets that stand behind a cloud now, with how sure that is."""
+        covers = [cover for cover in self._covers.values() if cover.clouds and now_us - cover.at_us <= COVER_US]
+        found: dict[str, str] = {}
+        for target in self.targets if covers else ():
+            altitude_deg, azimuth_deg = altitude_azimuth_deg(
+                target.ra_deg, target.dec_deg, now_us, self._site.place.latitude_deg, self._site.place.longitude_deg
+            )
+            clouds = [cloud for cover in covers if (cloud := cover.towards(azimuth_deg, altitude_deg)) is not None]
+            if clouds and max(clouds) >= CLOUDED:
+                found[target.name] = f"behind a cloud ({max(clouds):.0%})"
+        return found
+
+    async def covered(self, watch: str, cover: SkyCover) -> None:
+        """A watch saw the clouds anew."""
+        self._covers[watch] = cover
+
     def _asked_s(self, request_id: str) -> float:
         return next(r.exposure_s for target in self.targets for r in target.requests if r.id == request_id)
 
@@ -245,6 +281,15 @@ class Schedule:
     def left_s(self) -> float:
         """The seconds until no exposure may be under way any more, at dawn."""
         return (self._dark.dawn_us - DAWN_MARGIN_US - self._clock.now_us()) / SECOND_US
+
+    def first(self, rig: str) -> Choice | None:
+        """What a rig will begin with at dusk, as far as is known now; None where nothing is, or it comes later."""
+        if self.outlook is None:
+            return None
+        now_us = self._clock.now_us()
+        situation = Situation(self._problem(), self.outlook, self._bans(rig, now_us))
+        turn = next_exposure(self.plan, situation, rig, now_us)
+        return turn.choice if turn is not None and turn.leave_us <= self._dark.dusk_us + SOON_US else None
 
     def _by_former_plan(self, rig: str, now_us: int) -> Choice | None:
         """What the plan from before a restart, or a reload, says of now; its slots keep every limit of the night."""

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from astrod_models.card import Card, WeightsRefusedError
 from astrod_models.session import Session, open_session
 
 NAME = "quality"
 
-ISSUES = ("clouds", "trailing", "defocus", "streak")
+ISSUES = ("clouds", "trailing", "defocus", "streak", "seeing", "glare", "leak", "dew")
 OUTPUTS = (*ISSUES, "usable")
+"""What the newest model says; an older one may know less, and its card says what (`means`)."""
 
 FEATURES = (
     "log_stars",
@@ -48,8 +50,21 @@ FEATURES = (
     "log_area",
     "log_size",
     "superpixel",
+    "sky_peak",
+    "sky_dip",
+    "peak_edge",
+    "log_level",
+    "log_sharp",
+    "log_standing",
+    "core",
+    "edge",
+    "halo",
 )
-"""Names of the measurements that the model takes, in order; `astrod.measure` fills them."""
+"""Names of the measurements that the newest model takes, in order; `astrod.measure` fills them. An older one takes
+those that its card names (`features`).
+"""
+
+INPUTS = ("tiles", "whole", "features")
 
 TILES = 10
 TILE_PX = 48
@@ -78,7 +93,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Calibrated probabilities: of each issue, and that an owner would keep the frame."""
+    """Calibrated probabilities: of each issue that the judge knows of, and that an owner would keep the frame."""
 
     issues: Mapping[str, float]
     usable: float
@@ -94,22 +109,60 @@ class Quality:
 
     def __init__(self, folder: Path | None = None) -> None:
         """Load from `folder`, or from astrod's own weights."""
-        self._session: Session = open_session(NAME, folder)
-        self.title = self._session.card.title
-        self.thresholds = self._session.card.thresholds
+        self._take(open_session(NAME, folder))
+
+    @classmethod
+    def of(cls, card: Card) -> "Quality":
+        """The model of a card, wherever the card lies and whatever its file is called."""
+        made = cls.__new__(cls)
+        made._take(Session(card))
+        return made
+
+    def _take(self, session: Session) -> None:
+        self._session = session
+        card = session.card
+        self.title = card.title
+        self.thresholds = card.thresholds
+        told = card.facts["model"]
+        self._features, self._means = tuple(told.get("features", ())), tuple(told.get("means", ()))
+        if not self._features or not set(self._features) <= set(FEATURES) or self._means[-1:] != ("usable",):
+            raise WeightsRefusedError(
+                f"the card of {card.title} names measurements or meanings that are not known here"
+            )
+        self._usual = {name: float(value) for name, value in card.facts.get("usual", {}).items()}
 
     def __call__(self, view: View) -> Answer:
         """Judge one frame."""
-        tiles, whole, features = prepare(view)
-        feeds = {"tiles": tiles[None], "whole": whole[None], "features": features[None]}
+        return self._answer(self._feeds(view))
+
+    def look(self, view: View) -> tuple[Answer, dict[str, Answer]]:
+        """Judge one frame, and say what it would have been without each of INPUTS: nothing to be seen in the cut-outs
+        or the whole, or the measurements as they usually are.
+        """
+        feeds = self._feeds(view)
+        usual = np.array([[self._usual.get(name, 0.0) for name in self._features]], dtype=np.float32)
+        blank = {"tiles": np.zeros_like(feeds["tiles"]), "whole": np.zeros_like(feeds["whole"]), "features": usual}
+        hidden = INPUTS if self._usual else INPUTS[:2]
+        return self._answer(feeds), {name: self._answer(feeds | {name: blank[name]}) for name in hidden}
+
+    def _feeds(self, view: View) -> dict[str, NDArray[np.float32]]:
+        tiles, whole, features = prepare(view, self._features)
+        return {"tiles": tiles[None], "whole": whole[None], "features": features[None]}
+
+    def _answer(self, feeds: Mapping[str, NDArray[np.float32]]) -> Answer:
         answers = self._session.run(feeds)["probabilities"][0]
-        named = dict(zip(OUTPUTS, (float(value) for value in answers), strict=True))
-        return Answer({issue: named[issue] for issue in ISSUES}, named["usable"])
+        if len(answers) != len(self._means):
+            raise WeightsRefusedError(f"{self.title} gives {len(answers)} answers, its card names {len(self._means)}")
+        named = dict(zip(self._means, (float(value) for value in answers), strict=True))
+        usable = named.pop("usable")
+        return Answer(named, usable)
 
 
-def prepare(view: View) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """The network's inputs: tiles (TILES, 48, 48), whole (3, 128, 128), features (len(FEATURES),)."""
-    features = np.array([view.features[name] for name in FEATURES], dtype=np.float32)
+def prepare(
+    view: View, names: tuple[str, ...] = FEATURES
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """The network's inputs: tiles (TILES, 48, 48), whole (3, 128, 128), and the measurements of these names."""
+    features = np.array([view.features[name] for name in names], dtype=np.float32)
     return tiles_of(view), whole_of(view), np.nan_to_num(features, posinf=20.0, neginf=-20.0)
 
 
@@ -119,10 +172,12 @@ def tiles_of(view: View) -> NDArray[np.float32]:
     """
     height, width = view.above.shape
     half = TILE_PX // 2
-    padded = np.pad(view.above, half)
-    tiles = np.empty((TILES, TILE_PX, TILE_PX), dtype=np.float32)
+    tiles = np.zeros((TILES, TILE_PX, TILE_PX), dtype=np.float32)
     for index, (x, y) in enumerate(_tile_centres(view, width, height)):
-        tiles[index] = padded[y : y + TILE_PX, x : x + TILE_PX]
+        left, top = x - half, y - half
+        cut = view.above[max(0, top) : top + TILE_PX, max(0, left) : left + TILE_PX]
+        down, right = max(0, -top), max(0, -left)
+        tiles[index, down : down + cut.shape[0], right : right + cut.shape[1]] = cut
     return _compressed(tiles)
 
 
@@ -143,7 +198,7 @@ def _tile_centres(view: View, width: int, height: int) -> list[tuple[int, int]]:
 
 def whole_of(view: View) -> NDArray[np.float32]:
     """The frame binned by a whole factor to 128 pixels at most: mean, maximum, and the sky's own level."""
-    above = np.clip(view.above, -_CEILING, _CEILING)
+    above = view.above
     factor = max(1, -(-max(above.shape) // WHOLE_PX))
     rows, columns = (max(1, axis // factor) for axis in above.shape)
     cut = above[: rows * factor, : columns * factor]
@@ -151,9 +206,10 @@ def whole_of(view: View) -> NDArray[np.float32]:
         cut, factor, rows, columns = above, 1, *above.shape
     blocks = cut.reshape(rows, factor, columns, factor)
     whole = np.zeros((WHOLE_CHANNELS, WHOLE_PX, WHOLE_PX), dtype=np.float32)
-    along_rows = blocks.mean(axis=3)
-    whole[0, :rows, :columns] = _compressed(along_rows.mean(axis=1) * np.float32(factor))
-    whole[1, :rows, :columns] = _compressed(blocks.max(axis=3).max(axis=1))
+    for row, block in enumerate(blocks):  # row by row: clipping the frame at once would copy all of it
+        clipped = np.clip(block, -_CEILING, _CEILING)
+        whole[0, row, :columns] = _compressed(clipped.mean(axis=2).mean(axis=0) * np.float32(factor))
+        whole[1, row, :columns] = _compressed(clipped.max(axis=2).max(axis=0))
     whole[2, :rows, :columns] = _compressed(_resized(view.sky, rows, columns))
     return whole
 

@@ -122,7 +122,7 @@ def path(rng: np.random.Generator, length: float, family: Family) -> Floats:
     """
     time = np.linspace(-0.5, 0.5, 400)
     angle = rng.uniform(0.0, np.pi)
-    kind = rng.choice(["line", "jitter", "jump", "walk", "bow"]) if family == "seen" else "worm"
+    kind = rng.choice(["line", "jitter", "jump", "walk", "bow", "gust"]) if family == "seen" else "worm"
     across = np.zeros_like(time)
     if kind == "line":
         along = time
@@ -135,6 +135,12 @@ def path(rng: np.random.Generator, length: float, family: Family) -> Floats:
     elif kind == "walk":
         along = np.cumsum(rng.normal(size=400))
         across = 0.25 * np.cumsum(rng.normal(size=400))
+    elif kind == "gust":  # at rest but for a few shakes that die away
+        along = np.zeros_like(time)
+        for start in rng.uniform(-0.45, 0.4, rng.integers(1, 5)):
+            since = np.maximum(time - start, 0.0)
+            along += rng.normal() * np.sin(since * rng.uniform(40.0, 150.0)) * np.exp(-since * rng.uniform(5.0, 25.0))
+        across = 0.3 * ndimage.gaussian_filter1d(along, 3)
     elif kind == "bow":
         along = time
         across = rng.uniform(0.2, 1.0) * time**2
@@ -235,3 +241,53 @@ def streak(rng: np.random.Generator, shape: tuple[int, int], fwhm: float, family
         line = line * (0.55 + 0.45 * np.sin(along * np.float32(2 * np.pi / rng.uniform(20, 120))))
     ridge = line > 0.5
     return line.astype(np.float32), float(np.count_nonzero(ridge)) / max(float(2.0 * width), 1.0)
+
+
+def dew(rng: np.random.Generator, fwhm: float, share: float, half: int, fine: int, family: Family) -> Kernel:
+    """A dewed or frosted lens: `share` of the light goes into a wide halo, the rest stays where it was."""
+    x, y = grid(half, fine)
+    radius = np.hypot(x, y)
+    width = min(fwhm * log_uniform(rng, 3.0, 10.0), 0.7 * half)
+    halo = np.exp(-radius / (0.5 * width)) if family == "seen" else (1.0 + (radius / width) ** 2) ** -1.8
+    point = (np.abs(x) < 0.5 / fine + 1e-9) & (np.abs(y) < 0.5 / fine + 1e-9)
+    return kernel_of((1.0 - share) * point / point.sum() + share * halo / halo.sum(), half, fine)
+
+
+def glare(rng: np.random.Generator, shape: tuple[int, int], family: Family) -> Single:
+    """Light of dawn or the Moon from one side, 0..1 over the frame: straight, or rising faster to its side."""
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j].astype(np.float32)
+    angle = np.float32(rng.uniform(0, 2 * np.pi))
+    across = 0.5 + 0.3535 * (x * np.cos(angle) + y * np.sin(angle))
+    light = across ** np.float32(rng.uniform(1.0, 2.5))
+    if family == "unseen":  # the Moon itself just outside: light falls with the distance from it
+        distance = np.hypot(x - np.float32(2.2) * np.cos(angle), y - np.float32(2.2) * np.sin(angle))
+        light = (0.8 / np.maximum(distance, 0.8)) ** np.float32(rng.uniform(1.0, 2.0))
+    floor = np.float32(rng.uniform(0.0, 0.6))
+    glow: Single = (floor + (1 - floor) * light / light.max()).astype(np.float32)
+    return glow
+
+
+def leak(rng: np.random.Generator, shape: tuple[int, int], family: Family) -> Single:
+    """Light that came another way than through the lens, peak 1: an amplifier's corner, a lit edge, a beam, an arc."""
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j].astype(np.float32)
+    kind = rng.choice(["corner", "edge", "beam"]) if family == "seen" else rng.choice(["arc", "fan"])
+    side, reach = np.float32(rng.choice([-1.0, 1.0])), np.float32(log_uniform(rng, 0.08, 0.5))
+    if rng.random() < 0.5:
+        x, y = y, x
+    place = np.float32(rng.uniform(-1.0, 1.0))
+    if kind == "corner":
+        at = np.hypot(x - side, y - np.float32(rng.choice([-1.0, 1.0]) * rng.uniform(0.4, 1.0)))
+        light = np.exp(-at / reach)
+    elif kind == "edge":
+        light = np.exp(-(1.0 - side * x) / reach) * np.exp(-(((y - place) / np.float32(rng.uniform(0.5, 3.0))) ** 2))
+    elif kind == "beam":
+        tilt = np.float32(rng.normal(0.0, 0.6))
+        light = np.exp(-(((y - place - tilt * x) / reach) ** 2)) * (0.6 + 0.4 * side * x)
+    elif kind == "arc":
+        at = np.hypot(x - side * np.float32(rng.uniform(1.0, 2.0)), y - place) - np.float32(rng.uniform(0.7, 1.6))
+        light = np.exp(-((at / (0.4 * reach)) ** 2))
+    else:
+        angle = np.arctan2(y - place, 1.05 - side * x)
+        light = np.exp(-((angle - np.float32(rng.uniform(-0.5, 0.5))) ** 2) / (0.5 * reach) ** 2) * (1.0 + side * x)
+    glow: Single = (light / max(float(light.max()), 1e-6)).astype(np.float32)
+    return glow

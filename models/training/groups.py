@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import astrod.measure
 import astrod_drivers.sim
-import astrod_models
+import astrod_models.quality
 from training.dataset import Drawn, Sample, draw_fault, overlaid, sampled, synthetic
 from training.faults import Family
 from training.frames import Real, piece
@@ -87,9 +87,10 @@ def group(name: str, count: int, seed: int, draw: Draw, folder: Path) -> Group:
 @cache
 def _code() -> str:
     """One digest of all source files that samples depend on."""
-    folders = [Path(module.__file__ or "").parent for module in (astrod.measure, astrod_drivers.sim, astrod_models)]
+    folders = [Path(module.__file__ or "").parent for module in (astrod.measure, astrod_drivers.sim)]
     here = Path(__file__).parent
     files = [here / f"{name}.py" for name in ("dataset", "faults", "frames", "observatory", "sky", "view")]
+    files.append(Path(astrod_models.quality.__file__))
     files += [path for folder in folders for path in sorted(folder.glob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 

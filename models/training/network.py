@@ -1,5 +1,5 @@
-"""The quality network: tiles, the whole frame and measurements, each through a small encoder, to five
-logits.
+"""The quality network: tiles, the whole frame and measurements, each through a small encoder, to the
+logits of OUTPUTS.
 """
 
 import torch
@@ -25,7 +25,7 @@ def _pooled(maps: Tensor) -> Tensor:
 
 
 class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed
-    """Logits of OUTPUTS from `tiles` (B, any, 48, 48), `whole` (B, 3, 128, 128), `features` (B, 27)."""
+    """Logits of OUTPUTS from `tiles` (B, any, 48, 48), `whole` (B, 3, 128, 128), and `features`."""
 
     def __init__(self, mean: Tensor, spread: Tensor) -> None:
         """`mean` and `spread` standardise the features; both from the training samples."""
@@ -37,8 +37,10 @@ class QualityNet(nn.Module):  # type: ignore[misc]  # torch is not followed
             _stage(WHOLE_CHANNELS, 24, 7, stride=4), _stage(24, 32), _stage(32, 48), _stage(48, 64)
         )
         self.numbers = nn.Sequential(nn.Linear(len(FEATURES), 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
-        self.straight = nn.Linear(2 * len(FEATURES), 5)
-        self.mixed = nn.Sequential(nn.Linear(256 + 128 + 64, 96), nn.ReLU(), nn.Dropout(0.15), nn.Linear(96, 5))
+        self.straight = nn.Linear(2 * len(FEATURES), len(OUTPUTS))
+        self.mixed = nn.Sequential(
+            nn.Linear(256 + 128 + 64, 96), nn.ReLU(), nn.Dropout(0.15), nn.Linear(96, len(OUTPUTS))
+        )
 
     def forward(self, tiles: Tensor, whole: Tensor, features: Tensor) -> Tensor:
         """As the class says."""

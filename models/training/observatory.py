@@ -11,7 +11,7 @@ from astrod_drivers.sim import clouds
 from astrod_drivers.sim.render import render, zero_electrons
 from astrod_drivers.sim.scene import FILTERS, Cloud, Optics, Pointing, Scene, Sensor, Streak, trail
 from astrod_models.quality import ISSUES
-from training.dataset import DEFOCUSED, TRAILED, Drawn
+from training.dataset import DEFOCUSED, TRAILED, WIDE, Drawn
 from training.faults import log_uniform, ramp
 from training.view import Raw
 
@@ -22,6 +22,8 @@ _SIZES = ((484, 274), (512, 512), (968, 548), (1936, 1096))
 def observed(rng: np.random.Generator, fault: str) -> Drawn:
     """A frame of the simulated observatory with `fault`."""
     scene = _scene(rng)
+    if fault in ("seeing", "glare", "leak", "dew"):  # the simulated observatory knows no such faults
+        fault = "good"
     wanted = (fault,) if fault != "several" else ("clouds", "streak")
     labels = dict.fromkeys(ISSUES, 0.0)
     if "trailing" in wanted:
@@ -32,6 +34,8 @@ def observed(rng: np.random.Generator, fault: str) -> Drawn:
         scene, labels["clouds"] = _clouded(rng, scene)
     if "streak" in wanted:
         scene, labels["streak"] = _streaked(rng, scene)
+    if "defocus" not in wanted:
+        labels["seeing"] = ramp(_fwhm(scene) / (2.0 if scene.sensor.bayer else 1.0), *WIDE)
     return Raw(render(scene), scene.sensor.bayer).drawn(labels)
 
 

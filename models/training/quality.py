@@ -27,7 +27,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from astrod.judge.classical import classical
 from astrod_models.quality import FEATURES, ISSUES, NAME, OUTPUTS
+from astrod_models.session import open_session
 from training.calibration import Heard, Setting, setting
 from training.frames import CAMERAS, Real, real_frames
 from training.groups import BARE_BELOW, Group, clean, clear, favoured, group, joined, over_real, simulated, told
@@ -35,12 +37,12 @@ from training.network import Calibrated, QualityNet, parameters
 from training.observatory import observed
 from training.scores import Baseline, Score, scored, wilson
 
-VERSION = "2"
+VERSION = "3"
 SEED = 20261121
 BATCH = 32
 BRANCH_DROPOUT = 0.12
 TRAINING_TILES = 6  # of ten, another choice for each batch: less work, more variety
-OUTPUT_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.5)
+OUTPUT_WEIGHTS = (*(1.0,) * len(ISSUES), 1.5)
 Floats = NDArray[np.float64]
 
 
@@ -59,7 +61,7 @@ class Sizes:
     final_epochs: int
 
 
-FULL = Sizes(1200, 4, 600, 500, 1000, 500, 9, 4, 7)
+FULL = Sizes(1300, 2, 600, 500, 500, 400, 8, 2, 6)
 QUICK = Sizes(120, 1, 60, 40, 40, 40, 2, 1, 1)
 
 
@@ -209,16 +211,61 @@ class Line:
     kept: int | None = None
     kept_by_baseline: int | None = None
     clean: int | None = None
+    former: dict[str, Score] | None = None
+    stand_in: dict[str, Score] | None = None
 
 
-def compare(name: str, model: Judge, baseline: Baseline, samples: Group, whole: Group | None = None) -> Line:
-    """The model beside the baseline on one set; `whole`: real frames as they are."""
+def stand_in(samples: Group) -> dict[str, Score]:
+    """What the daemon's classical stand-in says of each output, from the same measurements."""
+    answers = [classical(dict(zip(FEATURES, row.tolist(), strict=True))) for row in samples.features]
+    said = np.array([[answer.issues.get(name, answer.usable) for name in OUTPUTS] for answer in answers])
+    return scored(said, np.full(len(OUTPUTS), 0.5), samples)
+
+
+class Former:
+    """The version in force until now, as it ships, on the same samples: what a new one has to beat."""
+
+    def __init__(self, folder: Path) -> None:
+        """From its card and weights; raises WeightsRefusedError."""
+        self._session = open_session(NAME, folder)
+        told = self._session.card.facts["model"]
+        self.means = tuple(told["means"])
+        self._where = [FEATURES.index(name) for name in told["features"]]
+
+    def scores(self, samples: Group) -> dict[str, Score]:
+        """Of the outputs that it has."""
+        said = np.zeros((len(samples), len(OUTPUTS)))
+        cuts = np.full(len(OUTPUTS), 0.5)
+        places = [OUTPUTS.index(name) for name in self.means]
+        for name, place in zip(self.means, places, strict=True):
+            cuts[place] = self._session.card.thresholds[name]
+        for row in range(len(samples)):
+            feeds = {
+                "tiles": samples.tiles[row : row + 1].astype(np.float32),
+                "whole": samples.whole[row : row + 1].astype(np.float32),
+                "features": samples.features[row : row + 1, self._where],
+            }
+            said[row, places] = self._session.run(feeds)["probabilities"][0]
+        return {name: score for name, score in scored(said, cuts, samples).items() if name in self.means}
+
+
+def compare(
+    name: str,
+    model: Judge,
+    baseline: Baseline,
+    samples: Group,
+    whole: Group | None = None,
+    former: Former | None = None,
+) -> Line:
+    """The model beside the baseline, and beside the version before, on one set; `whole`: real frames as they are."""
     test = told(samples)
     ours = scored(model(test), model.setting.cuts, test)
     theirs = scored(baseline(test), baseline.cuts, test)
-    line = Line(name, ours, theirs)
+    before = former.scores(test) if former is not None else None
+    simple = stand_in(test)
+    line = Line(name, ours, theirs, former=before, stand_in=simple)
     if whole is not None:
-        line = Line(name, ours, theirs, *_kept(model, baseline, whole), len(whole))
+        line = Line(name, ours, theirs, *_kept(model, baseline, whole), len(whole), before, simple)
     _show(line)
     return line
 
@@ -245,8 +292,16 @@ def _show(line: Line) -> None:
         ours, theirs = line.model[name], line.baseline[name]
         _say(
             f"    {name:9s} AUC {ours.auc:.3f} ({theirs.auc:.3f})  balanced {ours.balanced:.3f} "
-            f"({theirs.balanced:.3f})  {ours.positives}+ {ours.negatives}-"
+            f"({theirs.balanced:.3f})  {ours.positives}+ {ours.negatives}-{_before(line, name)}"
         )
+
+
+def _before(line: Line, name: str) -> str:
+    text = ""
+    for title, scores in (("before", line.former), ("stand-in", line.stand_in)):
+        if scores is not None and name in scores:
+            text += f"  {title}: AUC {scores[name].auc:.3f} balanced {scores[name].balanced:.3f}"
+    return text
 
 
 def learn_sky(sky: Group, sizes: Sizes) -> QualityNet:
@@ -257,7 +312,7 @@ def learn_sky(sky: Group, sizes: Sizes) -> QualityNet:
     return network
 
 
-def evaluate_unseen(network: QualityNet, data: Data, sizes: Sizes) -> tuple[list[Line], Setting]:
+def evaluate_unseen(network: QualityNet, data: Data, sizes: Sizes, former: Former | None) -> tuple[list[Line], Setting]:
     """Steps 1 and 2: the scores on all that was never seen, and the setting that follows for the shipped network.
 
     Each camera's cuts come from the other cameras' folds and the validation samples, never from its own.
@@ -266,8 +321,8 @@ def evaluate_unseen(network: QualityNet, data: Data, sizes: Sizes) -> tuple[list
     model, baseline = Judge(network, setting([first])), Baseline(told(data.sky))
     lines = [
         compare("validation (same families)", model, baseline, data.validation),
-        compare("simulated, families kept back", model, baseline, data.unseen),
-        compare("simulated observatory, never seen", model, baseline, data.observatory_test),
+        compare("simulated, families kept back", model, baseline, data.unseen, None, former),
+        compare("simulated observatory, never seen", model, baseline, data.observatory_test, None, former),
     ]
     for name, test in data.cameras.items():
         lines.append(compare(f"{name}, no real frame seen", model, baseline, test, data.clean[name]))
@@ -280,7 +335,8 @@ def evaluate_unseen(network: QualityNet, data: Data, sizes: Sizes) -> tuple[list
         folds[name] = tuned, Baseline(told(others)), heard(name, tuned, told(test), data.clean[name])
     for name, (tuned, baseline, _own) in folds.items():
         pool = [first, *(other for camera, (_net, _base, other) in folds.items() if camera != name)]
-        line = compare(f"{name}, left out", Judge(tuned, setting(pool)), baseline, data.cameras[name], data.clean[name])
+        model = Judge(tuned, setting(pool))
+        line = compare(f"{name}, left out", model, baseline, data.cameras[name], data.clean[name], former)
         lines.append(line)
     return lines, setting([first, *(own for _net, _base, own in folds.values())])
 
@@ -291,7 +347,9 @@ def _mixture(samples: Group, sky: int) -> Group:
     return samples.part(np.concatenate([np.sort(order), np.arange(sky, len(samples))]))
 
 
-def final(network: QualityNet, chosen: Setting, data: Data, sizes: Sizes) -> tuple[Judge, list[Line]]:
+def final(
+    network: QualityNet, chosen: Setting, data: Data, sizes: Sizes, former: Former | None
+) -> tuple[Judge, list[Line]]:
     """Step 3: what is shipped, and how it does on samples of the same kinds that it did not learn from."""
     held = {name: np.arange(0, len(part), 8) for name, part in data.cameras.items()}
     learn = [part.part(np.setdiff1d(np.arange(len(part)), held[name])) for name, part in data.cameras.items()]
@@ -303,8 +361,10 @@ def final(network: QualityNet, chosen: Setting, data: Data, sizes: Sizes) -> tup
     model, baseline = Judge(tuned, chosen), Baseline(told(everything))
     nights = data.observatory_test
     lines = [
-        compare("shipped: validation and an eighth of each camera, not learned from", model, baseline, check),
-        compare("shipped: simulated observatory, other nights", model, baseline, nights),
+        compare(
+            "shipped: validation and an eighth of each camera, not learned from", model, baseline, check, None, former
+        ),
+        compare("shipped: simulated observatory, other nights", model, baseline, nights, None, former),
         keeps("shipped: simulated observatory, clear", model, baseline, nights.part(clear(nights))),
         keeps("shipped: simulated observatory, clear but under three stars", model, baseline, _bare(nights, True)),
         keeps("shipped: simulated observatory, faulty and under three stars", model, baseline, _bare(nights, False)),
@@ -358,9 +418,11 @@ def write_card(path: Path, data: Data, model: Judge, lines: list[Line], effort: 
 # Written by models/training/quality.py; scores are model (baseline) with counts.
 
 limits = [
-    "One frame alone: thin, even cloud looks like a shorter exposure, slight defocus like poor seeing.",
+    "One frame alone: thin, even cloud looks like a shorter exposure, slight defocus like poor seeing, dew like haze.",
+    "Seeing is poor by the pixel: wider than 5.5 to 8 px with a star's wings; arcseconds it does not know.",
+    "Hot pixels and bad lines are no output: they are counted (daemon/astrod/measure/defects.py).",
     "Deep-sky exposures through a telescope or lens; not all-sky frames, planets, the Moon, flats or darks.",
-    "Stars wider than about 9 px in focus may be taken for defocus: bin such frames.",
+    "Stars wider than about 12 px in focus may be taken for defocus: bin such frames.",
     "Faults were simulated, also those over real frames: no labelled real faults were to be had.",
     "Temperatures and cuts come from networks that left one camera out each; the shipped one borrows them.",
     "Left-out scores use cuts of the other cameras only, but the recipe was settled with all four in sight.",
@@ -377,6 +439,7 @@ made_by = "models/training/quality.py, seed {SEED}, {effort}"
 parameters = {parameters(model.network)}
 inputs = ["tiles", "whole", "features"]
 outputs = ["probabilities"]
+features = [{", ".join(f'"{name}"' for name in FEATURES)}]
 means = [{", ".join(f'"{name}"' for name in (*ISSUES, "usable"))}]
 
 [thresholds]
@@ -384,6 +447,9 @@ means = [{", ".join(f'"{name}"' for name in (*ISSUES, "usable"))}]
 [trained_on]
 """
     body = "".join(f'"{name}" = {count}\n' for name, count in counts.items())
+    good = data.sky.features[data.sky.targets[:, -1] > 0.9]
+    usual = zip(FEATURES, np.median(good, axis=0), strict=True)
+    body += "\n[usual]\n" + "".join(f"{name} = {value:.4f}\n" for name, value in usual)
     path.with_suffix(".toml").write_text(head + body + "".join(map(_section, lines)), encoding="utf-8")
 
 
@@ -400,8 +466,16 @@ def _section(line: Line) -> str:
             text += (
                 f"{name} = {{ auc = {ours.auc:.3f}, balanced = {ours.balanced:.3f}, "
                 f"baseline_auc = {theirs.auc:.3f}, baseline_balanced = {theirs.balanced:.3f}, "
-                f"faulty = {_faulty(name, ours)}, good = {_good(name, ours)} }}\n"
+                f"{_told_before(line, name)}faulty = {_faulty(name, ours)}, good = {_good(name, ours)} }}\n"
             )
+    return text
+
+
+def _told_before(line: Line, name: str) -> str:
+    text = ""
+    for title, scores in (("before", line.former), ("stand_in", line.stand_in)):
+        if scores is not None and name in scores:
+            text += f"{title}_auc = {scores[name].auc:.3f}, {title}_balanced = {scores[name].balanced:.3f}, "
     return text
 
 
@@ -424,6 +498,7 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, default=Path("../shared/data/frames"), help="real frames")
     parser.add_argument("--out", type=Path, default=Path("models/weights"), help="where weights and card go")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/astrod-training"), help="drawn samples")
+    parser.add_argument("--former", type=Path, help="folder of the version in force, to be compared with")
     parser.add_argument("--quick", action="store_true", help="a few samples only, to try the script out")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -431,14 +506,15 @@ def main() -> None:
     sizes = QUICK if chosen.quick else FULL
     started = time.monotonic()
     drawn_before = chosen.cache.is_dir() and any(chosen.cache.iterdir())
+    former = Former(chosen.former) if chosen.former else None
     sky, validation = own_sky(sizes, chosen.cache)
     network = learn_sky(sky, sizes)
     frames = real_frames(chosen.frames)
     if not frames:
         _say(f"no real frames under {chosen.frames}: learning from simulated skies alone")
     data = gather(sky, validation, sizes, frames, chosen.cache)
-    lines, found = evaluate_unseen(network, data, sizes)
-    model, shipped = final(network, found, data, sizes)
+    lines, found = evaluate_unseen(network, data, sizes, former)
+    model, shipped = final(network, found, data, sizes, former)
     path = export(model, chosen.out)
     minutes = (time.monotonic() - started) / 60.0
     effort = f"{minutes:.0f} minutes on one core" + (", samples drawn before" if drawn_before else "")

@@ -13,6 +13,7 @@ from training.faults import (
     Kernel,
     Single,
     convolved,
+    dew,
     donut,
     fractal,
     kernel_of,
@@ -28,7 +29,7 @@ class Optics:
     """What blurs the stars of a frame, pixels: seeing, defocus (donut's diameter), motion (longest side).
 
     `gaussian_blur` is an extra Gaussian FWHM, `coma` how elongated the corners are (0: not),
-    `rotation_deg` the field's turn around a point.
+    `rotation_deg` the field's turn around a point, `halo` the share of light that a dewed lens scatters.
     """
 
     fwhm: float
@@ -37,6 +38,7 @@ class Optics:
     gaussian_blur: float = 0.0
     coma: float = 0.0
     rotation_deg: float = 0.0
+    halo: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +95,8 @@ def draw_sensor(rng: np.random.Generator) -> Sensor:
 def psf(rng: np.random.Generator, optics: Optics, family: Family) -> tuple[Kernel, Kernel, int, int]:
     """The whole blur, that of the focused star alone, and the grid (half, fine) that both are drawn on."""
     reach = 3.2 * optics.fwhm + 0.6 * optics.donut + 0.6 * optics.motion + 2.2 * optics.gaussian_blur
+    if optics.halo:
+        reach = max(reach, 9.0 * optics.fwhm)
     half = int(np.clip(np.ceil(reach), 7, 72))
     fine = 5 if half < 14 else 3 if half < 30 else 2
     star = seeing(rng, optics.fwhm, half, fine, family)
@@ -103,6 +107,8 @@ def psf(rng: np.random.Generator, optics: Optics, family: Family) -> tuple[Kerne
         total = convolved(total, kernel_of(blur, half, fine), half, fine)
     if optics.donut:
         total = convolved(total, donut(rng, optics.donut, half, fine, family), half, fine)
+    if optics.halo:
+        total = convolved(total, dew(rng, optics.fwhm, optics.halo, half, fine, family), half, fine)
     if optics.motion:
         total = convolved(total, path_kernel(path(rng, optics.motion, family), half, fine), half, fine)
     return total, star, half, fine
@@ -120,7 +126,9 @@ def render_sky(
         _add_zoned(rng, stars, x, y, flux, kernel, half, fine, optics)
     else:
         _add(stars, x, y, flux, phases, depth)
-    size, stretch = _fault_size(kernel, star, optics.fwhm)
+    size, stretch = (
+        _fault_size(kernel, star, optics.fwhm) if not optics.halo else (optics.fwhm / 2.3548, 1.0)
+    )  # a halo widens no core
     if optics.rotation_deg:
         arc = np.deg2rad(optics.rotation_deg) * 0.35 * max(shape)
         stretch = float(np.sqrt(1.0 + arc**2 / 12.0 / size**2))
@@ -163,6 +171,8 @@ def _catalogue(
         angle = rng.uniform(0, 2 * np.pi, count)
         x = np.where(inside, shape[1] * rng.uniform(0.3, 0.7) + radius * np.cos(angle), x)
         y = np.where(inside, shape[0] * rng.uniform(0.3, 0.7) + radius * np.sin(angle), y)
+        if rng.random() < 0.4:  # a globular: hardly a star but its own
+            flux[inside] = np.minimum(flux[inside], faintest * rng.uniform(10.0, 200.0))
     return x, y, flux
 
 
@@ -253,8 +263,10 @@ def _extended(rng: np.random.Generator, shape: tuple[int, int], optics: Optics, 
         field = np.exp(fractal(rng, shape, rng.uniform(2.4, 4.0), 96) * rng.uniform(0.4, 1.2))
         glow += np.float32(log_uniform(rng, 0.2, 30.0) * depth) * field / np.float32(np.percentile(field, 98))
     count = int(rng.integers(1, 30)) if rng.random() < 0.3 else 0
-    if rng.random() < 0.1:
+    if rng.random() < 0.12:
         _add_galaxy(rng, glow, log_uniform(rng, 20.0, 0.25 * min(shape)), log_uniform(rng, 2.0, 100.0) * depth)
+    if rng.random() < 0.06:
+        _add_comet(rng, glow, optics.fwhm, log_uniform(rng, 3.0, 200.0) * depth)
     for _galaxy in range(count):
         size = optics.fwhm * rng.uniform(0.6, 3.0) + 0.4 * optics.donut
         _add_galaxy(rng, glow, size, log_uniform(rng, 1.0, 20.0) * depth)
@@ -272,6 +284,22 @@ def _add_galaxy(rng: np.random.Generator, canvas: Single, size: float, peak: flo
     u = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))
     v = (-x * np.float32(np.sin(angle)) + y * np.float32(np.cos(angle))) / np.float32(ratio)
     canvas[y0:y1, x0:x1] += np.float32(peak) * np.exp(-np.sqrt(u * u + v * v + 1.0) / np.float32(size))
+
+
+def _add_comet(rng: np.random.Generator, canvas: Single, fwhm: float, peak: float) -> None:
+    """A coma that falls with the distance from its nucleus, and a tail."""
+    rows, columns = canvas.shape
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
+    x -= np.float32(rng.uniform(0.15, 0.85) * columns)
+    y -= np.float32(rng.uniform(0.15, 0.85) * rows)
+    angle, core = rng.uniform(0, 2 * np.pi), np.float32(fwhm * log_uniform(rng, 0.7, 5.0))
+    along = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle))
+    across = -x * np.float32(np.sin(angle)) + y * np.float32(np.cos(angle))
+    length = np.float32(log_uniform(rng, 0.05, 0.8) * max(rows, columns))
+    width = core + np.float32(rng.uniform(0.03, 0.3)) * np.maximum(along, 0)
+    tail = np.exp(-np.maximum(along, 0) / length - (across / width) ** 2) * (along > 0) * core / width
+    share = np.float32(rng.uniform(0.0, 0.5))
+    canvas += np.float32(peak) * (1.0 / (1.0 + np.hypot(x, y) / core) ** 2 + share * tail)
 
 
 def expose(rng: np.random.Generator, electrons: Single, sensor: Sensor, family: Family) -> tuple[Single, float]:

@@ -208,12 +208,39 @@ def frames() -> dict[str, Any]:
         "stars": 431,
         "fwhm_px": 2.8,
         "guide_rms_arcsec": 0.62,
+        "thumb": None,
+        "thumb_cause": None,
     }
     rejected = kept | {"id": "pujalt-20261214-00041", "decision": "reject", "cause": "clouds", "quality": 6.0}
-    rejected |= {"stars": 0, "fwhm_px": None}
+    rejected |= {"stars": 0, "fwhm_px": None, "thumb": "down", "thumb_cause": "clouds"}
     fresh = kept | dict.fromkeys(("quality", "decision", "cause", "stars", "fwhm_px", "guide_rms_arcsec"))
     fresh |= {"id": "pujalt-20261214-00042"}
     return {"schema": 1, "site": "pujalt", "night": "2026-12-14", "frames": [kept, rejected, fresh]}
+
+
+def detections() -> dict[str, Any]:
+    """A watch that sees clouds, one that has seen nothing yet, and two meteors."""
+    roof = {
+        "name": "roof",
+        "source": "sim://allsky",
+        "seen": "2026-12-14T23:15:00.000Z",
+        "cloud_percent": 41.0,
+        "why": "",
+    }
+    mute = {"name": "east", "source": "rtsp://camera/1", "seen": None, "cloud_percent": None, "why": ""}
+    meteor = {
+        "time": "2026-12-14T22:07:31.000Z",
+        "watch": "roof",
+        "kind": "meteor",
+        "score": 0.97,
+        "length_px": 84.2,
+        "begins": [101.2, 54.3],
+        "ends": [130.0, 40.9],
+        "model": "meteor 1",
+        "picture": "detections/roof-1797290851000000.jpg",
+    }
+    bare = meteor | {"begins": None, "ends": None, "picture": None}
+    return {"schema": 1, "site": "pujalt", "night": None, "watches": [roof, mute], "detections": [meteor, bare]}
 
 
 def offsets() -> dict[str, Any]:

@@ -117,7 +117,7 @@ def changed(old: str, new: str) -> str:
         (
             'address = "sim://weather"',
             'address = "astrod://sun"',
-            'astrod.toml:12: [[weather]] address: "astrod://sun" is nothing of the host; there are astrod://clock, astrod://disk, astrod://internet/HOST:PORT, nut://HOST/UPS',
+            'astrod.toml:12: [[weather]] address: "astrod://sun" is nothing of the host; there are astrod://clock, astrod://disk, astrod://watch/NAME, astrod://internet/HOST:PORT, nut://HOST/UPS',
         ),
         (
             'address = "sim://mount"',

@@ -73,6 +73,7 @@ def test_every_number_has_its_unit_or_is_a_count() -> None:
         "_days",
         "_gb",
         "_arcmin",
+        "_per_hour",
         "_arcsec",
         "_adu",
         "_per_adu",

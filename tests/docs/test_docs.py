@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,6 +14,7 @@ from astrod.cli.main import VERBS, parser_of
 from astrod.cli.pages import JOURNEY, OPERATIONS, PARTS, filled
 from astrod.config.reference import tables, values_of
 from astrod.config.schema import Document
+from astrod.domain.exposure import Consequence
 from astrod.domain.night import TABLE
 from astrod.domain.trouble import TROUBLES
 from astrod.errors import InputInvalid
@@ -115,7 +116,7 @@ def test_names_in_the_journey_are_in_the_code() -> None:
                 known.add(node.name)
     keys = {key for _, table, _ in tables((), Document) for key, _ in values_of(table)}
     words = {word for word in _CODE.findall(prose(ROOT / JOURNEY)) if re.fullmatch(r"_?[A-Za-z]+[._][A-Za-z_.]+", word)}
-    effects = {"retake_once", "pause_for_cloud", "refocus_and_retake", "check_tracking_and_retake"}
+    effects = set(get_args(Consequence))
     unknown = {word for word in words if not word.endswith((".py", ".part")) and word not in known | keys | effects}
     assert unknown == set()
 

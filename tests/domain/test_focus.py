@@ -98,3 +98,12 @@ def test_a_clean_curve_whose_best_lies_between_two_wide_steps() -> None:
     assert curve.fwhm_px < 2.66
     ragged = [width * (1.25 if step % 2 else 0.8) for step, width in enumerate(widths)]
     assert focus_curve([(24823 + 60 * step, width) for step, width in enumerate(ragged)]) is None
+
+
+def test_points_close_to_one_curve_are_none_of_them_wild() -> None:
+    """Stars smaller than two pixels look a little wider than the curve at the best place, and are no outliers."""
+    narrow = [(-198, 5.08), (-138, 3.54), (-78, 2.13), (-18, 1.28), (42, 1.55), (102, 2.67), (162, 4.14), (222, 5.67)]
+    found = focus_curve(narrow)
+    assert found is not None
+    assert found.position == pytest.approx(0.0, abs=10.0)
+    assert len(found.points) == len(narrow)

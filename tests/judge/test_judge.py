@@ -15,10 +15,12 @@ from astrod.appraise import appraise, report
 from astrod.domain.exposure import CONSEQUENCES
 from astrod.errors import InputInvalid
 from astrod.judge import verdict
+from astrod.judge.classical import ISSUES
 from astrod_drivers.sim.render import render
 from astrod_drivers.sim.scene import FILTERS, Cloud, Optics, Pointing, Scene, Sensor, Streak, trail
 from astrod_models.card import weights_folder
-from astrod_models.quality import ISSUES, Answer
+from astrod_models.quality import Answer
+from tests.models.candidates import twin
 
 SMALL = Sensor(width_px=968, height_px=548)
 CLEAR = Scene(sensor=SMALL, optics=Optics(focal_length_mm=300.0, aperture_mm=75.0, obstruction=0.35))
@@ -98,7 +100,7 @@ def test_the_same_frame_gets_the_same_verdict(tmp_path: Path) -> None:
 
 def test_the_report_has_the_promised_keys(tmp_path: Path) -> None:
     said = report(saved(tmp_path, CLEAR))
-    assert {"file", "quality", "verdict", "issues", "measured", "model"} <= set(said)
+    assert {"file", "quality", "verdict", "issues", "measured", "model", "why", "transparency"} <= set(said)
     assert set(said["issues"]) == set(ISSUES)
     assert set(said["measured"]) == {"stars", "fwhm_px", "elongation", "background"}
     assert said["model"].startswith("quality ")
@@ -119,6 +121,20 @@ def test_altered_weights_are_refused_and_the_stand_in_says_so(tmp_path: Path) ->
     assert said.decision == "keep"
 
 
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [('"streak", "usable"]', '"usable"]'), ('    "log_stars",', "")],
+    ids=["answers", "measurements"],
+)
+def test_a_card_that_promises_what_its_file_does_not_take_is_found_out(tmp_path: Path, said: str, instead: str) -> None:
+    card = twin(tmp_path / "weights").with_suffix(".toml")
+    assert said in card.read_text()
+    card.write_text(card.read_text().replace(said, instead))
+    judged = appraise(saved(tmp_path, CLEAR), tmp_path / "weights").judgement
+    assert judged.model.startswith("classical stand-in (quality 9 ")
+    assert judged.decision == "keep"
+
+
 @pytest.mark.parametrize("fault", FAULTY)
 def test_the_stand_in_rejects_plain_faults(tmp_path: Path, fault: str) -> None:
     said = appraise(saved(tmp_path, FAULTY[fault]), tmp_path / "none").judgement
@@ -135,7 +151,7 @@ def test_what_is_no_frame_is_named(tmp_path: Path) -> None:
 
 @given(
     usable=st.floats(0.0, 1.0),
-    issues=st.tuples(*[st.floats(0.0, 1.0)] * 4),
+    issues=st.tuples(*[st.floats(0.0, 1.0)] * len(ISSUES)),
     keep_from=st.floats(0.05, 0.95),
 )
 def test_decision_and_cause_always_agree_with_the_table(
@@ -148,5 +164,13 @@ def test_decision_and_cause_always_agree_with_the_table(
 
 
 def test_a_streak_never_rejects() -> None:
-    said = verdict(Answer({"clouds": 0.1, "trailing": 0.1, "defocus": 0.1, "streak": 1.0}, 0.2), "any")
+    said = verdict(Answer(dict.fromkeys(ISSUES, 0.1) | {"streak": 1.0}, 0.2), "any")
     assert (said.decision, said.cause) == ("reject", "unknown")
+
+
+@pytest.mark.parametrize("harmless", ["seeing", "pixels", "glare", "leak"])
+def test_what_spoils_no_frame_is_noted_and_never_rejects(harmless: str) -> None:
+    noted = verdict(Answer(dict.fromkeys(ISSUES, 0.1) | {harmless: 1.0}, 0.8), "any")
+    assert (noted.decision, noted.cause) == ("keep", harmless)
+    rejected = verdict(Answer(dict.fromkeys(ISSUES, 0.1) | {harmless: 1.0}, 0.2), "any")
+    assert (rejected.decision, rejected.cause) == ("reject", "unknown")

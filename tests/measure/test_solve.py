@@ -165,7 +165,7 @@ def test_what_is_covered_and_what_to_install() -> None:
     ],
 )
 def test_real_frames_are_solved(name: str, expected: tuple[float, float, float], place: tuple[float, float]) -> None:
-    path = Path(__file__).parents[2].parent.parent / "shared/data/frames" / name
+    path = Path(__file__).parents[3] / "shared/data/frames" / name
     if not path.exists():
         pytest.skip(f"{path} is not here")
     found = solve.near(solve.spots_of(read_image(path)), Expected(*expected, 1.0), REAL)

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
-from astrod.domain.site import Place
-from astrod.rehearsal.sites import KnownSite
+from astrod.domain.darkness import dark_time
+from astrod.domain.identity import Night
+from astrod.domain.instant import MINUTE_US, SECOND_US, iso
+from astrod.domain.site import Darkness, Place
+from astrod.rehearsal.sites import KnownSite, known
+from tests.nights import pointings
 from tests.nights.observatories import PLAIN, SECOND_RIG, Sketch, assert_in_order, share_observed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -40,6 +44,16 @@ def test_a_mixed_night_uses_what_is_clear(tmp_path: Path) -> None:
     assert_in_order(told)
     assert told["frames"]["kept"] > 10
     assert told["dark_minutes"]["fault"] == 0.0
+
+
+def test_the_twilight_is_used_to_point_and_to_focus(tmp_path: Path) -> None:
+    dusk_us = dark_time(known("pujalt").place, Darkness(), Night.parse(pointings.DATE)).dusk_us
+    Sketch(tmp_path).append(f"\n[darkness]\nnot_after = {iso(dusk_us + 12 * MINUTE_US)}\n")
+    told = pointings.play(tmp_path)
+    assert_in_order(told.summary)
+    assert told.of("focused")[0]["at_us"] < dusk_us
+    assert told.lights[0].began_us - dusk_us < 45 * SECOND_US
+    assert len(told.of("focusing")) == 1, "and not again in the dark"
 
 
 def played_in_a_process(folder: Path, seed: int, hash_seed: str) -> dict[str, Any]:

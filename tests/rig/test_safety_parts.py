@@ -6,6 +6,7 @@ The words end up in findings, in the status and in the report of the morning, wh
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -693,6 +694,14 @@ def test_what_is_of_another_boot_or_nonsense_is_left_aside(tmp_path: Path, spoil
     assert memory.load() == {}
     path.write_text("{")
     assert memory.load() == {}
+
+
+def test_a_memory_that_still_writes_keeps_no_process_alive(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "memory.json")
+    memory.save({})
+    writers = [thread for thread in threading.enumerate() if thread.name == "safety's memory"]
+    assert writers and all(writer.daemon for writer in writers)
+    assert memory.settle(5.0)
 
 
 def test_a_memory_without_a_file_remembers_nothing_and_the_boot_has_a_name() -> None:

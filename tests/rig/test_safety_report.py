@@ -322,6 +322,35 @@ def test_a_close_that_comes_while_it_opens_wins_however_often_it_was_closed_befo
     in_hut(story)
 
 
+def test_from_the_moment_it_is_told_to_close_no_mount_slews() -> None:
+    async def story(hut: Hut) -> None:
+        permit = await hut.open()
+        assert hut.gate.allows_slew(permit)
+        closing = asyncio.create_task(hut.loop.close_site("the operator's wish"))
+        for _ in range(3):  # tasks begin; no time passes
+            await asyncio.sleep(0)
+        assert not hut.gate.allows_slew(permit)
+        await closing
+
+    in_hut(story)
+
+
+def test_a_close_that_comes_before_it_begins_to_open_wins() -> None:
+    async def story(hut: Hut) -> None:
+        permit = await permitted(hut)
+        hut.mount.shove()  # so that opening begins with parking it
+        opening = asyncio.create_task(hut.loop.open_roof(permit))
+        await hut.clock.sleep(1.0)
+        closing = asyncio.create_task(hut.loop.close_site("the operator's wish"))
+        with pytest.raises(GoSafe) as refused:
+            await opening
+        assert str(refused.value) == "the roof stays closed: it was told to close meanwhile"
+        await closing
+        assert "open" not in hut.events
+
+    in_hut(story)
+
+
 def test_an_opening_that_the_storm_ends_says_why() -> None:
     async def story(hut: Hut) -> None:
         permit = await permitted(hut)

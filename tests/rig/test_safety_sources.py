@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,10 @@ from astrod.domain.safety import ClockQuality
 from astrod.domain.site import Action, Agreement, Limit, Site, TimeSetup, WeatherSetup
 from astrod.errors import RecoverDevice
 from astrod.rig.port import DirectSession, Port
-from astrod.rig.safety.sources import is_own, own_source, simulated_source
+from astrod.rig.safety.sources import is_own, own_source, simulated_source, watch_file
 from astrod.runtime.clock import WallClock
 from astrod_drivers.errors import AddressInvalid, BadAnswer, PermitRefused, Unreachable
-from astrod_drivers.protocols import Permit
+from astrod_drivers.protocols import Permit, WeatherReading
 from tests.rig.devices import SITE, Hut, in_hut
 
 STATION = SITE.weather[0]
@@ -194,7 +195,7 @@ def test_a_leap_beyond_its_error_bars_slews_until_the_clock_has_held(by_s: int, 
 
 
 def clocked(hut: Hut, quality: Callable[[], ClockQuality]) -> None:
-    hut.devices["astrod://clock"] = own_source("astrod://clock", hut.clock, quality, lambda: 0)
+    hut.devices["astrod://clock"] = own_source("astrod://clock", hut.clock, quality, lambda: 0, Path())
 
 
 @pytest.mark.parametrize(("error_us", "barred"), [(None, True), (16_000_000, True), (15_000_000, False), (0, False)])
@@ -251,7 +252,7 @@ def _nobody() -> ClockQuality:
 def test_a_source_of_the_host_that_there_is_not_is_refused(address: str) -> None:
     assert is_own(address)
     with pytest.raises(AddressInvalid):
-        own_source(address, WallClock(), _nobody, lambda: 0)
+        own_source(address, WallClock(), _nobody, lambda: 0, Path())
 
 
 async def test_the_disk_is_read_and_one_that_hangs_is_asked_once() -> None:
@@ -263,7 +264,7 @@ async def test_the_disk_is_read_and_one_that_hangs_is_asked_once() -> None:
         return 5_000_000_000
 
     clock = WallClock()
-    source = own_source("astrod://disk", clock, _nobody, hangs)
+    source = own_source("astrod://disk", clock, _nobody, hangs, Path())
     port = Port("disk", "weather", "astrod://disk", DirectSession(source), clock)
     keeping = asyncio.create_task(port.keep())
     await port.found(2.0)
@@ -283,7 +284,7 @@ async def test_a_disk_that_cannot_be_asked_is_no_reading() -> None:
         raise OSError(5, "Input/output error")
 
     with pytest.raises(Unreachable, match="Input/output"):
-        await own_source("astrod://disk", WallClock(), _nobody, fails).read()
+        await own_source("astrod://disk", WallClock(), _nobody, fails, Path()).read()
 
 
 async def test_the_internet_is_there_when_the_owners_host_takes_a_connection() -> None:
@@ -292,7 +293,7 @@ async def test_the_internet_is_there_when_the_owners_host_takes_a_connection() -
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    source = own_source(f"astrod://internet/127.0.0.1:{port}", WallClock(), _nobody, lambda: 0)
+    source = own_source(f"astrod://internet/127.0.0.1:{port}", WallClock(), _nobody, lambda: 0, Path())
     assert (await source.read()).values == {"internet": 1.0}
     server.close()
     await server.wait_closed()
@@ -337,7 +338,7 @@ async def nut(**answers: str) -> AsyncIterator[str]:
 async def test_a_ups_tells_of_mains_and_battery(status: str, charge: str | None, values: dict[str, float]) -> None:
     answers = {"ups_status": status} | ({"battery_charge": charge} if charge else {})
     async with nut(**answers) as place:
-        source = own_source(f"nut://{place}/apc", WallClock(), _nobody, lambda: 0)
+        source = own_source(f"nut://{place}/apc", WallClock(), _nobody, lambda: 0, Path())
         assert (await source.read()).values == values
 
 
@@ -345,9 +346,9 @@ async def test_a_ups_that_there_is_not_and_one_that_talks_nonsense_are_no_readin
     async with nut(ups_status="OL", battery_charge="full") as place:
         for ups, said in (("other", "ERR UNKNOWN-UPS"), ("apc", "'full'")):
             with pytest.raises(BadAnswer, match=said):
-                await own_source(f"nut://{place}/{ups}", WallClock(), _nobody, lambda: 0).read()
+                await own_source(f"nut://{place}/{ups}", WallClock(), _nobody, lambda: 0, Path()).read()
     with pytest.raises(Unreachable, match="upsd"):
-        await own_source(f"nut://{place}/apc", WallClock(), _nobody, lambda: 0).read()
+        await own_source(f"nut://{place}/apc", WallClock(), _nobody, lambda: 0, Path()).read()
 
 
 @pytest.mark.parametrize(
@@ -360,9 +361,8 @@ async def test_a_ups_that_there_is_not_and_one_that_talks_nonsense_are_no_readin
     ],
 )
 async def test_in_a_simulated_night_the_host_is_well(address: str, names: set[str]) -> None:
-    assert (
-        set((await simulated_source(address, WallClock(), lambda: ClockQuality("simulated", 0)).read()).values) == names
-    )
+    source = simulated_source(address, WallClock(), lambda: ClockQuality("simulated", 0), Path())
+    assert set((await source.read()).values) == names
 
 
 def test_a_limit_on_the_mains_closes_on_battery() -> None:
@@ -380,3 +380,17 @@ def test_a_limit_on_the_mains_closes_on_battery() -> None:
         hut.devices["nut://ups"] = hut.second_weather
 
     in_hut(story, site=also(power), fit=fit)
+
+
+async def test_what_a_watch_saw_is_as_old_as_its_picture_and_nonsense_is_refused(tmp_path: Path) -> None:
+    source = own_source("astrod://watch/roof", WallClock(), _nobody, lambda: 0, tmp_path)
+    with pytest.raises(Unreachable, match="has not told of clouds yet"):
+        await source.read()
+    told = watch_file(tmp_path, "roof")
+    told.write_text('{"at_us": 17, "cloud_percent": 40.5}')
+    assert await source.read() == WeatherReading(17, {"cloud_percent": 40.5})
+    told.write_text('{"at_us": 18, "cloud_percent": null}')
+    assert await source.read() == WeatherReading(18, {})
+    told.write_text("{")
+    with pytest.raises(BadAnswer, match="is no word of a watch"):
+        await source.read()

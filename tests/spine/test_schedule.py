@@ -9,11 +9,14 @@ import pytest
 
 from astrod.archive.archive import Archive
 from astrod.archive.rows import FrameRow
+from astrod.domain.cloudiness import BANDS, SECTORS, CloudMap
 from astrod.domain.darkness import dark_time
 from astrod.domain.exposure import CONSEQUENCES, Cause, Intent, Judgement, Taken
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.plan import Plan, Slot
+from astrod.domain.sphere import altitude_azimuth_deg
 from astrod.domain.target import Request, Target
+from astrod.domain.watching import SkyCover
 from astrod.health import Health
 from astrod.journey import Outcome
 from astrod.recording import Recording
@@ -26,18 +29,22 @@ from tests.rig.devices import MIDNIGHT_US, SITE
 NIGHT = Night.parse("2026-12-14")
 TARGET = Target("M 42", 83.82, -5.39, requests=(Request("M 42/1", "M 42", 60.0, 3),))
 REQUEST = TARGET.requests[0].id
+TWO = (
+    TARGET,
+    Target("M 45", 56.87, 24.12, requests=(Request("M 45/1", "M 45", 60.0, 3),)),
+)
 
 
 class Desk:
     """A schedule with an archive, on the simulated clock."""
 
-    def __init__(self, loop: VirtualLoop, folder: Path) -> None:
+    def __init__(self, loop: VirtualLoop, folder: Path, targets: tuple[Target, ...]) -> None:
         self.clock = SimClock(loop, MIDNIGHT_US)
         self.archive = Archive.open(folder / "archive.db")
         offload = VirtualOffload(self.clock, 1)
         trace = Trace(self.clock)
         self.schedule = Schedule(
-            SITE, (TARGET,), offload, Recording(self.archive, offload), Health(self.clock, trace), trace, self.clock
+            SITE, targets, offload, Recording(self.archive, offload), Health(self.clock, trace), trace, self.clock
         )
         self._count = 0
 
@@ -72,11 +79,11 @@ class Desk:
         return self.schedule.remaining()[REQUEST]
 
 
-def at_desk(folder: Path, story: Callable[[Desk], Awaitable[None]]) -> None:
+def at_desk(folder: Path, story: Callable[[Desk], Awaitable[None]], targets: tuple[Target, ...] = (TARGET,)) -> None:
     """Play a story at a desk."""
 
     async def play(loop: VirtualLoop) -> None:
-        desk = Desk(loop, folder)
+        desk = Desk(loop, folder, targets)
         try:
             await story(desk)
         finally:
@@ -269,3 +276,35 @@ def test_what_is_left_of_the_night_ends_just_before_dawn(tmp_path: Path) -> None
         assert desk.schedule.left_s == pytest.approx((dark.dawn_us - desk.clock.now_us()) / 1e6 - 10.0)
 
     at_desk(tmp_path, story)
+
+
+def test_a_target_behind_a_cloud_waits_while_another_stands_free_and_not_where_all_are_covered(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.schedule.begin_night(dark_time(SITE.place, SITE.darkness, NIGHT))
+        await desk.clock.sleep(60.0)
+
+        def chosen() -> str | None:
+            choice = desk.schedule.choose("main")
+            return None if choice is None else choice.target
+
+        async def cloud(*names: str) -> None:
+            now_us = desk.clock.now_us()
+            chances = [[0.1] * SECTORS for _ in range(BANDS)]
+            for target in TWO:
+                altitude_deg, azimuth_deg = altitude_azimuth_deg(
+                    target.ra_deg, target.dec_deg, now_us, SITE.place.latitude_deg, SITE.place.longitude_deg
+                )
+                band, sector = int(altitude_deg * BANDS / 90.0), int(azimuth_deg * SECTORS / 360.0)
+                chances[band][sector] = 0.95 if target.name in names else 0.1
+            clouds = CloudMap(now_us, tuple(map(tuple, chances)), is_oriented=True)
+            await desk.schedule.covered("roof", SkyCover(now_us, 50.0, clouds))
+
+        first = chosen()
+        assert first is not None
+        other = next(target.name for target in TWO if target.name != first)
+        await cloud(first)
+        assert chosen() == other
+        await cloud(first, other)
+        assert chosen() == first, "frames are the judges where everything seems covered"
+
+    at_desk(tmp_path, story, TWO)

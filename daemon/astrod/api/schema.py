@@ -193,7 +193,7 @@ class TargetsAnswer(TypedDict):
 
 class FrameRow(TypedDict):
     """A frame; what is not known yet is null. `path` is relative to the data root; `guide_rms_arcsec` is the error of
-    the guiding meanwhile, both axes together.
+    the guiding meanwhile, both axes together; `thumb` is the owner's word, up or down.
     """
 
     id: str
@@ -211,6 +211,8 @@ class FrameRow(TypedDict):
     stars: int | None
     fwhm_px: float | None
     guide_rms_arcsec: float | None
+    thumb: str | None
+    thumb_cause: str | None
 
 
 class FramesAnswer(TypedDict):
@@ -220,6 +222,42 @@ class FramesAnswer(TypedDict):
     site: str
     night: str | None
     frames: list[FrameRow]
+
+
+class DetectionRow(TypedDict):
+    """Something that crossed the sky. `begins` and `ends` are [azimuth, altitude], degrees, null while the camera
+    is not calibrated; `picture` is relative to the data root.
+    """
+
+    time: str
+    watch: str
+    kind: str
+    score: float
+    length_px: float
+    begins: list[float] | None
+    ends: list[float] | None
+    model: str
+    picture: str | None
+
+
+class WatchRow(TypedDict):
+    """A watch of the sky: what it saw last of clouds, null before it saw anything or where it cannot tell."""
+
+    name: str
+    source: str
+    seen: str | None
+    cloud_percent: float | None
+    why: str
+
+
+class DetectionsAnswer(TypedDict):
+    """`astrod detections --json`; oldest first. `night` is null for the one that is or was last."""
+
+    schema: int
+    site: str
+    night: str | None
+    watches: list[WatchRow]
+    detections: list[DetectionRow]
 
 
 class CalibrationRow(TypedDict):
@@ -271,6 +309,91 @@ class OffsetsAnswer(TypedDict):
     schema: int
     site: str
     offsets: list[OffsetRow]
+
+
+class ModelRow(TypedDict):
+    """A model: the version in force by `key` and `title`; `fault` is why the wanted one is not, or why it is refused,
+    and `stand_in` what judges where no version can. `shadow` is the key of a candidate.
+    """
+
+    name: str
+    key: str
+    title: str
+    trusted: bool
+    fault: str | None
+    stand_in: str | None
+    bytes: int | None
+    sha256: str | None
+    shadow: str | None
+    versions: int
+
+
+class ModelsAnswer(TypedDict):
+    """`astrod models list --json`."""
+
+    schema: int
+    site: str
+    models: list[ModelRow]
+
+
+class VersionRow(TypedDict):
+    """A version of a model, and why it is refused, if it is."""
+
+    key: str
+    title: str
+    in_force: bool
+    refused: str | None
+
+
+class StandingRow(TypedDict):
+    """What a candidate has shown on `frames` that the model in force judged too: on how many they agree, how many
+    thumbs each agrees with, how many good frames it keeps; `lacks` says what its promotion waits for.
+    """
+
+    key: str
+    frames: int
+    alike: int
+    thumbs: int
+    in_force_right: int
+    shadow_right: int
+    good: int
+    good_kept: int
+    passes: bool
+    lacks: list[str]
+
+
+class DriftRow(TypedDict):
+    """An input or score of the last days' frames against the card: the share outside its range, the population
+    stability index, and whether that is drift.
+    """
+
+    name: str
+    frames: int
+    outside: float
+    psi: float
+    drift: bool
+
+
+class ModelAnswer(TypedDict):
+    """`astrod models show --json`; `card` is the card as JSON text, `before` the versions that were in force."""
+
+    schema: int
+    site: str
+    model: ModelRow
+    folder: str
+    before: list[str]
+    all: list[VersionRow]
+    standing: StandingRow | None
+    drift: list[DriftRow]
+    card: str
+
+
+class ThumbsAnswer(TypedDict):
+    """The frames with a thumb as a set to train with; each line is a JSON object."""
+
+    schema: int
+    site: str
+    lines: list[str]
 
 
 class ClockAnswer(TypedDict):

@@ -7,7 +7,8 @@ the file is busy, TellOperator when a person must act (disk full, read-only, dam
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,32 +18,42 @@ from astrod.archive.rows import (
     CALIBRATED_ALIKE,
     CALIBRATED_ALIKE_BY,
     FRAME_SQL,
+    JUDGED_SQL,
     Command,
     Event,
     FrameRow,
     Hold,
+    Judged,
     Outcome,
     Severity,
+    Shadowed,
+    detection_of,
+    detection_row,
     exposure_row,
     frame_of,
     intent_of,
+    judged_of,
     judged_row,
     plan_of,
     plan_text,
+    shadow_row,
+    shadowed_of,
     taken_of,
     taken_row,
 )
 from astrod.archive.schema import ARCHIVE, ARCHIVE_APPLICATION
 from astrod.domain.calibration import WITHIN_EXPOSURE, CalibrationKind, Recipe, Stock, made_as
-from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken
+from astrod.domain.exposure import FrameKind, Intent, Judgement, Measured, Taken, Thumb
 from astrod.domain.identity import ExposureId, Night
 from astrod.domain.instant import DAY_US
 from astrod.domain.minutes import Interval
 from astrod.domain.offsets import FocusPoint
 from astrod.domain.plan import Plan
-from astrod.errors import Bug, TellOperator
+from astrod.domain.watching import Detection
+from astrod.errors import Bug, InputInvalid, TellOperator
 
 PLANS_KEPT_DAYS = 30
+SHOWN_KEPT_DAYS = 60
 FOCUS_POINTS = 300
 _MOST_COUNTER = 99_999
 
@@ -208,10 +219,21 @@ class Archive:
         )
         return (row["background"], row["noise"]) if row else (None, None)
 
-    def record_judged(self, exposure: ExposureId, measured: Measured, judgement: Judgement, at_us: int) -> None:
-        """The verdict on a frame that was taken."""
+    def record_judged(
+        self,
+        exposure: ExposureId,
+        measured: Measured,
+        judgement: Judgement,
+        at_us: int,
+        features: Mapping[str, float] | None = None,
+    ) -> None:
+        """The verdict on a frame that was taken, with the numbers that its judge was shown."""
         with self._database.transaction():
-            self._record_once("judged", judged_row(exposure, measured, judgement), at_us)
+            fresh = self._record_once("judged", judged_row(exposure, measured, judgement), at_us)
+            if fresh and features:
+                finite = {name: float(f"{value:.5g}") for name, value in features.items() if math.isfinite(value)}
+                row = {"id": str(exposure), "features": json.dumps(finite), "recorded_us": at_us}
+                self._database.insert("shown", row)
 
     def _record_once(self, table: str, row: Row, at_us: int) -> bool:
         """Insert a step's row; False when the same is there already. Another one there is a Bug."""
@@ -355,6 +377,47 @@ class Archive:
         )
         return [FocusPoint(**row) for row in reversed(rows)]
 
+    # -- what models learn from ------------------------------------------------------------------------------
+
+    def record_shadow(self, exposure: ExposureId, version: str, said: Judgement, at_us: int) -> None:
+        """What a candidate says of a frame that was judged; of a repeat the last word stands."""
+        with self._database.transaction():
+            if self._database.row("SELECT id FROM judged WHERE id = ?", str(exposure)):
+                self._database.upsert("shadowed", shadow_row(exposure, version, said, at_us))
+
+    def shadowed(self, version: str, in_force: str) -> list[Shadowed]:
+        """The light frames that a candidate and the model of that title have both judged, oldest first."""
+        rows = self._database.rows(
+            "SELECT s.id, j.decision AS now, s.decision AS shadow, h.up FROM shadowed AS s JOIN judged AS j USING (id)"
+            " LEFT JOIN thumbs AS h USING (id) WHERE s.version = ? AND j.model = ? ORDER BY s.recorded_us, s.id",
+            version,
+            in_force,
+        )
+        return [shadowed_of(row) for row in rows]
+
+    def set_thumb(self, thumb: Thumb) -> None:
+        """The owner's word on a frame, in place of an earlier one. Raises InputInvalid for one that was not taken."""
+        with self._database.transaction():
+            if self._database.row("SELECT id FROM taken WHERE id = ?", str(thumb.id)) is None:
+                raise InputInvalid(f"{thumb.id} is no frame that was taken; `astrod frames` names them")
+            row = {**dataclasses.asdict(thumb), "id": str(thumb.id), "up": int(thumb.up)}
+            self._database.upsert("thumbs", row)
+
+    def take_back_thumb(self, exposure: ExposureId) -> None:
+        """Forget the owner's word on a frame."""
+        self._database.change("DELETE FROM thumbs WHERE id = ?", str(exposure))
+
+    def judged(self, since_us: int = 0, thumbed: bool = False, model: str | None = None) -> list[Judged]:
+        """Light frames judged since an instant, oldest first; only those with a thumb, or by one model."""
+        rows = self._database.rows(
+            f"{JUDGED_SQL} AND j.recorded_us >= ?1 AND (?2 = 0 OR h.up IS NOT NULL) AND (?3 IS NULL OR j.model = ?3)"
+            " ORDER BY j.recorded_us, j.id",
+            since_us,
+            int(thumbed),
+            model,
+        )
+        return [judged_of(row) for row in rows]
+
     # -- calibration frames ----------------------------------------------------------------------------------
 
     def sorts_of_frames(self, since_us: int) -> list[tuple[Intent, int]]:
@@ -429,6 +492,22 @@ class Archive:
         )
         return [Interval(**row) for row in rows]
 
+    # -- detections ------------------------------------------------------------------------------------------
+
+    def record_detections(self, detections: Sequence[Detection]) -> None:
+        """Keep what a watch saw cross the sky; what was injected to try it is not kept."""
+        with self._database.transaction():
+            for detection in detections:
+                if not detection.injected:
+                    self._database.insert("detections", detection_row(detection))
+
+    def detections(self, start_us: int, end_us: int) -> list[Detection]:
+        """What was seen with start <= at < end, in order of time."""
+        rows = self._database.rows(
+            "SELECT * FROM detections WHERE at_us >= ? AND at_us < ? ORDER BY at_us, number", start_us, end_us
+        )
+        return [detection_of(row) for row in rows]
+
     # -- events, plans, holds --------------------------------------------------------------------------------
 
     def record_event(
@@ -492,6 +571,7 @@ class Archive:
             self._database.change(
                 "DELETE FROM commands WHERE at_us < ? AND outcome IS NOT NULL", now_us - PLANS_KEPT_DAYS * DAY_US
             )
+            self._database.change("DELETE FROM shown WHERE recorded_us < ?", now_us - SHOWN_KEPT_DAYS * DAY_US)
         self._database.rows("PRAGMA optimize")
         self.checkpoint()
 

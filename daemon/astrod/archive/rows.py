@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from astrod.archive.database import Row
-from astrod.domain.exposure import Cause, Decision, FrameKind, Intent, Judgement, Measured, Taken
+from astrod.domain.exposure import Cause, Decision, FrameKind, Intent, Judgement, Measured, Taken, Thumb
 from astrod.domain.identity import ExposureId
 from astrod.domain.plan import Plan, Slot
+from astrod.domain.watching import Detection
 
 Outcome = Literal["taken", "seen", "failed", "aborted", "interrupted"]
 """`seen` are test and focus frames: measured, judged and let go."""
@@ -35,6 +36,7 @@ class FrameRow:
     quarantine_path: str | None = None
     quarantine_reason: str | None = None
     guided_arcsec: tuple[float, float] | None = None
+    thumb: Thumb | None = None
 
     @property
     def id(self) -> ExposureId:
@@ -45,6 +47,62 @@ class FrameRow:
     def kept(self) -> bool:
         """Judged worth keeping."""
         return self.judgement is not None and self.judgement.decision == "keep"
+
+
+def detection_row(detection: Detection) -> Row:
+    """A detection as its row."""
+    return {
+        "watch": detection.watch,
+        "at_us": detection.at_us,
+        "kind": detection.kind,
+        "score": detection.score,
+        "points": json.dumps(detection.points),
+        "begins": None if detection.begins is None else json.dumps(detection.begins),
+        "ends": None if detection.ends is None else json.dumps(detection.ends),
+        "model": detection.model,
+        "picture": detection.picture,
+    }
+
+
+def detection_of(row: Row) -> Detection:
+    """The detection in a row."""
+
+    def place(text: str | None) -> tuple[float, float] | None:
+        return None if text is None else (json.loads(text)[0], json.loads(text)[1])
+
+    points = tuple((point[0], point[1], point[2]) for point in json.loads(row["points"]))
+    return Detection(
+        watch=row["watch"],
+        at_us=row["at_us"],
+        kind=row["kind"],
+        score=row["score"],
+        points=points,
+        begins=place(row["begins"]),
+        ends=place(row["ends"]),
+        model=row["model"],
+        picture=row["picture"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A light frame that was judged, with what its judge was shown (empty where forgotten) and the owner's word."""
+
+    id: ExposureId
+    path: str
+    judgement: Judgement
+    features: dict[str, float]
+    thumb: Thumb | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """What the model in force and a candidate in the shadow decided of one frame; `up` is the owner's word, if any."""
+
+    id: ExposureId
+    now: Decision
+    shadow: Decision
+    up: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +209,10 @@ def taken_of(row: Row) -> Taken:
 FRAME_SQL = """
     SELECT e.*, t.path, t.sha256, t.size_bytes, t.started_us, t.exposure_s AS true_exposure_s,
            j.stars, j.background, j.noise, j.fwhm_px, j.elongation, j.saturated, j.quality, j.decision,
-           j.cause, j.issues, j.model, j.recorded_us AS judged_us, g.rms_ra_arcsec, g.rms_dec_arcsec
+           j.cause, j.issues, j.model, j.recorded_us AS judged_us, g.rms_ra_arcsec, g.rms_dec_arcsec,
+           h.up, h.cause AS thumb_cause, h.who AS thumb_who, h.at_us AS thumb_us
     FROM exposures AS e LEFT JOIN taken AS t USING (id) LEFT JOIN judged AS j USING (id)
-    LEFT JOIN guided AS g USING (id)
+    LEFT JOIN guided AS g USING (id) LEFT JOIN thumbs AS h USING (id)
 """
 """Exposures with what became of them; `frame_of` reads its rows."""
 
@@ -173,7 +232,13 @@ def frame_of(row: Row) -> FrameRow:
         row["quarantine_path"],
         row["quarantine_reason"],
         (row["rms_ra_arcsec"], row["rms_dec_arcsec"]) if row["rms_ra_arcsec"] is not None else None,
+        _thumb_of(row) if row["up"] is not None else None,
     )
+
+
+def _thumb_of(row: Row) -> Thumb:
+    cause = cast(Cause | None, row["thumb_cause"])
+    return Thumb(ExposureId.parse(row["id"]), bool(row["up"]), cause, row["thumb_who"], row["thumb_us"])
 
 
 def _measured_of(row: Row) -> Measured:
@@ -188,6 +253,50 @@ def _judgement_of(row: Row) -> Judgement:
         cast(Cause, row["cause"]),
         json.loads(row["issues"]),
         row["model"],
+    )
+
+
+JUDGED_SQL = """
+    SELECT j.*, t.path, s.features, h.up, h.cause AS thumb_cause, h.who AS thumb_who, h.at_us AS thumb_us
+    FROM judged AS j JOIN taken AS t USING (id) JOIN exposures AS e USING (id)
+    LEFT JOIN shown AS s USING (id) LEFT JOIN thumbs AS h USING (id)
+    WHERE e.kind = 'light'
+"""
+"""Light frames with their verdicts; `judged_of` reads its rows."""
+
+
+def judged_of(row: Row) -> Judged:
+    """A row of JUDGED_SQL."""
+    return Judged(
+        ExposureId.parse(row["id"]),
+        row["path"],
+        _judgement_of(row),
+        json.loads(row["features"]) if row["features"] else {},
+        _thumb_of(row) if row["up"] is not None else None,
+    )
+
+
+def shadow_row(exposure: ExposureId, version: str, said: Judgement, at_us: int) -> Row:
+    """The row of a candidate's verdict."""
+    return {
+        "id": str(exposure),
+        "version": version,
+        "quality": said.quality,
+        "decision": said.decision,
+        "cause": said.cause,
+        "issues": json.dumps(said.issues, sort_keys=True),
+        "model": said.model,
+        "recorded_us": at_us,
+    }
+
+
+def shadowed_of(row: Row) -> Shadowed:
+    """A frame's two decisions and the owner's word."""
+    return Shadowed(
+        ExposureId.parse(row["id"]),
+        cast(Decision, row["now"]),
+        cast(Decision, row["shadow"]),
+        None if row["up"] is None else bool(row["up"]),
     )
 
 

@@ -114,6 +114,39 @@ ARCHIVE: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (  # what models learn from: the numbers they were shown, the verdicts of a candidate, the owner's word
+        """
+        CREATE TABLE shown (
+            id TEXT PRIMARY KEY REFERENCES judged (id), features TEXT NOT NULL, recorded_us INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX shown_by_time ON shown (recorded_us)",
+        """
+        CREATE TABLE shadowed (
+            id TEXT NOT NULL REFERENCES judged (id), version TEXT NOT NULL, quality REAL NOT NULL,
+            decision TEXT NOT NULL CHECK (decision IN ('keep', 'reject')), cause TEXT NOT NULL, issues TEXT NOT NULL,
+            model TEXT NOT NULL, recorded_us INTEGER NOT NULL,
+            PRIMARY KEY (id, version)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX shadowed_by_version ON shadowed (version, recorded_us)",
+        """
+        CREATE TABLE thumbs (
+            id TEXT PRIMARY KEY REFERENCES exposures (id), up INTEGER NOT NULL CHECK (up IN (0, 1)), cause TEXT,
+            who TEXT NOT NULL, at_us INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
+    (  # what crossed the sky, as a watch saw it
+        """
+        CREATE TABLE detections (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, watch TEXT NOT NULL, at_us INTEGER NOT NULL,
+            kind TEXT NOT NULL, score REAL NOT NULL, points TEXT NOT NULL, begins TEXT, ends TEXT,
+            model TEXT NOT NULL, picture TEXT
+        ) STRICT
+        """,
+        "CREATE INDEX detections_by_time ON detections (at_us, number)",
+    ),
 )
 
 TELEMETRY: tuple[tuple[str, ...], ...] = (

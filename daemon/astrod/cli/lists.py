@@ -1,11 +1,26 @@
-"""`astrod plan`, `astrod targets`, `astrod frames`, `astrod calibrations`, `astrod offsets`."""
+"""`astrod plan`, `astrod targets`, `astrod frames`, `astrod detections`, `astrod calibrations`, `astrod offsets`."""
 
 import argparse
 import re
 
 from astrod.api.client import call
-from astrod.api.schema import CalibrationsAnswer, FramesAnswer, OffsetsAnswer, PlanAnswer, TargetsAnswer, read
-from astrod.cli.tables import calibrations_lines, frames_lines, offsets_lines, plan_lines, targets_lines
+from astrod.api.schema import (
+    CalibrationsAnswer,
+    DetectionsAnswer,
+    FramesAnswer,
+    OffsetsAnswer,
+    PlanAnswer,
+    TargetsAnswer,
+    read,
+)
+from astrod.cli.tables import (
+    calibrations_lines,
+    detections_lines,
+    frames_lines,
+    offsets_lines,
+    plan_lines,
+    targets_lines,
+)
 from astrod.cli.verb import Verb, answer, config_root
 from astrod.config.roots import socket_path
 
@@ -26,6 +41,12 @@ def _frames(args: argparse.Namespace) -> int:
     wanted = {"night": args.night, "limit": args.limit}
     frames = read(FramesAnswer, call(socket_path(config_root(args)), "frames", wanted))
     return answer(args, frames, lambda: frames_lines(frames))
+
+
+def _detections(args: argparse.Namespace) -> int:
+    wanted = {"night": args.night}
+    found = read(DetectionsAnswer, call(socket_path(config_root(args)), "detections", wanted))
+    return answer(args, found, lambda: detections_lines(found))
 
 
 def _calibrations(args: argparse.Namespace) -> int:
@@ -55,6 +76,10 @@ def _frames_options(parser: argparse.ArgumentParser) -> None:
         "--night", type=_night, metavar="DATE", help="the night that began on this date; else the last one"
     )
     parser.add_argument("--limit", type=_count, default=20, metavar="N", help="the newest N only (default 20)")
+
+
+def _detections_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--night", type=_night, metavar="DATE", help="the night that began on this date; else this one")
 
 
 VERBS = (
@@ -91,6 +116,19 @@ VERBS = (
         example="astrod frames --night 2026-12-14 --limit 50",
         run=_frames,
         options=_frames_options,
+        reads=True,
+    ),
+    Verb(
+        name="detections",
+        summary="what crossed the sky tonight, and what the watches see of clouds",
+        text=(
+            "Meteors that a [[watch]] of the configuration saw, oldest first, with where they began and ended once "
+            "its camera is calibrated. Their pictures lie under `detections` in data_dir of [storage]. A meteor that "
+            "astrod lays into a picture to try itself is never listed."
+        ),
+        example="astrod detections --night 2026-12-14",
+        run=_detections,
+        options=_detections_options,
         reads=True,
     ),
     Verb(

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from astrod.api.schema import (
     CalibrationRow,
     CalibrationsAnswer,
+    DetectionRow,
+    DetectionsAnswer,
     FrameRow,
     FramesAnswer,
     OffsetRow,
@@ -12,6 +14,7 @@ from astrod.api.schema import (
     PlanAnswer,
     TargetRow,
     TargetsAnswer,
+    WatchRow,
 )
 from astrod.cli.ink import Line, Span, Style, line, wrapped
 from astrod.cli.screen import COLUMNS, clock
@@ -91,7 +94,7 @@ def frames_lines(answer: FramesAnswer) -> list[Line]:
         return [line(Span(" no frame yet", "dim"))]
     rows = [_frame_cells(frame) for frame in answer["frames"]]
     styles: list[Style] = ["warn" if frame["decision"] == "reject" else "" for frame in answer["frames"]]
-    head = ("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars", "guided")
+    head = ("started", "frame", "target", "filter", "s", "verdict", "quality", "FWHM", "stars", "guided", "thumb")
     return columns(head, rows, styles)
 
 
@@ -107,6 +110,7 @@ def _frame_cells(frame: FrameRow) -> tuple[str, ...]:
         "-" if frame["fwhm_px"] is None else f"{frame['fwhm_px']:.1f}",
         "-" if frame["stars"] is None else str(frame["stars"]),
         "-" if frame["guide_rms_arcsec"] is None else f"{frame['guide_rms_arcsec']:.2f}″",
+        "-" if frame["thumb"] is None else " ".join(filter(None, (frame["thumb"], frame["thumb_cause"]))),
     )
 
 
@@ -115,6 +119,42 @@ def _verdict(frame: FrameRow) -> str:
         return "not judged"
     word = "kept" if frame["decision"] == "keep" else "rejected"
     return word if frame["cause"] in (None, "none", "") else f"{word}: {frame['cause']}"
+
+
+def detections_lines(answer: DetectionsAnswer) -> list[Line]:
+    """Each watch with its last word on clouds, then what crossed the sky, oldest first."""
+    lines = [line(" ", _watch_words(watch)) for watch in answer["watches"]]
+    if not answer["watches"]:
+        lines.append(line(Span(" nothing watches the sky; see [[watch]] in the configuration", "dim")))
+    if not answer["detections"]:
+        return [*lines, line(Span(" nothing crossed it", "dim"))]
+    rows = [_detection_cells(found) for found in answer["detections"]]
+    styles: list[Style] = ["" for _ in rows]
+    head = ("time", "watch", "kind", "score", "from az alt", "to az alt", "px", "picture")
+    return [*lines, *columns(head, rows, styles)]
+
+
+def _watch_words(watch: WatchRow) -> str:
+    if watch["seen"] is None:
+        return f"{watch['name']}: no picture yet ({watch['source']})"
+    cover = "cannot tell clouds" if watch["cloud_percent"] is None else f"{watch['cloud_percent']:.0f} % cloud"
+    return f"{watch['name']}: {cover} at {clock(watch['seen'])}" + (f", {watch['why']}" if watch["why"] else "")
+
+
+def _detection_cells(found: DetectionRow) -> tuple[str, ...]:
+    def place(angles: list[float] | None) -> str:
+        return "-" if angles is None else f"{angles[0]:.1f} {angles[1]:.1f}"
+
+    return (
+        clock(found["time"]),
+        found["watch"],
+        found["kind"],
+        f"{found['score']:.2f}",
+        place(found["begins"]),
+        place(found["ends"]),
+        f"{found['length_px']:.0f}",
+        found["picture"] or "-",
+    )
 
 
 def calibrations_lines(answer: CalibrationsAnswer) -> list[Line]:

@@ -25,6 +25,7 @@ from astrod.config.schema import (
     SiteSection,
     TargetSection,
     TrainSection,
+    WatchSection,
     WeatherSection,
 )
 from astrod.config.settings import (
@@ -42,6 +43,7 @@ from astrod.domain.instant import from_datetime
 from astrod.domain.recovery import Ladder, Rung
 from astrod.domain.site import (
     CLOCK_SOURCE,
+    WATCH_SOURCE,
     Agreement,
     CameraSetup,
     Darkness,
@@ -62,6 +64,7 @@ from astrod.domain.site import (
     WeatherSetup,
 )
 from astrod.domain.target import Request, Target
+from astrod.domain.watching import WatchSetup
 from astrod.errors import InputInvalid
 
 Resolve = Callable[[str], tuple[float, float]]
@@ -93,6 +96,7 @@ class Builder:
         self._check_dome()
         self._check_gps()
         self._check_agreements()
+        self._check_watches()
         self._check_names()
         self._check_addresses()
         self._check_horizon()
@@ -111,6 +115,7 @@ class Builder:
             roof=_roof(roof) if roof else None,
             weather=weather,
             agreements=tuple(Agreement(**section.model_dump()) for section in self.document.agreement),
+            watches=tuple(self._watch(section) for section in self.document.watch),
             time=self._time(),
             power=PowerSetup(**self.document.power.model_dump()),
             darkness=darkness,
@@ -198,6 +203,22 @@ class Builder:
         if not written and all(rig.mount.address.startswith("sim://") for rig in self.document.rig):
             given["error_max_s"] = 0.0
         return TimeSetup(**given)
+
+    def _check_watches(self) -> None:
+        names = [section.name for section in self.document.watch]
+        self._unique(("watch",), names)
+        for i, section in enumerate(self.document.weather):
+            watch = section.address.removeprefix(WATCH_SOURCE)
+            if section.address.startswith(WATCH_SOURCE) and watch not in names:
+                near = nearest(watch, names)
+                hint = f"did you mean {near!r}?" if near else "write one, or correct the name"
+                self.fault(("weather", i, "address"), f"there is no [[watch]] {watch!r}; {hint}")
+
+    def _watch(self, section: WatchSection) -> WatchSetup:
+        words = section.model_dump()
+        if section.calibration is not None:
+            words["calibration"] = str(self.folder / section.calibration)
+        return WatchSetup(**words)
 
     def _check_names(self) -> None:
         self._unique(("rig",), [rig.name for rig in self.document.rig])
@@ -430,7 +451,17 @@ class Builder:
         night, models, storage = self.document.night, self.document.models, self.document.storage
         return Settings(
             night=NightSettings(**night.model_dump()),
-            models=ModelSettings(models.enabled, self._optional_path(models.folder)),
+            models=ModelSettings(
+                models.enabled,
+                self._optional_path(models.folder),
+                self.folder / storage.data_dir / "models",
+                models.provider,
+                models.threads,
+                models.shadow_frames,
+                models.shadow_thumbs,
+                models.shadow_keep_percent,
+                models.promote_by_rule,
+            ),
             storage=StorageSettings(
                 data_dir=self.folder / storage.data_dir,
                 spool_dir=self.folder / storage.spool_dir,
@@ -485,6 +516,7 @@ class Builder:
             section.pixel_um,
             tuple(section.filters),
             section.pointing_arcmin,
+            section.meteors_per_hour,
         )
 
     def _unique_texts(self, path: KeyPath, texts: list[str]) -> None:
@@ -515,6 +547,8 @@ def _addresses(document: Document) -> Iterator[tuple[KeyPath, str]]:
     for i, source in enumerate(document.weather):
         if not source.address.startswith(("astrod://", "nut://")):
             yield ("weather", i, "address"), source.address
+    for i, watch in enumerate(document.watch):
+        yield ("watch", i, "source"), watch.source
     for i, rig in enumerate(document.rig):
         yield ("rig", i, "mount", "address"), rig.mount.address
         for j, train in enumerate(rig.train):

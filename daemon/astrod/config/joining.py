@@ -1,7 +1,8 @@
 """Several TOML files joined into one document that remembers where each key came from.
 
 A later file's key replaces an earlier one's; tables are joined key by key; of the lists of tables, rigs,
-trains, sources, limits and agreements are joined by `name` (a new name is one more), targets are always one more.
+trains, sources, limits, agreements and watches are joined by `name` (a new name is one more), targets are always one
+more.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 from astrod.config.position import KeyPath
 
-_JOINED_BY_NAME = frozenset({"rig", "train", "weather", "limits", "agreement"})
+_JOINED_BY_NAME = frozenset({"rig", "train", "weather", "limits", "agreement", "watch"})
 _APPENDED = frozenset({"target"})
 
 

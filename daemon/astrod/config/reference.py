@@ -121,7 +121,7 @@ def _in_force(path: tuple[str, ...]) -> bool:
     """Targets live in files of their own; what replaces a table of ours, is one of two kinds, needs a server of one's
     own, or a second source to agree with, waits.
     """
-    return path[0] not in ("target", "ladder", "indi", "agreement") and path[-1] != "guider"
+    return path[0] not in ("target", "ladder", "indi", "agreement", "watch") and path[-1] != "guider"
 
 
 def _row(name: str, info: FieldInfo) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 Scenario = Literal["clear", "mixed", "cloudy"]
+Provider = Literal["cpu", "cuda", "tensorrt"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -53,10 +54,20 @@ class CalibrationSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """[models]: `folder` None holds the shipped ones."""
+    """[models]: `folder` None holds the shipped ones; `owned` is where the owner's versions lie, None for nowhere.
+
+    The last four are the rule by which a candidate in the shadow is promoted (`astrod.learning.promotion`).
+    """
 
     enabled: bool
     folder: Path | None
+    owned: Path | None = None
+    provider: Provider = "cpu"
+    threads: int = 1
+    shadow_frames: int = 100
+    shadow_thumbs: int = 5
+    shadow_keep_percent: float = 97.0
+    promote_by_rule: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,7 @@ class SimulatorSettings:
     pixel_um: float
     filters: tuple[str, ...]
     pointing_arcmin: float = 3.0
+    meteors_per_hour: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

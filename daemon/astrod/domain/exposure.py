@@ -65,7 +65,9 @@ class Measured:
     saturated: int = 0
 
 
-Cause = Literal["none", "clouds", "trailing", "defocus", "streak", "unknown"]
+Cause = Literal[
+    "none", "clouds", "trailing", "defocus", "streak", "seeing", "pixels", "glare", "leak", "dew", "unknown"
+]
 Decision = Literal["keep", "reject"]
 
 
@@ -73,7 +75,8 @@ Decision = Literal["keep", "reject"]
 class Judgement:
     """What the models (or their classical stand-in, named in `model`) say of a frame.
 
-    `quality` 0..100; `issues` maps clouds, trailing, defocus, streak to probabilities.
+    `quality` 0..100; `issues` maps what may be wrong (the causes but none and unknown) to probabilities; `why` says in
+    words with numbers what decided, the weightiest first.
     """
 
     quality: float
@@ -81,16 +84,64 @@ class Judgement:
     cause: Cause
     issues: dict[str, float]
     model: str
+    why: tuple[str, ...] = ()
 
 
-Consequence = Literal["none", "pause_for_cloud", "refocus_and_retake", "check_tracking_and_retake", "retake_once"]
+@dataclass(frozen=True, slots=True)
+class StrangeTile:
+    """A part of a frame that is not as usual, pixels of the frame from 0; `score` as in Strangeness."""
+
+    x: int
+    y: int
+    side: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Strangeness:
+    """How far a frame is from ordinary ones, by its strangest tile: 0..1, flagged from 0.5 on. It names nothing.
+
+    `basis` says against what it was held: frames in general, those of this camera, or that a model is missing.
+    """
+
+    score: float
+    flag: bool
+    tiles: tuple[StrangeTile, ...]
+    basis: str
+
+
+Consequence = Literal[
+    "none",
+    "pause_for_cloud",
+    "refocus_and_retake",
+    "check_tracking_and_retake",
+    "retake_once",
+    "tell_owner",
+    "look_elsewhere",
+]
 
 CONSEQUENCES: dict[Cause, tuple[Decision, Consequence]] = {
     "none": ("keep", "none"),
     "streak": ("keep", "none"),  # stacking rejects a streak; the frame is worth keeping
+    "seeing": ("keep", "none"),  # no focus run makes it better; the planner sees the FWHM
+    "pixels": ("keep", "tell_owner"),  # a dark takes them out, if it is taken
+    "leak": ("keep", "tell_owner"),
+    "glare": ("keep", "look_elsewhere"),  # the frame is what the sky gave; another direction may be darker
     "clouds": ("reject", "pause_for_cloud"),
     "defocus": ("reject", "refocus_and_retake"),
     "trailing": ("reject", "check_tracking_and_retake"),
+    "dew": ("reject", "retake_once"),  # told as well: heat may help within minutes, a retake without it does not
     "unknown": ("reject", "retake_once"),
 }
 """What a verdict leads to, by its cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thumb:
+    """The owner's word on a frame, whatever the verdict: `up` is worth keeping; `cause` is what they say is wrong."""
+
+    id: ExposureId
+    up: bool
+    cause: Cause | None
+    who: str
+    at_us: int

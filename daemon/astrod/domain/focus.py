@@ -77,8 +77,10 @@ def _in_a_gap(position: float, points: list[tuple[int, float]]) -> bool:
 
 
 def _tame(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """The points without the wild ones."""
+    """The points without the wild ones; none is wild where one curve passes close by all of them."""
     best = _deviations(points, points)
+    if max(best) <= SCATTER_CLEAN:
+        return points
     spare = min(WILD_MAX, len(points) - LEAST_POINTS - 1)
     for count in range(1, spare + 1):
         for left_out in combinations(range(len(points)), count):

@@ -7,6 +7,7 @@ from astrod.domain.dome import DomeGeometry
 from astrod.domain.guiding import DecMode
 from astrod.domain.identity import SITE_NAME
 from astrod.domain.recovery import DEFAULT, LADDERS, Ladder
+from astrod.domain.watching import WatchSetup
 
 MountKind = Literal["equatorial", "altaz"]
 CentreWhen = Literal["always", "after_slew_over_deg", "never"]
@@ -19,6 +20,8 @@ Action = Literal["unsafe", "no_slews", "warn"]
 Master = Literal["astrod", "mount"]
 
 CLOCK_SOURCE = "clock"
+WATCH_SOURCE = "astrod://watch/"
+"""What a watch sees of clouds is a source of weather: this and the watch's name."""
 """The name of the source that [time] brings by itself."""
 
 
@@ -374,6 +377,7 @@ class Site:
     roof: RoofSetup | None = None
     weather: tuple[WeatherSetup, ...] = ()
     agreements: tuple[Agreement, ...] = ()
+    watches: tuple[WatchSetup, ...] = ()
     time: TimeSetup = field(default_factory=TimeSetup)
     power: PowerSetup = field(default_factory=PowerSetup)
     darkness: Darkness = field(default_factory=Darkness)

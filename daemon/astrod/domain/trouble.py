@@ -97,6 +97,22 @@ _ALL = (
             "If it repeats, the host is out of memory: close other programs or use a smaller binning."),
     Trouble("AST-403", "info", "The planner failed or was too slow; frames are chosen by dispatch.",
             "Nothing to do for the night. Send the log with a report."),
+    Trouble("AST-404", "warning", "The model or the processor that the owner chose for it cannot be used.",
+            "The shipped model judges, or the CPU runs it, in its place. `astrod models verify` says what is wrong; "
+            "`astrod models rollback NAME` takes the choice back."),
+    Trouble("AST-405", "info", "What a model is shown, or what it says, has drifted from what it was made with.",
+            "Look at what the text names (`astrod models show`): new optics, a filter, a light leak? If the verdicts "
+            "are wrong, say so with `astrod thumb`, and train again."),
+    Trouble("AST-406", "info", "Frames show hot pixels, stray light or dew.",
+            "The text says which and how much. Hot pixels: take darks, cool. Stray light: look for lamps and gaps; an "
+            "amplifier's glow goes with the darks. Dew: heat the glass."),
+    Trouble("AST-407", "info", "A frame that was kept shows something that is not usual, and that no fault explains.",
+            "Look at it where the text says: a reflection, something on the sensor's window, a failing amplifier, or a "
+            "discovery. `astrod judge --json FILE` names all its strange parts."),
+    Trouble("AST-411", "warning", "A watch of the whole sky brings no pictures.",
+            "Look at its camera, or at the program that writes its pictures; the night goes on without it."),
+    Trouble("AST-412", "warning", "A watch did not find the meteor of our own that was laid into its picture.",
+            "No meteors then means nothing. Look at the picture for dew, a lamp, cloud; else send it with a report."),
     Trouble("AST-501", "warning", "A reload of the configuration failed; the old one stays in force.",
             "Run `astrod config check`, mend what it names, and reload again."),
     Trouble("AST-601", "critical", "A folder that astrod writes to cannot be written.",

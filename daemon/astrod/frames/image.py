@@ -102,13 +102,13 @@ def _fits(path: Path, content: bytes) -> tuple[NDArray[Any], dict[str, Fact]]:
             with fits.open(io.BytesIO(content), memmap=False) as hdus:
                 for hdu in hdus:
                     if hdu.is_image and hdu.header.get("NAXIS", 0) > 0:
-                        return np.asarray(hdu.data), _facts(hdus[0].header) | _facts(hdu.header)
+                        return np.asarray(hdu.data), header_facts(hdus[0].header) | header_facts(hdu.header)
         except (OSError, ValueError, TypeError, IndexError, KeyError, EOFError, fits.VerifyError) as fault:
             raise InputInvalid(f"{path}: FITS data cut short or damaged ({fault}); copy it again") from fault
     raise InputInvalid(f"{path}: holds no image; give a frame, not a table or an empty header")
 
 
-def _facts(header: Any) -> dict[str, Fact]:
+def header_facts(header: Any) -> dict[str, Fact]:
     """The header's values that are plain; comments, history and undefined values are left out."""
     facts: dict[str, Fact] = {}
     for card in header.cards:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod.domain.exposure import Cause, Judgement
-from astrod.judge.classical import TITLE, classical
+from astrod.judge.classical import ISSUES, TITLE, classical
+from astrod.judge.why import why
 from astrod_models.card import WeightsRefusedError
 from astrod_models.quality import Answer, Quality, View
 
@@ -25,8 +27,10 @@ _LONG_USABLE = 0.08
 """Of 104 training samples that showed at most three sources, all long and aligned, eight were good."""
 
 _NAMED_FROM = 0.4
-_STREAK_FROM = 0.5
-_FAULTS: tuple[Cause, ...] = ("clouds", "trailing", "defocus")
+_NOTED_FROM: dict[Cause, float] = {"streak": 0.5, "leak": 0.7, "pixels": 0.7, "glare": 0.9, "seeing": 0.6}
+"""What a kept frame may be noted for, from which probability; the first of them that is reached is its cause."""
+
+_FAULTS: tuple[Cause, ...] = ("clouds", "trailing", "defocus", "dew")
 
 
 class Evidence(Protocol):
@@ -60,10 +64,24 @@ def judge(evidence: Evidence, weights: Path | None = None, enabled: bool = True)
     classical stand-in where models are not `enabled`, or this one is missing or refused; `model` says why.
     """
     model = _model(weights) if enabled else "models are switched off"
+    simple = classical(evidence.values)
     if isinstance(model, str):
-        return verdict(classical(evidence.values), f"{TITLE} ({model})")
+        return explained(verdict(simple, f"{TITLE} ({model})"), simple, evidence.values, {})
     view = View(evidence.above, evidence.sky, evidence.x, evidence.y, evidence.values)
-    return verdict(_guarded(model(view), evidence.values), model.title, model.thresholds)
+    try:
+        said, without = model.look(view)
+    except WeightsRefusedError as refused:  # its card promised what its file does not take or give
+        return explained(verdict(simple, f"{TITLE} ({refused})"), simple, evidence.values, {})
+    answer = Answer({name: said.issues.get(name, simple.issues[name]) for name in ISSUES}, said.usable)
+    guarded = _guarded(answer, evidence.values)
+    return explained(verdict(guarded, model.title, model.thresholds), guarded, evidence.values, without)
+
+
+def explained(
+    judgement: Judgement, answer: Answer, values: Mapping[str, float], without: Mapping[str, Answer]
+) -> Judgement:
+    """The judgement with what decided it; arguments as in `astrod.judge.why.why`."""
+    return replace(judgement, why=why(answer, judgement.decision, judgement.cause, values, without))
 
 
 def _guarded(answer: Answer, values: Mapping[str, float]) -> Answer:
@@ -89,15 +107,15 @@ def model_fault(weights: Path | None = None) -> str | None:
 
 
 def verdict(answer: Answer, model: str, thresholds: Mapping[str, float] = MappingProxyType({})) -> Judgement:
-    """Keep or reject, and why. A streak alone never rejects: stacking takes it out.
+    """Keep or reject, and the cause. What does not spoil a frame never rejects it: stacking takes a streak out.
 
     `thresholds` are the card's: kept from `usable` on; the likeliest fault is the cause of a rejection, if it
     reaches its own threshold.
     """
     issues = {name: float(value) for name, value in answer.issues.items()}
     if answer.usable >= thresholds.get("usable", KEEP_FROM):
-        cause: Cause = "streak" if issues["streak"] >= _STREAK_FROM else "none"
-        return Judgement(answer.score, "keep", cause, issues, model)
-    worst = max(_FAULTS, key=lambda fault: issues[fault])
-    cause = worst if issues[worst] >= thresholds.get(worst, _NAMED_FROM) else "unknown"
+        noted = (cause for cause, least in _NOTED_FROM.items() if issues.get(cause, 0.0) >= least)
+        return Judgement(answer.score, "keep", next(noted, "none"), issues, model)
+    worst = max(_FAULTS, key=lambda fault: issues.get(fault, 0.0))
+    cause = worst if issues.get(worst, 0.0) >= thresholds.get(worst, _NAMED_FROM) else "unknown"
     return Judgement(answer.score, "reject", cause, issues, model)

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod.domain.exposure import Measured
+from astrod.measure.defects import defects
 from astrod.measure.lines import line_signal
 from astrod.measure.moments import FWHM_PER_SIGMA, Shapes, shapes, stamps
 from astrod.measure.plane import Frame, Plane, plane
+from astrod.measure.profile import profile
 from astrod.measure.sources import Sky, Sources, sky, sources
+from astrod.measure.starlike import starlike
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -26,13 +29,17 @@ _CELLS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What the judge is shown: see `astrod_models.quality.View`, whose fields these are."""
+    """What the judge is shown: see `astrod_models.quality.View` and `astrod_models.anomaly.Scene`, whose fields these
+    are; and `flux` of the sources at x, y, ADU.
+    """
 
     above: NDArray[np.float32]
     sky: Floats
     x: Floats
     y: Floats
     values: Mapping[str, float]
+    known: Floats
+    flux: Floats
 
 
 def measure(frame: Frame) -> tuple[Measured, Features]:
@@ -50,8 +57,16 @@ def measure_plane(seen: Plane) -> tuple[Measured, Features]:
     stars = ~listed.hot & ~_long(listed)
     picked = np.flatnonzero(stars & ~full)
     picked = picked[np.argsort(-listed.signal[picked], kind="stable")]
-    shape = _shapes(found, listed, picked[:_MOST_STARS])
-    values = _sky_values(found) | _count_values(found, listed, stars, full, seen) | _shape_values(found, shape)
+    shaped = _shapes(found, listed, picked[:_MOST_STARS])
+    shape = None if shaped is None else shaped[0]
+    values = (
+        _sky_values(found)
+        | _glow_values(found, seen)
+        | _count_values(found, listed, stars, full, seen)
+        | _defect_values(found)
+        | _shape_values(shape)
+        | _profile_values(found, listed, picked, shaped)
+    )
     measured = Measured(
         stars=int(np.count_nonzero(stars)),
         background=found.level,
@@ -61,8 +76,9 @@ def measure_plane(seen: Plane) -> tuple[Measured, Features]:
         saturated=int(np.count_nonzero(full)),
     )
     coarse = (found.coarse - np.median(found.coarse)) / found.noise
-    above = found.above * np.float32(1.0 / found.noise)
-    return measured, Features(above, coarse, listed.x[picked], listed.y[picked], values)
+    above = np.multiply(found.above, np.float32(1.0 / found.noise), out=found.above)  # nobody needs it in ADU any more
+    known = starlike(listed, full)
+    return measured, Features(above, coarse, listed.x[picked], listed.y[picked], values, known, listed.flux[picked])
 
 
 def _full(listed: Sources, seen: Plane) -> Bools:
@@ -82,7 +98,11 @@ def _long(listed: Sources) -> Bools:
     return np.asarray((listed.a > _LONG_RATIO * listed.b) & (listed.length > 4.0 * usual))
 
 
-def _shapes(found: Sky, listed: Sources, picked: NDArray[np.intp]) -> Shapes | None:
+Shaped = tuple[Shapes, NDArray[np.float32]]
+"""The fitted shapes, and the stamps they were fitted to."""
+
+
+def _shapes(found: Sky, listed: Sources, picked: NDArray[np.intp]) -> Shaped | None:
     """Adaptive shapes of the picked stars, the clear ones when there are enough; None when none can be
     had.
     """
@@ -95,7 +115,7 @@ def _shapes(found: Sky, listed: Sources, picked: NDArray[np.intp]) -> Shapes | N
     cut, _columns, _rows = stamps(found.above, listed.x[chosen], listed.y[chosen], half)
     start = np.clip(np.sqrt(listed.a[chosen] * listed.b[chosen]), 0.5, half / 2.5)
     shape = shapes(cut, start)
-    return shape if bool(shape.good.any()) else None
+    return (shape, cut) if bool(shape.good.any()) else None
 
 
 def _elongation(shape: Shapes) -> float:
@@ -125,6 +145,30 @@ def _sky_values(found: Sky) -> dict[str, float]:
         "sky_fine": _log(float(np.abs(steps).mean()) if steps.size else 0.0),
         "noise_spread": _noise_spread(found),
     }
+
+
+def _glow_values(found: Sky, seen: Plane) -> dict[str, float]:
+    """Where the sky is bright: its highest and lowest part in units of the noise, how near to an edge the highest is
+    (1: at it), and the level as a share of the highest value that a pixel can have or has.
+    """
+    grid = found.coarse / found.noise
+    middle = float(np.median(grid))
+    low, high = np.percentile(grid, [2, 98])
+    row, column = np.unravel_index(int(np.argmax(grid)), grid.shape)
+    off = [abs(2.0 * (at + 0.5) / size - 1.0) for at, size in ((row, grid.shape[0]), (column, grid.shape[1]))]
+    top = seen.saturation_adu or float(seen.values.max())
+    return {
+        "sky_peak": _log(float(high) - middle),
+        "sky_dip": _log(middle - float(low)),
+        "peak_edge": max(off),
+        "log_level": _log(found.level / top) if top > 0.0 else -3.0,
+    }
+
+
+def _defect_values(found: Sky) -> dict[str, float]:
+    """Hot pixels per million and standing rows or columns."""
+    seen = defects(found.above, found.noise)
+    return {"log_sharp": float(np.log10(1.0 + seen.hot_per_mpx)), "log_standing": float(np.log10(1.0 + seen.lines))}
 
 
 def _noise_spread(found: Sky) -> float:
@@ -182,7 +226,7 @@ def _evenness(found: Sky, listed: Sources, stars: Bools) -> tuple[float, float]:
     return dispersion, float(np.mean(counts == 0.0)) - float(np.exp(-mean))
 
 
-def _shape_values(found: Sky, shape: Shapes | None) -> dict[str, float]:
+def _shape_values(shape: Shapes | None) -> dict[str, float]:
     """Sizes and shapes of the stars, in pixels of the plane; neutral values where there are none."""
     if shape is None:
         neutral = ("fwhm_spread", "log_elongation", "coherence", "scatter")
@@ -202,3 +246,12 @@ def _shape_values(found: Sky, shape: Shapes | None) -> dict[str, float]:
         "hollow": float(np.median(shape.hollow[good])),
         "wings": float(np.median(shape.major[good]) * FWHM_PER_SIGMA / max(half, 0.1)),
     }
+
+
+def _profile_values(found: Sky, listed: Sources, picked: NDArray[np.intp], shaped: Shaped | None) -> dict[str, float]:
+    """How the stars' light falls off; a Gaussian's values where there are none."""
+    if shaped is None:
+        return {"core": 0.5, "edge": 0.86, "halo": -4.0}
+    shape, cut = shaped
+    seen = profile(cut, shape, found.above, listed.x[picked], listed.y[picked], listed.signal[picked])
+    return {"core": seen.core, "edge": seen.edge, "halo": seen.halo}

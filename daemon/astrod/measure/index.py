@@ -22,7 +22,7 @@ class Index:
     """One file. Quads measure from `low_deg` to `high_deg`; `corner` and `step` turn stored integers into vectors.
 
     `rank` orders the stars by brightness, the brightest lowest: a magnitude where the file has one, else the
-    file's own sweep (how many brighter stars its patch has).
+    file's own sweep (how many brighter stars its patch has); `has_magnitudes` says which.
     """
 
     path: Path
@@ -32,6 +32,7 @@ class Index:
     rank: NDArray[np.float32]
     corner: Floats
     step: float
+    has_magnitudes: bool = False
 
     def near(self, direction: Floats, radius_deg: float) -> tuple[Floats, NDArray[np.float32]]:
         """Unit vectors and ranks of the stars within a radius of a direction."""
@@ -78,7 +79,8 @@ def read_index(path: Path) -> Index | None:
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return None
     low_deg, high_deg = (math.degrees(float(head[name])) for name in ("SCALE_L", "SCALE_U"))
-    return Index(path, low_deg, high_deg, vectors, rank, values[:3], 1.0 / float(values[6]))
+    told = magnitude is not None
+    return Index(path, low_deg, high_deg, vectors, rank, values[:3], 1.0 / float(values[6]), told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class IndexStars:
         """See `match.StarsNear`. Nothing where there is no index."""
         ra, dec = math.radians(ra_deg), math.radians(dec_deg)
         direction = np.array([math.cos(dec) * math.cos(ra), math.cos(dec) * math.sin(ra), math.sin(dec)])
-        parts = [index.near(direction, radius_deg) for index in _deepest(self.folders)]
+        parts = [index.near(direction, radius_deg) for index in deepest(self.folders)]
         if not parts:
             return np.empty(0), np.empty(0)
         vectors = np.concatenate([part[0] for part in parts])
@@ -101,8 +103,8 @@ class IndexStars:
 
 
 @lru_cache(maxsize=8)
-def _deepest(folders: tuple[Path, ...]) -> tuple[Index, ...]:
-    """The files of the smallest quads: they hold the most stars."""
+def deepest(folders: tuple[Path, ...]) -> tuple[Index, ...]:
+    """The index files in these folders that have the smallest quads: they hold the most stars."""
     found = [index for path in index_files(folders) if (index := read_index(path)) is not None]
     smallest = min((index.low_deg for index in found), default=0.0)
     return tuple(index for index in found if index.low_deg <= 1.01 * smallest)
@@ -151,7 +153,7 @@ def coverage(folders: Sequence[Path], width_arcmin: float, height_arcmin: float)
     shorter, diagonal = min(width_arcmin, height_arcmin), math.hypot(width_arcmin, height_arcmin)
     low, high = shorter / 3.0, LARGEST_QUAD * diagonal
     found = [index for path in index_files(folders) if (index := read_index(path)) is not None]
-    stars = sum(len(index.vectors) for index in _deepest(tuple(folders))) * width_arcmin * height_arcmin / SKY_ARCMIN2
+    stars = sum(len(index.vectors) for index in deepest(tuple(folders))) * width_arcmin * height_arcmin / SKY_ARCMIN2
     if any(60.0 * index.low_deg < high and 60.0 * index.high_deg > low for index in found):
         return Coverage(True, len(found), stars=stars)
     fitting = [package for size, package in _DEBIAN if size < high]

@@ -75,11 +75,17 @@ def stamps(plane: NDArray[np.float32], x: Floats, y: Floats, half: int) -> tuple
     """Square cut-outs of side 2·half+1 around pixel positions, zero outside, and the whole-pixel centres
     used.
     """
-    padded = np.pad(plane, half)
     columns, rows = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
-    reach = np.arange(2 * half + 1)
-    cut = padded[rows[:, None, None] + reach[None, :, None], columns[:, None, None] + reach[None, None, :]]
+    reach = np.arange(-half, half + 1)
+    cut = windows(plane, rows[:, None, None] + reach[None, :, None], columns[:, None, None] + reach[None, None, :])
     return cut, columns.astype(np.float64), rows.astype(np.float64)
+
+
+def windows(plane: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The pixels at rows and columns (broadcast against each other), zero outside; nothing is padded."""
+    inside = (rows >= 0) & (rows < plane.shape[0]) & (columns >= 0) & (columns < plane.shape[1])
+    values = plane[np.clip(rows, 0, plane.shape[0] - 1), np.clip(columns, 0, plane.shape[1] - 1)]
+    return np.where(inside, values, np.float32(0.0))
 
 
 def shapes(cut: NDArray[np.float32], start_sigma: Floats) -> Shapes:

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 FloatPlane = NDArray[np.float32]
 
+Corner = tuple[int, int]
+_FALLING: tuple[Corner, Corner] = ((0, 0), (1, 1))
+_RISING: tuple[Corner, Corner] = ((0, 1), (1, 0))
+
 _SAMPLES = 10_000
 _PHASE_SIGMAS = 0.35
 _CLIPPED_PIXELS = 4
@@ -55,7 +59,7 @@ class Plane:
 def plane(frame: Frame) -> Plane:
     """The plane that is measured."""
     pixels, mask = frame.pixels, frame.mask
-    diagonal = _green_diagonal(frame.bayer) if frame.bayer else _bayer_diagonal(pixels)
+    diagonal = green_diagonal(frame.bayer, pixels)
     saturation = frame.saturation_adu or _clipping_level(pixels)
     if diagonal is None:
         return Plane(np.ascontiguousarray(pixels, dtype=np.float32), mask, 1, saturation)
@@ -64,9 +68,9 @@ def plane(frame: Frame) -> Plane:
     return Plane(np.ascontiguousarray((first + second) * np.float32(0.5)), green_mask, 2, saturation)
 
 
-Corner = tuple[int, int]
-_FALLING: tuple[Corner, Corner] = ((0, 0), (1, 1))
-_RISING: tuple[Corner, Corner] = ((0, 1), (1, 0))
+def green_diagonal(pattern: str | None, pixels: NDArray[Any]) -> tuple[Corner, Corner] | None:
+    """Which two pixels of each 2×2 cell are green, by the pattern, or by the levels; None: mono."""
+    return _green_diagonal(pattern) if pattern else _bayer_diagonal(pixels)
 
 
 def _green_diagonal(pattern: str) -> tuple[Corner, Corner]:

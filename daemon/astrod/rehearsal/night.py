@@ -182,7 +182,7 @@ class PlayedNight:
         """A port of safety's own. The host's disk and line are the simulated night's: always good."""
         if not is_own(address):
             return device_opener(self.loaded.site, self.clock, self._session)(name, kind, address)
-        own = simulated_source(address, self.clock, self._clock_quality)
+        own = simulated_source(address, self.clock, self._clock_quality, self.loaded.settings.daemon.run_dir)
         return Port(name, kind, address, DirectSession(own), self.clock)
 
     async def run(self) -> dict[str, Any]:
@@ -206,7 +206,10 @@ class PlayedNight:
         keeping = [port.keep() for port in self.core.ports()]
         ready = _nobody_waits
         looking = self.core.whereabouts.answer()
-        watching = (self.core.watch_devices(), self.core.watch_disk(), self.core.tend(), looking)
+        watching = (
+            *(self.core.watch_devices(), self.core.watch_disk(), self.core.tend(), looking),
+            self.core.watch_sky(),
+        )
         catching_up = reconcile(self.core, self.loaded.settings.storage)
         services = (self.safety.run(ready), self.core.conductor.run(ready), catching_up, *watching, *keeping)
         async with _running(*services):

@@ -39,15 +39,15 @@ GUIDE_SENSOR = Sensor(320, 240, 7.4, full_well_e=40_000.0, egain_e_per_adu=0.7, 
 
 def _simulated(address: str | None) -> str | None:
     """The device's name in the observatory; None for no device, or a real one."""
-    if address is None:
+    if address is None or not address.startswith("sim://"):
         return None
-    parsed = parse(address)
-    return parsed.device if parsed.scheme == "sim" else None
+    return parse(address).device
 
 
 def simulated_addresses(site: Site) -> list[str]:
     """All `sim://` addresses of a site."""
     addresses = [site.roof.address if site.roof else None, *(source.address for source in site.weather)]
+    addresses += [watch.source for watch in site.watches if watch.kind == "camera"]
     for rig in site.rigs:
         addresses.append(rig.mount.address)
         for train in rig.trains:
@@ -162,6 +162,10 @@ def setup_of(
         roof=RoofSetup(roof, kind="dome" if site.roof and site.roof.slit_within_deg else "roll_off") if roof else None,
         weather=sources[0] if sources else None,
         safety_monitor=None,
+        allsky=next(
+            (name for w in site.watches if w.kind == "camera" and (name := _simulated(w.source)) is not None), None
+        ),
+        meteors_per_hour=settings.meteors_per_hour,
         switch=_switch(site),
         mounts=tuple(mount for mount in mounts if mount),
         faults=faults,

@@ -42,6 +42,11 @@ def _precession(day: int) -> Matrix:
     )
 
 
+def precession(instant_us: int) -> Matrix:
+    """The matrix that turns ICRS vectors to the mean equinox of date."""
+    return _precession(round(days_since_j2000(instant_us)))
+
+
 def _turn(matrix: Matrix, ra_deg: float, dec_deg: float) -> tuple[float, float]:
     ra, dec = math.radians(ra_deg), math.radians(dec_deg)
     x, y, z = math.cos(dec) * math.cos(ra), math.cos(dec) * math.sin(ra), math.sin(dec)
@@ -51,12 +56,12 @@ def _turn(matrix: Matrix, ra_deg: float, dec_deg: float) -> tuple[float, float]:
 
 def of_date(ra_deg: float, dec_deg: float, instant_us: int) -> tuple[float, float]:
     """ICRS coordinates turned to the mean equinox of date."""
-    return _turn(_precession(round(days_since_j2000(instant_us))), ra_deg, dec_deg)
+    return _turn(precession(instant_us), ra_deg, dec_deg)
 
 
 def icrs(ra_deg: float, dec_deg: float, instant_us: int) -> tuple[float, float]:
     """Coordinates of the mean equinox of date turned to ICRS."""
-    a, b, c = _precession(round(days_since_j2000(instant_us)))
+    a, b, c = precession(instant_us)
     return _turn(((a[0], b[0], c[0]), (a[1], b[1], c[1]), (a[2], b[2], c[2])), ra_deg, dec_deg)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from astrod_drivers.errors import DeviceMissing
 from astrod_drivers.protocols import Aperture, Clock, Device, Gate, Shot
 from astrod_drivers.sim import ephemeris, harm, light
+from astrod_drivers.sim.allsky import SimAllSky
 from astrod_drivers.sim.camera import Renderer, SimCamera
 from astrod_drivers.sim.cover import SimCover
 from astrod_drivers.sim.faults import Phase
@@ -42,6 +43,8 @@ _STEADY_SAMPLES, _UNSTEADY_SAMPLES = 9, 97
 _MOST_DANGEROUS: tuple[Phase, ...] = (
     *("closing", "opening", "parking", "flipping", "slewing", "focusing", "exposing", "reading_out", "cooling"),
 )
+_FORGETFUL = (SimRoof, SimMount, SimCamera, SimFocuser, SimWheel, SimRotator, SimCover, SimAllSky)
+"""What loses something with its power."""
 _BEGINNINGS: Mapping[str, tuple[Phase, ...]] = {
     "open": ("opening",),
     "close": ("closing",),
@@ -233,6 +236,7 @@ class Observatory:
         self._devices: dict[str, Device] = {}
         self._kinds = setup.names()
         self._fed: dict[str, bool] = {}
+        self.allsky: SimAllSky | None = None
         self._build()
         self.faults = Injector(clock, self._kinds, self._harm, lambda: self.phase(clock.now_us()))
 
@@ -255,6 +259,8 @@ class Observatory:
             )
         if setup.safety_monitor:
             self._devices[setup.safety_monitor] = SimSafetyMonitor(self.climate, self.clock)
+        if setup.allsky:
+            self.allsky = self._devices[setup.allsky] = SimAllSky(setup, self.climate, self.clock, self.spool)
         if setup.switch:
             self._devices[setup.switch.name] = SimSwitch(setup.switch, self._feed)
 
@@ -336,7 +342,9 @@ class Observatory:
             self.faults.later(boot_s, lambda: self.faults.power(name) if self._fed[name] else None)
             return
         self.faults.unpower(name)
-        if isinstance(device, SimRoof | SimMount | SimCamera | SimFocuser | SimWheel | SimRotator | SimCover):
+        if isinstance(
+            device, SimRoof | SimMount | SimCamera | SimFocuser | SimWheel | SimRotator | SimCover | SimAllSky
+        ):
             device.lose_power()
 
     def _harm(self, running: Running, begins: bool) -> None:

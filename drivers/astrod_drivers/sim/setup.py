@@ -175,7 +175,7 @@ class ObservatorySetup:
 
     `seed` fixes the weather, the errors of mount and focuser, and every frame's noise; the stars are the
     same for all. `satellites_per_hour` is how many cross a field in the dark; twilight has four times as
-    many.
+    many. `allsky` names a camera that sees the whole sky, and `meteors_per_hour` fall into it.
     """
 
     seed: int = 1
@@ -191,6 +191,8 @@ class ObservatorySetup:
     roof: RoofSetup | None = field(default_factory=RoofSetup)
     weather: str | None = "weather"
     safety_monitor: str | None = "safety_monitor"
+    allsky: str | None = None
+    meteors_per_hour: float = 0.0
     switch: SwitchSetup | None = None
     mounts: tuple[MountSetup, ...] = field(default_factory=lambda: (MountSetup(),))
     streaks: tuple[PlantedStreak, ...] = ()
@@ -230,6 +232,7 @@ class ObservatorySetup:
         found += [(self.weather, "weather")] if self.weather else []
         found += [(self.safety_monitor, "safety_monitor")] if self.safety_monitor else []
         found += [(self.switch.name, "switch")] if self.switch else []
+        found += [(self.allsky, "camera")] if self.allsky else []
         return found
 
     def to_json(self) -> str:

@@ -56,6 +56,7 @@ from astrod.config.schema.site import (
     WeatherSection,
 )
 from astrod.config.schema.target import ExposureSection, TargetSection
+from astrod.config.schema.watch import WatchSection
 
 __all__ = [
     "NAME",
@@ -88,6 +89,7 @@ __all__ = [
     "TargetSection",
     "TimeSection",
     "TrainSection",
+    "WatchSection",
     "WeatherSection",
     "When",
     "bounds_text",
@@ -106,6 +108,7 @@ class Document(Section):
     roof: RoofSection | None = section("The roof.", shown=True)
     weather: list[WeatherSection] = sections("The weather sources.", shown=True)
     agreement: list[AgreementSection] = sections("What two sources must agree on.")
+    watch: list[WatchSection] = sections("What watches the whole sky.")
     time: TimeSection = section("Clocks, and what depends on them.", factory=TimeSection)
     power: PowerSection = section("How power is cycled.", factory=PowerSection)
     rig: list[RigSection] = sections("The rigs.", shown=True, least=1)

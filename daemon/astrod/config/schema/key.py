@@ -43,13 +43,17 @@ NAME = r"^[a-z][a-z0-9_]{0,31}$"
 _GUIDER = ("phd2", "sim")
 
 
-_OWN = re.compile(r"^(astrod://(clock|disk)|astrod://internet/[^/:\s]+:\d{1,5}|nut://[^/:\s]+(:\d{1,5})?/\S+)$")
+_OWN = re.compile(
+    r"^(astrod://(clock|disk)|astrod://watch/[a-z][a-z0-9_]{0,31}|astrod://internet/[^/:\s]+:\d{1,5}"
+    r"|nut://[^/:\s]+(:\d{1,5})?/\S+)$"
+)
 
 
 def _source(text: str) -> str:
     if text.startswith(("astrod://", "nut://")) and not _OWN.match(text):
         raise ValueError(
-            "is nothing of the host; there are astrod://clock, astrod://disk, astrod://internet/HOST:PORT, nut://HOST/UPS"
+            "is nothing of the host; there are astrod://clock, astrod://disk, astrod://watch/NAME,"
+            " astrod://internet/HOST:PORT, nut://HOST/UPS"
         )
     return text if _OWN.match(text) else _address(text)
 
@@ -76,8 +80,8 @@ def _outlet(text: str) -> str:
 
 Address = Annotated[str, AfterValidator(_address)]
 SourceAddress = Annotated[str, AfterValidator(_source)]
-"""A device, or something of the host itself: astrod://clock, astrod://disk, astrod://internet/HOST:PORT, or a UPS at a
-NUT server, nut://HOST/UPS.
+"""A device, or something of the host itself: astrod://clock, astrod://disk, astrod://internet/HOST:PORT, what a
+[[watch]] sees of clouds, astrod://watch/NAME, or a UPS at a NUT server, nut://HOST/UPS.
 """
 Outlet = Annotated[str, AfterValidator(_outlet)]
 """An outlet of a switch: its address, `#`, the outlet's name."""
@@ -95,6 +99,24 @@ def _guider_address(text: str) -> str:
     return text
 
 
+_FILES = ("picture://", "folder://", "video://", "v4l2://")
+
+
+def _watched(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme == "rtsp" and rest:
+        return text
+    if text.startswith(_FILES):
+        if not rest.startswith("/"):
+            raise ValueError(f"names no absolute path; write {scheme}:///PATH, with three slashes")
+        return text
+    return _address(text)
+
+
+WatchedAddress = Annotated[str, AfterValidator(_watched)]
+"""What a watch looks at: a camera's address, picture:///PATH (a file that another program writes over and over),
+folder:///PATH (the newest picture or stack in it), video:///PATH, v4l2:///dev/videoN or rtsp://….
+"""
 GuiderAddress = Annotated[str, AfterValidator(_guider_address)]
 
 

@@ -1,7 +1,7 @@
 """How a night is run, judged and kept, and the process that does so."""
 
 from astrod.config.schema.key import Section, key
-from astrod.config.settings import LogLevel, Scenario
+from astrod.config.settings import LogLevel, Provider, Scenario
 
 
 class NightSection(Section):
@@ -88,9 +88,29 @@ class ModelsSection(Section):
     enabled: bool = key(True, "Use the models.", when="restart")
     folder: str | None = key(
         None,
-        "Other models than the shipped ones: a folder with quality.onnx and its card, quality.toml.",
+        "Other models than the shipped ones: a folder with NAME.onnx and its card, NAME.toml.",
         when="restart",
         example="models",
+    )
+    provider: Provider = key(
+        "cpu",
+        "What runs the models; another than the CPU counts only where ONNX Runtime has it.",
+        when="restart",
+    )
+    threads: int = key(1, "CPU threads that a model may take.", when="restart", ge=1, le=4)
+    shadow_frames: int = key(
+        100,
+        "A candidate in the shadow is promoted after so many frames at the soonest.",
+        when="restart",
+        ge=10,
+        le=100000,
+    )
+    shadow_thumbs: int = key(
+        5, "So many of them must have a thumb, and it must agree with no fewer.", when="restart", ge=0, le=10000
+    )
+    shadow_keep_percent: float = key(97.0, "It must keep this share of the good frames.", when="restart", ge=50, le=100)
+    promote_by_rule: bool = key(
+        False, "Promote a candidate that has shown all that by itself, in the day; else only say so.", when="restart"
     )
 
 
@@ -157,3 +177,6 @@ class SimulatorSection(Section):
         ["L", "R", "G", "B", "Ha"], "What is in its wheel.", when="restart", min_length=1, max_length=12
     )
     pointing_arcmin: float = key(3.0, "How far off its mount points, about.", when="restart", ge=0, le=120)
+    meteors_per_hour: float = key(
+        5.0, "Meteors that its all-sky camera, where a [[watch]] names one, may see.", when="restart", ge=0, le=1000
+    )

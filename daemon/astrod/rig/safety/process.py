@@ -158,14 +158,14 @@ def device_opener(site: Site, clock: Clock, open_session: Callable[[str, str], S
     return open_port
 
 
-def opener(site: Site, lines: Lines, clock: WallClock, time: Timekeeper, data: Path) -> OpenPort:
+def opener(site: Site, lines: Lines, clock: WallClock, time: Timekeeper, data: Path, run_dir: Path) -> OpenPort:
     """Makes ports to devices through their sessions, and to the host's own sources in this very process."""
     open_device = device_opener(site, clock, lines.session)
 
     def open_port(name: str, kind: str, address: str) -> Port[Any]:
         if not is_own(address):
             return open_device(name, kind, address)
-        own = own_source(address, clock, time.quality, free_bytes_of(data))
+        own = own_source(address, clock, time.quality, free_bytes_of(data), run_dir)
         return Port(name, kind, address, DirectSession(own), clock)
 
     return open_port
@@ -184,7 +184,8 @@ async def guard(words: argparse.Namespace) -> None:
     time = timekeeper(clock, Statements(words.statement, clock, boot_id()), site.time.gpsd, site.time.gps)
     lines = Lines(words.spool, words.page, words.offset_us, words.sim_socket)
     sights = Sights(clock)
-    hardware = hardware_of(site, clock, opener(site, lines, clock, time, words.site.parent), sights.where_is_it)
+    open_port = opener(site, lines, clock, time, words.site.parent, words.memory.parent)
+    hardware = hardware_of(site, clock, open_port, sights.where_is_it)
     memory = Memory(words.memory)
     loop = SafetyLoop(site, clock, page, hardware, memory, sights)
     stop = asyncio.Event()

@@ -2,11 +2,13 @@
 
 astrod://clock                 clock_error_s, absent while nobody states one
 astrod://disk                  disk_free_gb, where the archive and the frames lie
+astrod://watch/NAME           cloud_percent, as that [[watch]] saw the sky last; as old as its picture
 astrod://internet/HOST:PORT    internet, 1 when the owner's host takes a connection, else 0; nobody else is asked
 nut://HOST[:PORT]/UPS          mains (1 or 0) and battery_percent, from a NUT server (RFC 9271)
 """
 
 import asyncio
+import json
 import shutil
 import threading
 from collections.abc import Awaitable, Callable
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from astrod.domain.instant import SECOND_US
 from astrod.domain.safety import ClockQuality
+from astrod.domain.site import WATCH_SOURCE
 from astrod.runtime.clock import Clock
 from astrod_drivers.errors import AddressInvalid, BadAnswer, Unreachable
 from astrod_drivers.protocols import WeatherReading
@@ -51,10 +54,45 @@ class OwnSource:
         return WeatherReading(self._clock.now_us(), values)
 
 
+class WatchSource:
+    """Implements `protocols.Weather` for what a watch last wrote down (`astrod.watch.told`)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def connect(self) -> None:
+        """Always there."""
+
+    async def disconnect(self) -> None:
+        """Nothing to let go of."""
+
+    async def read(self) -> WeatherReading:
+        """See `protocols.Weather`. Raises Unreachable while the watch has said nothing, BadAnswer for nonsense."""
+        try:
+            told = json.loads(self._path.read_bytes())
+            measured_us, percent = int(told["at_us"]), told["cloud_percent"]
+            return WeatherReading(measured_us, {} if percent is None else {"cloud_percent": float(percent)})
+        except OSError as fault:
+            raise Unreachable(f"the watch has not told of clouds yet: {fault.strerror}") from fault
+        except (ValueError, KeyError, TypeError) as fault:
+            raise BadAnswer(f"{self._path} is no word of a watch: {fault!r}") from fault
+
+
+def watch_file(run_dir: Path, watch: str) -> Path:
+    """Where a watch writes down what it sees of clouds, for safety's process to read."""
+    return run_dir / f"watch-{watch}.json"
+
+
 def own_source(
-    address: str, clock: Clock, quality: Callable[[], ClockQuality], free_bytes: Callable[[], int]
-) -> OwnSource:
+    address: str,
+    clock: Clock,
+    quality: Callable[[], ClockQuality],
+    free_bytes: Callable[[], int],
+    run_dir: Path,
+) -> OwnSource | WatchSource:
     """The source at an address for which `is_own` holds. Raises AddressInvalid. `free_bytes` may block."""
+    if address.startswith(WATCH_SOURCE):
+        return WatchSource(watch_file(run_dir, address.removeprefix(WATCH_SOURCE)))
     if address == CLOCK:
         return OwnSource(clock, lambda: _clock_error(quality))
     if address == DISK:
@@ -66,13 +104,19 @@ def own_source(
         place, _, ups = address.removeprefix("nut://").partition("/")
         host, port = _host_and_port(place if ":" in place else f"{place}:{NUT_PORT}", address)
         return OwnSource(clock, lambda: _ups(host, port, ups))
-    raise AddressInvalid(f"{address}: there are {CLOCK}, {DISK}, {INTERNET}HOST:PORT and nut://HOST/UPS")
+    raise AddressInvalid(
+        f"{address}: there are {CLOCK}, {DISK}, {WATCH_SOURCE}NAME, {INTERNET}HOST:PORT and nut://HOST/UPS"
+    )
 
 
-def simulated_source(address: str, clock: Clock, quality: Callable[[], ClockQuality]) -> OwnSource:
+def simulated_source(
+    address: str, clock: Clock, quality: Callable[[], ClockQuality], run_dir: Path
+) -> OwnSource | WatchSource:
     """The host's own source in a simulated night, where nothing outside can be asked: all is well but the clock, which
-    is as good as the night says.
+    is as good as the night says, and the clouds that a watch sees.
     """
+    if address.startswith(WATCH_SOURCE):
+        return WatchSource(watch_file(run_dir, address.removeprefix(WATCH_SOURCE)))
     well = {"disk_free_gb": 1000.0, "internet": 1.0, "mains": 1.0, "battery_percent": 100.0}
     if address == CLOCK:
         return OwnSource(clock, lambda: _clock_error(quality))
