@@ -1,6 +1,6 @@
 """Compile the planner's search for the wheel, or in place: `python hatch_build.py`.
 
-A machine without a C compiler gets a wheel without it; astrod then plans in plain Python, slower, and says so.
+A machine without a C compiler gets a wheel without it; astrod then plans with CP-SAT, less well, and says so.
 """
 
 import hashlib
@@ -32,9 +32,7 @@ def compiled(root: Path) -> Path | None:
     try:
         subprocess.run([*command, "-o", str(fresh), *units], check=True)
     except (OSError, subprocess.CalledProcessError) as fault:
-        print(
-            f"astrod: the planner's search is not compiled ({fault}); plans are made in plain Python", file=sys.stderr
-        )
+        print(f"astrod: the planner's search is not compiled ({fault}); plans are made by CP-SAT", file=sys.stderr)
         return None
     fresh.replace(library)  # a process that has the old one loaded keeps it
     return library

@@ -15,6 +15,8 @@ from astrod.errors import InputInvalid
 from astrod.planning.benchmark import check, plan_of, read, work_of
 from astrod.planning.search import solve
 
+pytestmark = pytest.mark.usefixtures("search_compiled")
+
 BENCH = Path(__file__).parents[3] / "shared" / "bench"
 GREEDY_INSERTION = {"s30_pujalt": 302.7, "m500_world": 2995.0}
 

@@ -11,9 +11,9 @@ from astrod.planning.solve import make_plan
 from astrod.planning.visits import Chance, Placement, Visit, Work
 from tests.planning.places import PUJALT, SHOW, night_problem, target
 from tests.planning.referee import violations
-from tests.planning.test_search import _compiled, drawn, faults
+from tests.planning.test_search import drawn, faults
 
-__all__ = ["_compiled"]
+pytestmark = pytest.mark.usefixtures("search_compiled")
 
 HOUR_MS = 3_600_000
 QUICK_S = 0.1

@@ -1,11 +1,7 @@
 """The compiled search: legal plans whatever is asked, the same again, bounded, and no worse when it starts warm."""
 
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,19 +12,10 @@ from astrod.planning import search as door
 from astrod.planning.search import library, pack, search, solve
 from astrod.planning.visits import Chance, Group, Overheads, Placement, Visit, Work, separations_deg
 
-ROOT = Path(__file__).parents[2]
 STEP_MS = 60_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _compiled() -> None:
-    """The library of this source; without a compiler these tests have nothing to run."""
-    if library() is None:
-        if shutil.which("cc") is None:
-            pytest.skip("no C compiler")
-        subprocess.run([sys.executable, str(ROOT / "hatch_build.py")], check=True)
-        library.cache_clear()
-    assert library() is not None
+pytestmark = pytest.mark.usefixtures("search_compiled")
 
 
 def drawn(seed: int, visits: int, rigs: int = 1, groups: int = 0, hours: float = 8.0) -> Work:

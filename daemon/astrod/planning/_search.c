@@ -1,8 +1,10 @@
 /* The search for a night's best plan: ruin and recreate under a falling threshold.
 
-   The same algorithm, step by step, as astrod/planning/plainsearch.py, which says what it means; a test holds the two
-   together to the last bit. All times are milliseconds from the problem's zero, values doubles. No libm: what a
-   machine's own functions round differently must not change a plan. Compile with -ffp-contract=off. */
+   A plan is taken apart in one place: a stretch of a route, some visits here and there, or what stands in the way of one
+   that the plan leaves out. What then fits is put back, the densest first, more or less. The result is gone on with
+   unless it is worse by more than a threshold that falls with the work done. All times are milliseconds from the
+   work's zero, values doubles. No libm: what machines round differently must not change a plan. Compile with
+   -ffp-contract=off. */
 
 #define _POSIX_C_SOURCE 200809L
 #include "_night.h"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astrod.domain.sphere import separation_deg
+from astrod.errors import TellOperator
 from astrod.planning.visits import RULES, Floats, Ints, Overheads, Placement, Work, separations_deg
 
 log = logging.getLogger(__name__)
@@ -185,14 +186,12 @@ def library() -> ctypes.CDLL | None:
     try:
         loaded = ctypes.CDLL(str(here / "_search.so"))
     except OSError as fault:
-        log.warning(
-            "no compiled search (%s): plans are made in plain Python, with less work; see hatch_build.py", fault
-        )
+        log.warning("no compiled search (%s): plans are made by CP-SAT; run python hatch_build.py", fault)
         return None
     loaded.astrod_source.restype = ctypes.c_char_p
     made_of = loaded.astrod_source().decode()
     if made_of != _digest(here):
-        log.warning("the compiled search is older than its source: plans are made in plain Python; run hatch_build.py")
+        log.warning("the compiled search is not of this source: plans are made by CP-SAT; run python hatch_build.py")
         return None
     return loaded
 
@@ -257,7 +256,7 @@ def _group_holds(packed: Packed, group: int, placed: Sequence[Placement | None])
 
 def search(packed: Packed, seed: int, steps: int, warm: Sequence[Placement] = (), guard_s: float = GUARD_S) -> Found:
     """The best plan found in so many steps, from a plan to start with (or none). The same arguments, the same plan,
-    unless its CPU time passed `guard_s`.
+    unless its CPU time passed `guard_s`. Raises TellOperator where the search was not compiled.
     """
     visits = len(packed.duration)
     if not visits:
@@ -272,7 +271,7 @@ def search(packed: Packed, seed: int, steps: int, warm: Sequence[Placement] = ()
     night = _night(packed)
     compiled = library()
     if compiled is None:
-        raise NotImplementedError
+        raise TellOperator("the planner's search is not compiled: run python hatch_build.py (it needs a C compiler)")
     done = compiled.astrod_search(
         ctypes.byref(night),
         ctypes.c_uint64(seed % 2**64),
