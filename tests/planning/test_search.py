@@ -214,6 +214,17 @@ def test_a_library_of_another_source_is_refused(monkeypatch: pytest.MonkeyPatch)
         library.cache_clear()
 
 
+def test_thousands_of_visits_are_narrowed_down_to_the_most_promising() -> None:
+    work = drawn(1, 400, groups=20)
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr(door, "VISITS_MOST", 150)
+        solved = solve(work, 1, 0.3)
+    assert faults(work, solved.placements) == []
+    assert solved.bound is None
+    assert solved.value > 0.95 * solve(work, 1, 0.3).value
+
+
 def test_a_group_too_large_to_hold_is_refused_with_its_name() -> None:
     work = drawn(1, 70)
     large = Group("all", tuple(range(70)), 1.0, 0, 10**8)

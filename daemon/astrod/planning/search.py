@@ -4,7 +4,7 @@ import ctypes
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from astrod.domain.sphere import separation_deg
 from astrod.errors import TellOperator
-from astrod.planning.visits import RULES, Floats, Ints, Overheads, Placement, Work, separations_deg
+from astrod.planning.visits import RULES, Floats, Ints, Overheads, Placement, Work, narrowed, promising, separations_deg
 
 log = logging.getLogger(__name__)
 
+VISITS_MOST = 1500
+"""More are narrowed down to the most promising: set-ups between all pairs would fill the memory."""
 MEMBERS_MOST = 64
 CELLS_PER_S = 250_000_000
 BOUND_ROUNDS_MOST = 1000
@@ -388,8 +390,16 @@ def _rounds(packed: Packed, share: int, seconds: float) -> int:
 
 def solve(work: Work, seed: int, seconds: float, warm: Sequence[Placement] = (), guard_s: float = GUARD_S) -> Solved:
     """The best plan of a night's work for so many seconds' work, three quarters of it spent on the plan, the rest
-    on its bound. What the daemon plans with, and the benchmark too.
+    on its bound (none where there are too many visits to search among all). What the benchmark is planned with; the
+    daemon uses its parts.
     """
+    if len(work.visits) > VISITS_MOST:
+        chosen = promising(work, VISITS_MOST)
+        place = {visit: at for at, visit in enumerate(chosen)}
+        kept = [replace(one, visit=place[one.visit]) for one in warm if one.visit in place]
+        solved = solve(narrowed(work, chosen), seed, seconds, kept, guard_s)
+        back = tuple(replace(one, visit=chosen[one.visit]) for one in solved.placements)
+        return replace(solved, placements=back, bound=None)
     if not work.visits:
         return Solved((), 0.0, 0.0, capped=False)
     packed = pack(work)

@@ -7,7 +7,7 @@ of time upwards, so that what fits here fits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -111,6 +111,45 @@ class Placement:
     def of(self, work: Work) -> Chance:
         """The chance that it takes."""
         return work.chances[self.rig][self.visit][self.chance]
+
+
+def promising(work: Work, most: int) -> list[int]:
+    """The visits that are worth searching among, at most so many: the densest of each hour in turn, groups whole."""
+    best = work.values.max(axis=(0, 2))
+    hour = work.values.max(axis=0).argmax(axis=1) * work.step_ms // 3_600_000
+    grouped = {member for group in work.groups for member in group.members}
+    units = [group.members for group in work.groups] + [(at,) for at in range(len(work.visits)) if at not in grouped]
+    bonus = [group.bonus for group in work.groups] + [0.0] * (len(units) - len(work.groups))
+    density = [
+        (extra + sum(best[at] for at in unit)) / sum(work.visits[at].duration_ms + 20_000 for at in unit)
+        for unit, extra in zip(units, bonus, strict=True)
+    ]
+    taken: dict[int, int] = {}
+    turn: dict[int, int] = {}
+    for at in sorted(range(len(units)), key=lambda at: -density[at]):
+        bucket = int(hour[units[at][0]])
+        turn[at] = taken[bucket] = taken.get(bucket, -1) + 1
+    chosen: list[int] = []
+    for at in sorted(turn, key=lambda at: (turn[at], -density[at])):
+        if density[at] > 0.0 and len(chosen) + len(units[at]) <= most:
+            chosen.extend(units[at])
+    return sorted(chosen)
+
+
+def narrowed(work: Work, chosen: Sequence[int]) -> Work:
+    """The same night with some of its visits only; groups that are not whole among them are left out."""
+    place = {visit: at for at, visit in enumerate(chosen)}
+    return replace(
+        work,
+        visits=tuple(work.visits[visit] for visit in chosen),
+        groups=tuple(
+            replace(group, members=tuple(place[member] for member in group.members))
+            for group in work.groups
+            if all(member in place for member in group.members)
+        ),
+        chances=tuple(tuple(row[visit] for visit in chosen) for row in work.chances),
+        values=work.values[:, list(chosen)],
+    )
 
 
 def separations_deg(visits: Sequence[Visit]) -> Floats:
