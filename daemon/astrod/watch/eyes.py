@@ -54,7 +54,9 @@ def _folder(order: Order, name: str) -> Path:
 
 def _cover(order: Order, stack: Stack, calibration: Calibration | None) -> SkyCover:
     plane = stack.maximum if stack.mean is None else stack.mean
-    seen = survey_plane(grey(np.asarray(plane, dtype=np.float32)), _folder(order, "cloud"), enabled=order.models.enabled)
+    seen = survey_plane(
+        grey(np.asarray(plane, dtype=np.float32)), _folder(order, "cloud"), enabled=order.models.enabled
+    )
     clouds = cloud_map(seen, calibration, order.glance.at_us)
     share = seen.verdict.fraction if clouds is None else clouds.covered_share(OVERHEAD_DEG)
     return SkyCover(order.glance.at_us, None if share is None else 100.0 * share, clouds, "; ".join(seen.verdict.why))
