@@ -211,8 +211,8 @@ means = [{", ".join(f'"{name}"' for name in STATES)}]
 [thresholds]
 covered = 0.5
 sky = 0.4
-day = 0.8
-shut = 0.7
+day = 0.5
+shut = 0.4
 dew = 0.5
 
 [trained_on]

@@ -17,7 +17,7 @@ from astrod_models.cloud import CHANNELS, FACTS, GRID, RASTER, Answer, Cloud, Ra
 
 TITLE = "classical stand-in"
 
-_CUTS = {"covered": 0.5, "sky": 0.4, "day": 0.8, "shut": 0.7, "dew": 0.5}
+_CUTS = {"covered": 0.5, "sky": 0.4, "day": 0.5, "shut": 0.4, "dew": 0.5}
 _FEW_STARS = 12
 _OVEREXPOSED = 0.6
 
