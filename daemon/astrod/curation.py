@@ -44,6 +44,9 @@ LANE = "frames"
 COST = Cost(modelled_s=0.5, deadline_s=60.0)
 APPRAISE = Cost(modelled_s=2.5, deadline_s=60.0)
 QUALITY = "quality"
+ANOMALY = "anomaly"
+ENGINE = "engine"
+"""What a choice may be about beside the models."""
 SHADOWED = (QUALITY,)
 """The models that judge light frames in the daemon, and so can be compared with a candidate."""
 DRIFT_DAYS = 10
@@ -76,13 +79,12 @@ def judge_in_shadow(path: Path, settings: ModelSettings) -> ShadowSaid | None:
     return ShadowSaid(candidate.key, said) if said.model == candidate.title else None
 
 
-def tell_choice(health: Health, passed_over: str | None, engine: str | None) -> None:
-    """Say of a choice of the owner that it cannot be followed, or that it can be again."""
-    for subject, text in (("model", passed_over), ("engine", engine)):
-        if text is None:
-            health.mended("AST-404", subject)
-        else:
-            health.found("AST-404", text, subject)
+def tell_choice(health: Health, subject: str, fault: str | None) -> None:
+    """Say of a choice of the owner, for a model or for the ENGINE, that it cannot be followed, or that it can again."""
+    if fault is None:
+        health.mended("AST-404", subject)
+    else:
+        health.found("AST-404", fault, subject)
 
 
 class Curation:
@@ -198,14 +200,14 @@ class Curation:
     # -- by itself -------------------------------------------------------------------------------------------
 
     async def check(self) -> None:
-        """Tell where a model cannot be used: the shipped one, a promoted one, or the engine."""
+        """Tell where a choice cannot be followed, and of the model that judges frames where there is none."""
         if not self._settings.enabled:
             return
-        version: Version = await self._work(in_force, self._settings, QUALITY)
-        fault = await self._work(engine_fault, self._settings)
-        tell_choice(self._health, version.passed_over, fault)
-        if version.refused:
-            self._health.found("AST-401", f"frames are judged by the classical stand-in ({version.refused})")
+        tell_choice(self._health, ENGINE, await self._work(engine_fault, self._settings))
+        for row in await self.listed():
+            tell_choice(self._health, row["name"], row["fault"] if row["trusted"] else None)
+            if row["name"] == QUALITY and not row["trusted"]:
+                self._health.found("AST-401", f"frames are judged by the classical stand-in ({row['fault']})")
 
     async def watch(self) -> None:
         """Say at once, before any frame, what cannot be used; then wait for ever. Run as a service."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from astrod.archive.archive import Archive
 from astrod.config.settings import ModelSettings
-from astrod.curation import QUALITY, tell_choice
+from astrod.curation import ANOMALY, ENGINE, QUALITY, tell_choice
 from astrod.domain.calibration import needed_by
 from astrod.domain.exposure import (
     CALIBRATION,
@@ -25,6 +25,7 @@ from astrod.domain.exposure import (
     Intent,
     Judgement,
     Measured,
+    Strangeness,
     Taken,
 )
 from astrod.errors import InputInvalid
@@ -83,8 +84,8 @@ class Outcome:
 class Seen:
     """What measuring and judging say of a frame, and the numbers that its judge was shown.
 
-    `passed_over` is why the owner's version of the model did not judge it, `engine_fault` why the CPU ran it all the
-    same; None where all is as they chose.
+    `taught` is what its camera's frames have taught so far, packed. `passed_over` is why the owner's version of the
+    model did not judge it, `engine_fault` why the CPU ran it all the same; None where all is as they chose.
     """
 
     measured: Measured
@@ -92,19 +93,34 @@ class Seen:
     features: Mapping[str, float] = field(default_factory=dict)
     passed_over: str | None = None
     engine_fault: str | None = None
+    strangeness: Strangeness | None = None
+    taught: bytes | None = None
 
 
-def see_frame(path: Path, models: ModelSettings) -> Seen:
-    """In the worker: measure and judge. Imported there, so that this process stays small."""
+def see_frame(path: Path, models: ModelSettings, taught: bytes | None = None) -> Seen:
+    """In the worker: measure and judge. Imported there, so that this process stays small.
+
+    `taught` is what frames of this camera taught before (b"" where none did); None: it neither knows nor learns.
+    """
     from astrod.appraise import appraise
+    from astrod.judge import Usual
 
+    usual = None if taught is None else Usual.unpacked(taught)
     if not models.enabled:
         appraisal = appraise(path, models.folder, enabled=False)
         return Seen(appraisal.measured, appraisal.judgement, dict(appraisal.features))
     engine = engine_fault(models)
-    version = in_force(models, QUALITY)
-    appraisal = appraise(path, version.folder)
-    return Seen(appraisal.measured, appraisal.judgement, dict(appraisal.features), version.passed_over, engine)
+    version, strange = in_force(models, QUALITY), in_force(models, ANOMALY)
+    appraisal = appraise(path, version.folder, usual=usual, anomaly_weights=strange.folder)
+    return Seen(
+        appraisal.measured,
+        appraisal.judgement,
+        dict(appraisal.features),
+        version.passed_over,
+        engine,
+        appraisal.strangeness,
+        None if usual is None else usual.packed(),
+    )
 
 
 def see_calibration(path: Path, kind: FrameKind) -> Seen:
@@ -180,6 +196,7 @@ class Journey:
         self._digests: dict[Camera, tuple[str, ...]] = {}
         self._turns: dict[Camera, asyncio.Lock] = {}
         self._spoiled: dict[Camera, int] = {}
+        self._taught: dict[Camera, bytes] = {}
 
     async def walk(self, exposed: Exposed) -> Outcome:
         """The whole way of a frame that has just been read out."""
@@ -305,7 +322,7 @@ class Journey:
         self._trace.note("taken", id=str(taken.id), sha256=taken.sha256)
         if frame is not None:
             withdraw(frame.raw)
-        seen = await self._appraise(self._root / taken.path, intent.kind)
+        seen = await self._appraise(self._root / taken.path, intent.kind, (intent.rig, intent.train))
         if lost:
             seen = replace(seen, judgement=doubted(seen.judgement))
         await insist(
@@ -341,13 +358,17 @@ class Journey:
         elif judgement.decision == "keep":
             self._health.mended("AST-406", subject)
 
-    async def _appraise(self, path: Path, kind: FrameKind = "light") -> Seen:
-        """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown."""
+    async def _appraise(self, path: Path, kind: FrameKind, camera: Camera | None = None) -> Seen:
+        """Measure and judge. A worker that dies twice over one frame leaves it judged as unknown.
+
+        `camera` is given for light frames that are kept: they teach what is usual for it.
+        """
+        taught = self._taught.get(camera, b"") if camera is not None else None
         for _ in range(2):
             try:
                 if kind in CALIBRATION:
                     return await self._offload.run(LANE, KEEP, see_calibration, path, kind)
-                seen = await self._offload.run(LANE, APPRAISE, see_frame, path, self._models)
+                seen = await self._offload.run(LANE, APPRAISE, see_frame, path, self._models, taught)
             except WorkerLost as fault:
                 self._health.found("AST-402", str(fault))
             except InputInvalid as fault:
@@ -355,15 +376,30 @@ class Journey:
             else:
                 self._health.mended("AST-402")
                 self._tell_stand_in(seen)
+                if camera is not None:
+                    self._tell_strange(path, camera, seen)
                 return seen
         return _unjudged("the judging worker died over this frame twice")
+
+    def _tell_strange(self, path: Path, camera: Camera, seen: Seen) -> None:
+        """Something that no fault explains is told until a frame of that camera is free of it."""
+        if seen.taught is not None:
+            self._taught[camera] = seen.taught
+        subject, strange = "/".join(camera), seen.strangeness
+        if strange is None or not strange.flag or seen.judgement.decision == "reject":
+            self._health.mended("AST-407", subject)  # a rejected frame is strange for a reason that is told already
+            return
+        where = f"around pixel {strange.tiles[0].x}, {strange.tiles[0].y}" if strange.tiles else "all over"
+        self._trace.note("strange", frame=path.name, score=round(strange.score, 2), parts=len(strange.tiles))
+        self._health.found("AST-407", f"{subject}: {path.name}: {where}, against {strange.basis}", subject)
 
     def _tell_stand_in(self, seen: Seen) -> None:
         if seen.judgement.model.startswith("classical"):
             self._health.found("AST-401", f"frames are judged by {seen.judgement.model}")
         else:
             self._health.mended("AST-401")
-        tell_choice(self._health, seen.passed_over, seen.engine_fault)
+        tell_choice(self._health, QUALITY, seen.passed_over)
+        tell_choice(self._health, ENGINE, seen.engine_fault)
 
     async def _quarantined(self, intent: Intent, frame: Landed, found: Quarantined) -> Outcome:
         await insist(

@@ -18,7 +18,7 @@ from astrod.errors import InputInvalid
 from astrod.frames.allsky import read_allsky
 from astrod.judge.cloud import Verdict, judge
 from astrod.measure.brightstars import bright_stars
-from astrod.measure.fisheye import KIND, Fisheye, Pointing, fisheye_of, fit, refit, seen_at
+from astrod.measure.fisheye import KIND, Fisheye, Pointing, fisheye_of, fit, like, refit, seen_at
 from astrod.measure.horizon import Horizon, find_horizon, grey
 from astrod.measure.platepar import Platepar, platepar_of
 from astrod_models.cloud import GRID, Raster, prepare
@@ -66,11 +66,13 @@ def survey(path: Path, weights: Path | None = None, moment: Moment | None = None
     return survey_plane(grey(read_allsky(path)), weights, moment)
 
 
-def survey_plane(plane: NDArray[np.float32], weights: Path | None = None, moment: Moment | None = None) -> Survey:
-    """Survey a grey picture in memory (NaN where there is no value)."""
+def survey_plane(
+    plane: NDArray[np.float32], weights: Path | None = None, moment: Moment | None = None, enabled: bool = True
+) -> Survey:
+    """Survey a grey picture in memory (NaN where there is no value); classical means where models are not `enabled`."""
     horizon = find_horizon(plane)
     raster = prepare(plane, None if horizon is None else (horizon.x, horizon.y, horizon.radius))
-    verdict = judge(raster, horizon is not None, weights, moment.is_day if moment else None)
+    verdict = judge(raster, horizon is not None, weights, moment.is_day if moment else None, enabled)
     return Survey(verdict, raster, horizon, plane.shape[1], plane.shape[0])
 
 
@@ -128,14 +130,16 @@ def write_calibration(path: Path, camera: Fisheye, seen: Survey, moment: Moment)
         raise InputInvalid(f"{path}: cannot be written: {fault.strerror or fault}") from fault
 
 
-def calibrate(seen: Survey, moment: Moment, before: Fisheye | None = None) -> Fisheye:
-    """The camera of a picture by its stars, from scratch or from how it was `before`.
+def calibrate(seen: Survey, moment: Moment, before: Calibration | None = None) -> Fisheye:
+    """The camera of a picture by its stars, from scratch or from how it was `before`, by astrod or by RMS.
 
     Raises InputInvalid where the stars are too few or fit no lens, and for pictures without a circle of sky.
     """
     stars = seen_at(seen.raster.stars, bright_stars(), moment.at_us, moment.latitude_deg, moment.longitude_deg)
     if before is not None:
-        return refit(stars, before)
+        _refuse_other_size(seen, before)
+        known = before.pointing
+        return refit(stars, known if isinstance(known, Fisheye) else like(known, before.width, before.height))
     if seen.horizon is None:
         raise InputInvalid("no circle of sky in the picture: such a camera needs a calibration to begin with, as RMS's")
     return fit(stars, seen.horizon.x, seen.horizon.y, seen.horizon.radius)
@@ -143,16 +147,20 @@ def calibrate(seen: Survey, moment: Moment, before: Fisheye | None = None) -> Fi
 
 def directions(seen: Survey, calibration: Calibration) -> tuple[Floats, Floats]:
     """Azimuth and apparent altitude, degrees, of the cells of the map (48, 48). Raises InputInvalid: other pictures."""
+    _refuse_other_size(seen, calibration)
+    x, y = centres(seen.raster)
+    return calibration.pointing.horizontal(x, y)
+
+
+def _refuse_other_size(seen: Survey, calibration: Calibration) -> None:
     if (calibration.width, calibration.height) != (seen.width, seen.height):
         raise InputInvalid(
             f"the calibration is for pictures of {calibration.width}×{calibration.height}, this one has "
             f"{seen.width}×{seen.height}; calibrate again"
         )
-    x, y = _centres(seen.raster)
-    return calibration.pointing.horizontal(x, y)
 
 
-def _centres(raster: Raster) -> tuple[Floats, Floats]:
+def centres(raster: Raster) -> tuple[Floats, Floats]:
     """Pixels of the middles of the map's cells."""
     steps = np.arange(GRID) * raster.step
     x, y = np.meshgrid(raster.x0 + steps, raster.y0 + steps)
@@ -170,7 +178,7 @@ def cloud_map(seen: Survey, calibration: Calibration | None, at_us: int) -> Clou
     if calibration is not None:
         azimuth, altitude = directions(seen, calibration)
     else:
-        x, y = _centres(seen.raster)
+        x, y = centres(seen.raster)
         assert seen.horizon is not None
         altitude = 90.0 * (1.0 - np.hypot(x - seen.horizon.x, y - seen.horizon.y) / seen.horizon.radius)
         azimuth = np.zeros_like(altitude)

@@ -52,6 +52,7 @@ def ride_told(summary: Mapping[str, Any]) -> str:
         *(f"  field     {_field(field)}" for field in summary["fields"]),
         *(f"  hour      {_hour(hour)}" for hour in summary["hours"]),
         *(f"  worst     {one['file']}: {one['cause']}, quality {one['quality']:.0f}" for one in summary["worst"]),
+        *(f"  strange   {file}" for file in summary["strange"]),
         f"  cuts      on star count and FWHM, with the whole night known, would reject {cuts['rejected']}",
         f"            {cuts['both']} of them with astrod; astrod alone rejects {len(cuts['only_astrod'])}",
         *(f"            kept by astrod, cut for {one['why']}: {one['file']}" for one in cuts["only_cuts"][:5]),
@@ -79,7 +80,8 @@ def _field(field: Mapping[str, Any]) -> str:
 def _hour(hour: Mapping[str, Any]) -> str:
     fwhm = "" if hour["fwhm_px"] is None else f", FWHM {hour['fwhm_px']:g} px"
     stars = "" if hour["stars"] is None else f", {hour['stars']:g} stars"
-    return f"{hour['from'][11:16]}  {hour['kept']} of {hour['judged']} kept{fwhm}{stars}"
+    clear = "" if hour["transparency"] is None else f", transparency {hour['transparency']:.0%}"
+    return f"{hour['from'][11:16]}  {hour['kept']} of {hour['judged']} kept{fwhm}{stars}{clear}"
 
 
 def _unread(unread: Mapping[str, int]) -> list[str]:

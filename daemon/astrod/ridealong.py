@@ -9,8 +9,9 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from astrod import __version__
 from astrod.domain.exposure import CONSEQUENCES
@@ -24,6 +25,9 @@ from astrod.frames.incoming import Arrival, Found, Incoming
 from astrod.frames.logbook import Logbook
 from astrod.runtime.clock import Clock
 from astrod.runtime.offload import Cost, Offload, WorkerLost
+
+if TYPE_CHECKING:  # NumPy comes along
+    from astrod.appraise import Series
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,8 @@ ATTEMPTS = 2
 BEFORE_US = 12 * HOUR_US
 """A ride that begins judges frames that are no older than this: tonight's."""
 DAWN_DEG = -6.0
+SILENT_US = 10 * MINUTE_US
+"""No night is summed up while frames arrive, whatever times they tell."""
 QUIET_US = 2 * HOUR_US
 """Where no header tells the site, a night is taken to be over after so long without a frame."""
 
@@ -85,13 +91,21 @@ def judge_file(path: Path) -> dict[str, Any] | Unfinished:
         return told
     from astrod.appraise import report  # NumPy and the models: in the worker only
 
-    said = report(path)
+    said = report(path, series=_frames_before())
     return {**told, **said, "would": would(said)}
+
+
+@cache
+def _frames_before() -> "Series":
+    """What this worker's frames tell of one another; a worker that is started anew learns it anew."""
+    from astrod.appraise import Series
+
+    return Series()
 
 
 def would(said: dict[str, Any]) -> dict[str, str]:
     """What astrod does after such a verdict: the decision, the consequence by name, and in words."""
-    consequence = CONSEQUENCES[said["cause"]][1] if said["verdict"] == "reject" else "none"
+    consequence = CONSEQUENCES[said["cause"]][1]
     words = THEN.get(consequence, consequence.replace("_", " "))
     return {"decision": said["verdict"], "then": consequence, "text": f"{said['verdict']}; {words}"}
 
@@ -185,6 +199,8 @@ def ridden(found: dict[str, Any]) -> Ridden:
         quality=found.get("quality"),
         stars=measured.get("stars"),
         fwhm_px=measured.get("fwhm_px"),
+        transparency=(found.get("transparency") or {}).get("share"),
+        strange=bool((found.get("anomaly") or {}).get("flag")),
         why=str(error or ""),
     )
 
@@ -212,6 +228,7 @@ class Ride:
         self._told_nights: dict[str, int] = {}
         self._troubles: set[str] = set()
         self._pause_s = LOOK_EVERY_S
+        self._heard_us = 0
         self.unread: dict[str, int] = {}
         self.failed = False
         """Whether some file could not be judged."""
@@ -330,6 +347,7 @@ class Ride:
         self._frames.pop(row.file, None)
         self._frames[row.file] = row
         self.failed = self.failed or row.sort == "unreadable"
+        self._heard_us = self._clock.now_us()
         self._listener.frame(found)
 
     async def _give_up_unfinished(self, patience_s: float) -> None:
@@ -342,6 +360,8 @@ class Ride:
     def _tell_if_over(self) -> None:
         """Tell of the nights on which the Sun has risen since, or that have been quiet for long."""
         now_us = self._clock.now_us()
+        if now_us - self._heard_us < SILENT_US:
+            return
         for frames in nights(self._frames.values()):
             last = frames[-1]
             place = next((frame.place for frame in reversed(frames) if frame.place is not None), None)
@@ -350,7 +370,7 @@ class Ride:
                 over = quiet_us > QUIET_US
             else:
                 over = sun_altitude_deg(now_us, place.latitude_deg, place.longitude_deg) > DAWN_DEG
-                over = over and quiet_us > 10 * MINUTE_US
+                over = over and quiet_us > SILENT_US
             if over:
                 self._tell(frames)
 

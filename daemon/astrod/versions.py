@@ -13,16 +13,19 @@ from astrod_models.card import WeightsRefusedError, weights_folder
 from astrod_models.zoo import SHIPPED, Version, Zoo, ZooError, misfit
 
 STAND_INS = {
-    "quality": "cuts on the measurements (`astrod.judge.classical`)",
+    "anomaly": "uneven noise, and lines out of level (`astrod.judge.anomaly`)",
+    "cloud": "star counts against the rest of the picture, and roughness (`astrod.judge.cloud`)",
     "meteor": "bright pixels that keep to a line (`astrod.judge.meteor_classical`)",
-    "realbogus": "a regression on measured features (`astrod.judge.realbogus`)",
+    "quality": "cuts on the measurements (`astrod.judge.classical`)",
+    "realbogus": "a logistic fit to measured features (`astrod.judge.realbogus`)",
 }
-DEFAULT_STAND_IN = "its classical stand-in (see `astrod judge` and its kin)"
+"""What judges where a model cannot, by model: the models that this astrod knows."""
+DEFAULT_STAND_IN = "its classical stand-in"
 
 
 def zoo_of(settings: ModelSettings) -> Zoo:
     """The models by the configuration."""
-    return Zoo(settings.owned, settings.folder or weights_folder())
+    return Zoo(settings.owned, settings.folder or weights_folder(), tuple(STAND_INS))
 
 
 @cache
@@ -138,6 +141,7 @@ def verify_models(settings: ModelSettings, names: list[str]) -> list[dict[str, A
                     "name": name,
                     "key": version.key,
                     "title": version.title,
+                    "has_card": version.card is not None,
                     "sound": fault is None,
                     "fault": fault,
                     "provider": provider,

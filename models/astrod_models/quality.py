@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from astrod_models.card import WeightsRefusedError
+from astrod_models.card import Card, WeightsRefusedError
 from astrod_models.session import Session, open_session
 
 NAME = "quality"
@@ -109,8 +109,18 @@ class Quality:
 
     def __init__(self, folder: Path | None = None) -> None:
         """Load from `folder`, or from astrod's own weights."""
-        self._session: Session = open_session(NAME, folder)
-        card = self._session.card
+        self._take(open_session(NAME, folder))
+
+    @classmethod
+    def of(cls, card: Card) -> "Quality":
+        """The model of a card, wherever the card lies and whatever its file is called."""
+        made = cls.__new__(cls)
+        made._take(Session(card))
+        return made
+
+    def _take(self, session: Session) -> None:
+        self._session = session
+        card = session.card
         self.title = card.title
         self.thresholds = card.thresholds
         told = card.facts["model"]
@@ -141,6 +151,8 @@ class Quality:
 
     def _answer(self, feeds: Mapping[str, NDArray[np.float32]]) -> Answer:
         answers = self._session.run(feeds)["probabilities"][0]
+        if len(answers) != len(self._means):
+            raise WeightsRefusedError(f"{self.title} gives {len(answers)} answers, its card names {len(self._means)}")
         named = dict(zip(self._means, (float(value) for value in answers), strict=True))
         usable = named.pop("usable")
         return Answer(named, usable)

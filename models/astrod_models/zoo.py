@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -61,16 +61,20 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Zoo:
-    """The shipped models and, where there is a folder `owned` for them, the owner's."""
+    """The shipped models and, where there is a folder `owned` for them, the owner's. `known` are models that ought to
+    be there, so that one whose files are gone is missed; what a folder in the place of the shipped one lacks is taken
+    from that.
+    """
 
     owned: Path | None = None
     shipped: Path = field(default_factory=weights_folder)
+    known: tuple[str, ...] = ()
 
     # -- what there is ---------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """Every model that came with astrod or that the owner has, in order of name."""
-        found = {path.stem for path in self.shipped.glob("*.toml")}
+        """Every model that is known, that came with astrod or that the owner has, in order of name."""
+        found = {*self.known, *(path.stem for path in self.shipped.glob("*.toml"))}
         if self.owned is not None and self.owned.is_dir():
             found |= {path.name for path in self.owned.iterdir() if path.is_dir()}
         return sorted(name for name in found if _NAME.match(name))
@@ -78,7 +82,7 @@ class Zoo:
     def versions(self, name: str) -> list[Version]:
         """All versions of a model, the shipped one first, then the owner's by key. Raises ZooError for no model."""
         self._known(name)
-        found = [self.version(name, SHIPPED)] if (self.shipped / f"{name}.toml").is_file() else []
+        found = [self.version(name, SHIPPED)]
         if self.owned is not None and (self.owned / name).is_dir():
             keys = sorted(path.name for path in (self.owned / name).iterdir() if path.is_dir())
             found += [self.version(name, key) for key in keys if not key.startswith(".")]
@@ -165,14 +169,19 @@ class Zoo:
         return wanted
 
     def roll_back(self, name: str) -> Version:
-        """Put the version in force that was before this one. Raises ZooError where there is none."""
+        """Put the version in force that was before this one, or before that where it cannot be trusted any more.
+
+        Raises ZooError where none was.
+        """
         choice = self.choice(name)
         before = list(choice.before)
         if not before:
             raise ZooError(f"no other version of {name} was in force before")
-        wanted = self._sound(name, before.pop())
-        self._choose(name, Choice(wanted.key, tuple(before), choice.shadow))
-        return wanted
+        key = before.pop()
+        while key != SHIPPED and self._fault(name, key):
+            key = before.pop() if before else SHIPPED
+        self._choose(name, Choice(key, tuple(before), choice.shadow))
+        return self.version(name, key)
 
     def set_shadow(self, name: str, key: str | None) -> None:
         """Judge a version in the shadow from now on, or none. Raises ZooError."""
@@ -189,11 +198,15 @@ class Zoo:
 
     def _sound(self, name: str, key: str) -> Version:
         self._known(name)
-        found = self.version(name, key)
-        fault = found.refused or misfit(found.card, self.version(name, SHIPPED).card)
+        fault = self._fault(name, key)
         if fault:
             raise ZooError(f"{name} {key} is refused: {fault}")
-        return found
+        return self.version(name, key)
+
+    def _fault(self, name: str, key: str) -> str | None:
+        """Why a version cannot be used; None where it can."""
+        found = self.version(name, key)
+        return found.refused or misfit(found.card, self.version(name, SHIPPED).card)
 
     def _owned(self) -> Path:
         if self.owned is None:
@@ -202,7 +215,7 @@ class Zoo:
 
     def _folder(self, name: str, key: str) -> Path:
         if key == SHIPPED or self.owned is None:
-            return self.shipped
+            return self.shipped if (self.shipped / f"{name}.toml").is_file() else weights_folder()
         return self.owned / name / Path(key).name
 
     def _choices(self) -> dict[str, Any]:
@@ -247,16 +260,19 @@ def _digest_fault(weights: Path, sha256: str, size: int, changed_ns: int) -> str
 
 
 def misfit(card: Card | None, shipped: Card | None) -> str | None:
-    """Why a model cannot take the place of the shipped one; None where it takes and gives the same.
+    """Why a model cannot take the place of the shipped one; None where this astrod can work with it.
 
-    The shipped model is what this version of astrod was written for. Where that one cannot be read nothing can be
-    said against the other.
+    A model whose card says what its inputs and answers are is tried as it would be used (`TRIALS`); any other must
+    take and give what the shipped one does, for that is what this version of astrod was written for. Where the shipped
+    one cannot be read nothing can be said against the other.
     """
     if card is None or shipped is None or card.sha256 == shipped.sha256 or fault_of(shipped):
         return None
-    pair = tuple((one.sha256, one.inputs, one.outputs, str(one.facts["model"].get("means"))) for one in (card, shipped))
+    pair = tuple((one.sha256, one.inputs, one.outputs, repr(one.facts["model"])) for one in (card, shipped))
     if pair not in _COMPARED:
-        _COMPARED[pair] = _misfit(card, shipped)
+        trial = TRIALS.get(card.name)
+        fault = _tried(card, trial) if trial else _compared(card, shipped)
+        _COMPARED[pair] = f"{fault}; train it again for this version" if fault else None
     return _COMPARED[pair]
 
 
@@ -264,8 +280,31 @@ _COMPARED: dict[tuple[object, ...], str | None] = {}
 """What `misfit` found of models, by their digests and cards: to load two for each frame would be a waste."""
 
 
-def _misfit(card: Card, shipped: Card) -> str | None:
-    from astrod_models.session import Session  # NumPy and ONNX Runtime: only where models are compared
+def _try_quality(card: Card) -> None:
+    import numpy as np
+
+    from astrod_models.quality import FEATURES, Quality, View  # NumPy and ONNX Runtime: only where models are tried
+
+    nowhere = np.zeros(0)
+    frame = View(np.zeros((64, 64), dtype=np.float32), np.zeros((2, 2)), nowhere, nowhere, dict.fromkeys(FEATURES, 0.0))
+    Quality.of(card)(frame)
+
+
+TRIALS: Mapping[str, Callable[[Card], None]] = {"quality": _try_quality}
+"""How a model is tried on an empty input, by name. They raise WeightsRefusedError."""
+
+
+def _tried(card: Card, trial: Callable[[Card], None]) -> str | None:
+    try:
+        trial(card)
+    except WeightsRefusedError as fault:
+        return f"it cannot be used here: {fault}"
+    return None
+
+
+def _compared(card: Card, shipped: Card) -> str | None:
+    """See `misfit`: ports, shapes and the meaning of the answers."""
+    from astrod_models.session import Session  # as above
 
     try:
         ships = Session(shipped)
@@ -280,12 +319,12 @@ def _misfit(card: Card, shipped: Card) -> str | None:
         for port in own:
             wanted = by_name.pop(port.name, None)
             if wanted is None or not port.takes(wanted):
-                return f"it has {port} where this astrod has {wanted or 'nothing'}; train it again for this version"
+                return f"it has {port} where this astrod has {wanted or 'nothing'}"
         if by_name:
-            return f"it lacks {', '.join(map(str, by_name.values()))}; train it again for this version"
+            return f"it lacks {', '.join(map(str, by_name.values()))}"
     means, wanted_means = (one.facts["model"].get("means") for one in (card, shipped))
     if means != wanted_means:
-        return f"its answers mean {means}, this astrod reads {wanted_means}; train it again for this version"
+        return f"its answers mean {means}, this astrod reads {wanted_means}"
     return None
 
 

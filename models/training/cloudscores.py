@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from astrod.errors import InputInvalid
-from astrod.judge.cloud import features_of
-from astrod.overcast import survey
-from astrod_models.cloud import STATES
+from astrod.domain.instant import DAY_US, HOUR_US
+from astrod.judge.cloud import classical, features_of
+from astrod.overcast import centres, survey, survey_plane
+from astrod_drivers.protocols import SiteFix
+from astrod_drivers.sim.fisheye import WholeSky, covered, render
+from astrod_drivers.sim.scene import Cloud
+from astrod_models.cloud import CHANNELS, FACTS, GRID, RASTER, STATES
 from training.clouddata import QUANTUM, Samples
 from training.scores import auc, wilson
 
@@ -24,9 +27,9 @@ Baselines = dict[str, Callable[[Samples], Cells]]
 CLEAR, COVERED = 0.1, 0.9
 _NEAR = 0.15
 
-THUMBS_CLEAR = (55, 130)
-THUMBS_COVERED = (300, 620)
-"""Of the 703 thumbnails of a night: between which numbers the sky is clear, and covered, to the eye."""
+THUMBS_CLEAR = (*range(84, 132, 2), *range(198, 222, 2))
+THUMBS_COVERED = tuple(range(300, 640, 6))
+"""Of the 703 thumbnails of a night: those that are clear, and those that are covered, to the eye."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +154,7 @@ def fitted(train: Samples, columns: list[int]) -> NDArray[np.float64]:
 
 def real_pictures(weights: Path, data: Path) -> dict[str, str]:
     """Real pictures that no part of this ever learned from, where they are: sections of the card by name."""
-    sections = {}
+    sections = {"the simulated observatory's own camera": observatory(weights, 60)}
     mango = _mango(weights, data / "cloud")
     if mango:
         sections["MANGO airglow frames, clear or not"] = mango
@@ -159,6 +162,64 @@ def real_pictures(weights: Path, data: Path) -> dict[str, str]:
     if thumbs:
         sections["one night of a meteor camera, by eye"] = thumbs
     return sections
+
+
+def observatory(weights: Path | None, count: int) -> str:
+    """Pictures of the simulated observatory's own all-sky camera, which shares no code with the training's."""
+    dice = np.random.default_rng(71)
+    sparse = np.add.outer(np.arange(GRID) % 3, 3 * (np.arange(GRID) % 3)) == 4  # neighbours tell much the same
+    cells: dict[str, list[NDArray[np.float64]]] = {"model": [], "stand-in": [], "stars": [], "truth": []}
+    near = pictures = 0
+    for index in range(count):
+        sky = _observatory_sky(dice, index)
+        seen = survey_plane(render(sky).astype(np.float32), weights)
+        if seen.raster.clipped > 0.3:
+            continue
+        pictures += 1
+        x, y = centres(seen.raster)
+        azimuth, altitude = sky.lens.direction(x, y)
+        chance = seen.verdict.chance
+        shown = seen.raster.seen & (altitude > 12.0) & sparse
+        taken = np.array([covered(sky, *place) for place in zip(azimuth[shown], altitude[shown], strict=True)])
+        magnitudes = -2.5 * np.log10(np.maximum(1.0 - taken, 1e-4))
+        said = np.full(magnitudes.size, 0.5) if chance is None else np.nan_to_num(chance[shown], nan=0.5)
+        cells["model"].append(said)
+        cells["stand-in"].append(classical(seen.raster).cloud[shown].astype(np.float64))
+        cells["stars"].append(-_cells_of(seen.raster.channels[CHANNELS.index("density")])[shown])
+        cells["truth"].append(magnitudes)
+        near += abs(float(said.mean()) - float(np.clip((magnitudes - 0.15) / 0.4, 0.0, 1.0).mean())) <= _NEAR
+    magnitudes = np.concatenate(cells.pop("truth"))
+    sure = (magnitudes < 0.15) | (magnitudes > 0.55)
+    areas = {name: auc(np.concatenate(values)[sure], magnitudes[sure] > 0.3) for name, values in cells.items()}
+    low, high = wilson(near, pictures)
+    return (
+        f"pictures = {pictures}\ncells = {int(sure.sum())}\ncells_auc = {areas['model']:.3f}\n"
+        f"fraction_near = {near}\nfraction_near_interval = [{low:.3f}, {high:.3f}]\n"
+        f"stand_in_auc = {areas['stand-in']:.3f}\nfew_stars_auc = {areas['stars']:.3f}\n"
+    )
+
+
+def _observatory_sky(dice: np.random.Generator, index: int) -> WholeSky:
+    """Any night, clouds of any cover and thickness, a dark site or a town; a third of them clear, a fifth overcast."""
+    cover = float(dice.choice([0.0, 0.999, dice.uniform(0.1, 0.9)], p=[0.3, 0.2, 0.5]))
+    cloud = Cloud(
+        cover=cover, thickness_mag=float(dice.uniform(0.6, 6.0)), seed=index, height_m=dice.uniform(1500, 9000)
+    )
+    return WholeSky(
+        seed=index,
+        site=SiteFix(float(dice.uniform(-50.0, 60.0)), 0.0, 500.0),
+        at_us=(20_700 + int(dice.integers(0, 365))) * DAY_US + int(dice.uniform(-3.0, 3.0) * HOUR_US),
+        exposure_s=float(dice.uniform(3.0, 15.0)),
+        cloud=cloud if cover else None,
+        dark_sky_mag=float(dice.uniform(19.5, 21.8)),
+        town_light=float(np.exp(dice.uniform(np.log(0.1), np.log(5.0)))),
+    )
+
+
+def _cells_of(channel: NDArray[np.float32]) -> NDArray[np.float64]:
+    """A channel on the map's grid."""
+    side = RASTER // GRID
+    return channel.reshape(GRID, side, GRID, side).mean(axis=(1, 3)).astype(np.float64)
 
 
 def _mango(weights: Path, folder: Path) -> str:
@@ -172,29 +233,27 @@ def _mango(weights: Path, folder: Path) -> str:
 
 
 def _thumbs(weights: Path, folder: Path) -> str:
-    ranges = ((THUMBS_CLEAR, False), (THUMBS_COVERED, True))
-    pictures = [(folder / f"{k:04d}.png", covered) for (low, high), covered in ranges for k in range(low, high, 5)]
+    sets = ((THUMBS_CLEAR, False), (THUMBS_COVERED, True))
+    pictures = [(folder / f"{number:04d}.png", covered) for numbers, covered in sets for number in numbers]
     there = [(path, covered) for path, covered in pictures if path.exists()]
     return _told([path for path, _ in there], [covered for _, covered in there], weights) if there else ""
 
 
 def _told(pictures: list[Path], covered: list[bool], weights: Path) -> str:
-    """How the covered share separates pictures, and how many fall on the right side of a half."""
-    shares, truth, mapless = [], [], 0
+    """How the covered share separates pictures, and how many fall on the right side of a half; beside baselines."""
+    shares, stand_ins, stars, truth, mapless = [], [], [], [], 0
     for path, is_covered in zip(pictures, covered, strict=True):
-        try:
-            verdict = survey(path, weights=weights).verdict
-        except InputInvalid:
-            verdict = None
-        if verdict is None or verdict.fraction is None:
-            mapless += 1
-            continue
-        shares.append(verdict.fraction)
+        seen = survey(path, weights=weights)
+        stand_ins.append(float(classical(seen.raster).cloud[seen.raster.seen].mean()))
+        stars.append(-float(seen.raster.facts[FACTS.index("log_stars")]))
         truth.append(is_covered)
-    said, is_so = np.array(shares), np.array(truth, dtype=bool)
-    hits, free = int((said[is_so] >= 0.5).sum()), int((said[~is_so] < 0.5).sum())
-    low, high = wilson(hits + free, len(said))
+        mapless += seen.verdict.fraction is None
+        shares.append(0.5 if seen.verdict.fraction is None else seen.verdict.fraction)
+    is_so, said = np.array(truth, dtype=bool), np.array(shares)
+    hits, free = int((said[is_so] > 0.5).sum()), int((said[~is_so] < 0.5).sum())
+    low, high = wilson(hits + free, is_so.size)
     return (
         f"covered_told = {hits}\ncovered = {int(is_so.sum())}\nclear_told = {free}\nclear = {int((~is_so).sum())}\n"
         f"right_interval = [{low:.3f}, {high:.3f}]\nwithout_a_map = {mapless}\nauc = {auc(said, is_so):.3f}\n"
+        f"stand_in_auc = {auc(np.array(stand_ins), is_so):.3f}\nfew_stars_auc = {auc(np.array(stars), is_so):.3f}\n"
     )

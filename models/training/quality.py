@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from astrod.judge.classical import classical
 from astrod_models.quality import FEATURES, ISSUES, NAME, OUTPUTS
 from astrod_models.session import open_session
 from training.calibration import Heard, Setting, setting
@@ -60,7 +61,7 @@ class Sizes:
     final_epochs: int
 
 
-FULL = Sizes(1300, 3, 600, 500, 800, 500, 8, 3, 6)
+FULL = Sizes(1300, 2, 600, 500, 500, 400, 8, 2, 6)
 QUICK = Sizes(120, 1, 60, 40, 40, 40, 2, 1, 1)
 
 
@@ -211,6 +212,14 @@ class Line:
     kept_by_baseline: int | None = None
     clean: int | None = None
     former: dict[str, Score] | None = None
+    stand_in: dict[str, Score] | None = None
+
+
+def stand_in(samples: Group) -> dict[str, Score]:
+    """What the daemon's classical stand-in says of each output, from the same measurements."""
+    answers = [classical(dict(zip(FEATURES, row.tolist(), strict=True))) for row in samples.features]
+    said = np.array([[answer.issues.get(name, answer.usable) for name in OUTPUTS] for answer in answers])
+    return scored(said, np.full(len(OUTPUTS), 0.5), samples)
 
 
 class Former:
@@ -253,9 +262,10 @@ def compare(
     ours = scored(model(test), model.setting.cuts, test)
     theirs = scored(baseline(test), baseline.cuts, test)
     before = former.scores(test) if former is not None else None
-    line = Line(name, ours, theirs, former=before)
+    simple = stand_in(test)
+    line = Line(name, ours, theirs, former=before, stand_in=simple)
     if whole is not None:
-        line = Line(name, ours, theirs, *_kept(model, baseline, whole), len(whole), before)
+        line = Line(name, ours, theirs, *_kept(model, baseline, whole), len(whole), before, simple)
     _show(line)
     return line
 
@@ -287,9 +297,11 @@ def _show(line: Line) -> None:
 
 
 def _before(line: Line, name: str) -> str:
-    if line.former is None or name not in line.former:
-        return ""
-    return f"  before: AUC {line.former[name].auc:.3f} balanced {line.former[name].balanced:.3f}"
+    text = ""
+    for title, scores in (("before", line.former), ("stand-in", line.stand_in)):
+        if scores is not None and name in scores:
+            text += f"  {title}: AUC {scores[name].auc:.3f} balanced {scores[name].balanced:.3f}"
+    return text
 
 
 def learn_sky(sky: Group, sizes: Sizes) -> QualityNet:
@@ -407,7 +419,7 @@ def write_card(path: Path, data: Data, model: Judge, lines: list[Line], effort: 
 
 limits = [
     "One frame alone: thin, even cloud looks like a shorter exposure, slight defocus like poor seeing, dew like haze.",
-    "Seeing is poor by the pixel: wider than 5.5 to 8 px of the plane with a star's wings; arcseconds it does not know.",
+    "Seeing is poor by the pixel: wider than 5.5 to 8 px with a star's wings; arcseconds it does not know.",
     "Hot pixels and bad lines are no output: they are counted (daemon/astrod/measure/defects.py).",
     "Deep-sky exposures through a telescope or lens; not all-sky frames, planets, the Moon, flats or darks.",
     "Stars wider than about 12 px in focus may be taken for defocus: bin such frames.",
@@ -460,10 +472,11 @@ def _section(line: Line) -> str:
 
 
 def _told_before(line: Line, name: str) -> str:
-    if line.former is None or name not in line.former:
-        return ""
-    before = line.former[name]
-    return f"before_auc = {before.auc:.3f}, before_balanced = {before.balanced:.3f}, "
+    text = ""
+    for title, scores in (("before", line.former), ("stand_in", line.stand_in)):
+        if scores is not None and name in scores:
+            text += f"{title}_auc = {scores[name].auc:.3f}, {title}_balanced = {scores[name].balanced:.3f}, "
+    return text
 
 
 def _faulty(name: str, score: Score) -> int:

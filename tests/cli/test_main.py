@@ -345,7 +345,7 @@ def test_night_passes_everything_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (args.json, args.small, args.keep) == (True, True, tmp_path)
 
 
-def report(path: Path) -> dict[str, Any]:
+def report(path: Path, series: object) -> dict[str, Any]:
     if path.suffix != ".fits":
         raise InputInvalid(f"{path}: is no FITS file; give raw frames")
     return {
@@ -355,13 +355,15 @@ def report(path: Path) -> dict[str, Any]:
         "issues": {"clouds": 0.01, "trailing": 0.7, "defocus": 0.0, "streak": 0.0},
         "measured": {"stars": 412, "fwhm_px": 2.9, "elongation": 1.1, "background": 812.0},
         "model": "quality-1",
+        "why": ["412 stars, 2.9 px wide, 1.10x longer than wide"],
+        "anomaly": {"score": 0.1, "flag": False, "tiles": []},
     }
 
 
 def test_judge_names_the_bad_file_and_judges_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    part(monkeypatch, "astrod.appraise", report=report)
+    part(monkeypatch, "astrod.appraise", report=report, Series=object)
     assert main(["judge", "--json", "a.fits", "b.txt", "c.fits"]) == exits.FAILED
     out, err = capsys.readouterr()
     rows = [json.loads(row) for row in out.splitlines()]

@@ -31,9 +31,11 @@ from astrod.rehearsal.sites import known
 from astrod.rehearsal.targets import Wish
 from astrod.runtime.clock import WallClock
 from astrod.runtime.timekeeping import ClockQuality
+from astrod.versions import zoo_of
 from astrod_drivers.indi.server import SIMULATORS, IndiServer, missing
 from astrod_drivers.protocols import CameraInfo, MountBelief, SiteFix
 from astrod_models.card import weights_folder
+from tests.models.candidates import twin
 
 DISCIPLINED = ClockQuality("host clock, NTP", 2_000)
 PUJALT = known("pujalt")
@@ -156,6 +158,17 @@ def test_a_model_that_is_not_what_its_card_says(house: House, tmp_path: Path) ->
     examined = examine(load(house.file, resolve_name), WallClock(), lambda: DISCIPLINED)
     found = [diagnosis for each in examined for diagnosis in each.diagnoses if diagnosis.code == "AST-401"]
     one(found, "AST-401", "quality")
+
+
+def test_a_promoted_model_that_was_altered(house: House, tmp_path: Path) -> None:
+    settings = load(house.file, resolve_name).settings.models
+    zoo = zoo_of(settings)
+    zoo.promote("quality", zoo.add("quality", twin(tmp_path / "new")).key)
+    weights = zoo.in_force("quality").folder / "quality.onnx"
+    weights.write_bytes(b"something else")
+    examined = examine(load(house.file, resolve_name), WallClock(), lambda: DISCIPLINED)
+    found = [diagnosis for each in examined for diagnosis in each.diagnoses if diagnosis.code == "AST-404"]
+    one(found, "AST-404", "does not match its card")
 
 
 def test_an_archive_that_is_damaged(house: House) -> None:

@@ -1,5 +1,7 @@
 """What a night of another program's frames came to."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +42,15 @@ def test_a_night_is_counted_by_cause_and_by_time() -> None:
     assert told["time"]["rejected_s_by_cause"] == {"defocus": 300.0, "unknown": 60.0}
     assert told["time"]["after_warning_s"] == 180.0, "the first two of five were lost anyhow"
     assert told["night"] == "2026-12-14"
+    assert told["strange"] == []
+
+
+def test_what_is_strange_and_how_clear_it_was_are_told() -> None:
+    frames = [replace(frame(minute), transparency=0.5 + 0.01 * minute) for minute in range(3)]
+    frames.append(replace(frame(5), strange=True))
+    told = summary(frames)
+    assert told["strange"] == ["0005.fits"]
+    assert told["hours"][0]["transparency"] == 0.51
 
 
 def test_trends_are_told_of_kept_frames_by_the_hour() -> None:

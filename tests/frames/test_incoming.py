@@ -55,9 +55,12 @@ def test_old_files_were_always_there_until_they_change(tmp_path: Path) -> None:
     os.utime(path, ns=(10**18, 10**18))
     assert names(incoming, 0.0, since_ns=2 * 10**18) == []
     assert names(incoming, 5.0, since_ns=2 * 10**18) == []
+    os.utime(save(tmp_path / "copied.fits", b"old"), ns=(10**18, 10**18))
+    assert names(incoming, 5.5, since_ns=2 * 10**18) == []
+    assert names(incoming, 7.0, since_ns=2 * 10**18) == ["copied.fits"], "new here, whatever its clock says"
     os.utime(path, ns=(3 * 10**18, 3 * 10**18))
-    assert names(incoming, 6.0, since_ns=2 * 10**18) == []
-    assert names(incoming, 8.0, since_ns=2 * 10**18) == ["old.fits.gz"]
+    assert names(incoming, 8.0, since_ns=2 * 10**18) == []
+    assert names(incoming, 10.0, since_ns=2 * 10**18) == ["old.fits.gz"]
 
 
 def test_a_folder_that_is_gone_is_said_so(tmp_path: Path) -> None:

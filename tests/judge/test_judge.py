@@ -20,6 +20,7 @@ from astrod_drivers.sim.render import render
 from astrod_drivers.sim.scene import FILTERS, Cloud, Optics, Pointing, Scene, Sensor, Streak, trail
 from astrod_models.card import weights_folder
 from astrod_models.quality import Answer
+from tests.models.candidates import twin
 
 SMALL = Sensor(width_px=968, height_px=548)
 CLEAR = Scene(sensor=SMALL, optics=Optics(focal_length_mm=300.0, aperture_mm=75.0, obstruction=0.35))
@@ -118,6 +119,20 @@ def test_altered_weights_are_refused_and_the_stand_in_says_so(tmp_path: Path) ->
     said = appraise(path, altered).judgement
     assert said.model.startswith("classical stand-in (quality.onnx does not match its card")
     assert said.decision == "keep"
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [('"streak", "usable"]', '"usable"]'), ('    "log_stars",', "")],
+    ids=["answers", "measurements"],
+)
+def test_a_card_that_promises_what_its_file_does_not_take_is_found_out(tmp_path: Path, said: str, instead: str) -> None:
+    card = twin(tmp_path / "weights").with_suffix(".toml")
+    assert said in card.read_text()
+    card.write_text(card.read_text().replace(said, instead))
+    judged = appraise(saved(tmp_path, CLEAR), tmp_path / "weights").judgement
+    assert judged.model.startswith("classical stand-in (quality 9 ")
+    assert judged.decision == "keep"
 
 
 @pytest.mark.parametrize("fault", FAULTY)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astrod.errors import InputInvalid
-from astrod.measure.fisheye import vectors
+from astrod.measure.fisheye import like, vectors
 from astrod.measure.platepar import platepar_of
 
 RADIAL: dict[str, Any] = {
@@ -110,3 +110,13 @@ def test_a_bad_platepar_is_refused(change: dict[str, Any], word: str) -> None:
         platepar_of(RADIAL | change)
     with pytest.raises(InputInvalid, match="old one"):
         platepar_of({name: value for name, value in RADIAL.items() if name != "x_poly_fwd"})
+
+
+def test_a_platepar_becomes_a_camera_that_can_be_fitted_again() -> None:
+    platepar = platepar_of(RADIAL | {"asymmetry_corr": False, "x_poly_fwd": [0.0324, 0.0302, 0.0752, -0.0007, 0.0123]})
+    camera = like(platepar, 1280, 720)
+    assert camera.residual_arcmin < 4.0
+    assert not camera.mirrored
+    x, y = np.array([100.0, 640.0, 1200.0]), np.array([600.0, 360.0, 90.0])
+    apart = vectors(*camera.horizontal(x, y)) - vectors(*platepar.horizontal(x, y))
+    assert np.rad2deg(np.linalg.norm(apart, axis=1)).max() < 0.15

@@ -1,5 +1,6 @@
 """Which version of a model is in force: chosen, kept, taken back, and never one that cannot be trusted."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from astrod_models.card import WeightsRefusedError, weights_folder
+from astrod_models.card import WeightsRefusedError
 from astrod_models.session import Engine, Session, choose, open_session
 from astrod_models.zoo import CHOICE_FILE, SHIPPED, Zoo, ZooError
-from tests.models.candidates import identity, lay, shipped_copy, twin
+from tests.models.candidates import identity, lay, twin
 
 
 @pytest.fixture
@@ -46,6 +47,16 @@ def test_a_promotion_is_kept_and_taken_back(zoo: Zoo, tmp_path: Path) -> None:
     assert [version.key for version in again.versions("quality")] == [SHIPPED, added.key], "it is kept"
 
 
+def test_rolling_back_passes_over_a_version_that_was_damaged_since(zoo: Zoo, tmp_path: Path) -> None:
+    keys = [zoo.add("quality", twin(tmp_path / version, version)).key for version in ("7", "8", "9")]
+    for key in keys:
+        zoo.promote("quality", key)
+    (zoo.version("quality", keys[1]).folder / "quality.onnx").write_bytes(b"damaged")
+    assert zoo.roll_back("quality").key == keys[0]
+    assert zoo.in_force("quality").key == keys[0]
+    assert zoo.roll_back("quality").key == SHIPPED
+
+
 def test_the_file_may_be_gone_once_it_was_taken_in(zoo: Zoo, tmp_path: Path) -> None:
     file = twin(tmp_path / "new")
     key = zoo.add("quality", file).key
@@ -74,28 +85,63 @@ def test_a_model_that_does_not_fit_is_refused(zoo: Zoo, tmp_path: Path, content:
     assert zoo.in_force("quality").key == SHIPPED
 
 
-def test_a_card_whose_answers_mean_something_else_is_refused(zoo: Zoo, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [('"usable"]', '"usable", "useful"]'), ('"streak", "usable"]', '"streak"]'), ('"log_stars"', '"log_gnomes"')],
+)
+def test_a_card_whose_numbers_mean_something_unknown_is_refused(
+    zoo: Zoo, tmp_path: Path, said: str, instead: str
+) -> None:
     file = twin(tmp_path / "new")
     card = file.with_suffix(".toml")
-    card.write_text(card.read_text().replace('means = ["clouds", "trailing"', 'means = ["trailing", "clouds"'))
-    with pytest.raises(ZooError, match="answers mean"):
+    assert said in card.read_text()
+    card.write_text(card.read_text().replace(said, instead))
+    with pytest.raises(ZooError, match="train it again"):
         zoo.add("quality", file)
 
 
-def test_an_upgrade_that_no_longer_fits_passes_the_owners_version_over(zoo: Zoo, tmp_path: Path) -> None:
+def test_a_version_that_an_upgrade_cannot_work_with_is_passed_over(zoo: Zoo, tmp_path: Path) -> None:
     key = zoo.add("quality", twin(tmp_path / "new")).key
     zoo.promote("quality", key)
-    upgraded = shipped_copy(tmp_path / "upgraded")
-    card = upgraded / "quality.toml"
-    card.write_text(card.read_text().replace('means = ["clouds"', 'means = ["dew", "clouds"'))
-    file = lay(tmp_path / "bytes", (weights_folder() / "quality.onnx").read_bytes() + b"\x32\x03new", "10")
-    (upgraded / "quality.onnx").write_bytes(file.read_bytes())
-    digest = file.with_suffix(".toml").read_text().split('sha256 = "')[1][:64]
-    old = card.read_text().split('sha256 = "')[1][:64]
-    card.write_text(card.read_text().replace(old, digest))
-    now = Zoo(zoo.owned, upgraded).in_force("quality")
+    card = zoo.in_force("quality").folder / "quality.toml"
+    card.write_text(card.read_text().replace('"log_stars"', '"log_gnomes"'))
+    now = Zoo(zoo.owned).in_force("quality")
     assert now.key == SHIPPED
     assert "train it again" in str(now.passed_over)
+
+
+def other_model(folder: Path, content: bytes, outputs: str = "out", means: str = '["a"]') -> Path:
+    """A model that no code of ours uses, with its card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "other.onnx").write_bytes(content)
+    (folder / "other.toml").write_text(
+        f'[model]\nname = "other"\nversion = "1"\nfile = "other.onnx"\nmeans = {means}\n'
+        f'sha256 = "{hashlib.sha256(content).hexdigest()}"\ninputs = ["in"]\noutputs = ["{outputs}"]\n'
+    )
+    return folder / "other.onnx"
+
+
+@pytest.mark.parametrize(
+    ("content", "outputs", "means", "fault"),
+    [
+        (identity("in", "out", 5), "out", '["a"]', "it has in"),
+        (identity("in", "put", 4), "put", '["a"]', "it has put"),
+        (identity("in", "out", 4) + b"\x32\x01x", "out", '["b"]', "answers mean"),
+        (identity("in", "out", 4) + b"\x32\x01x", "out", '["a"]', None),
+    ],
+    ids=["another shape", "another port", "another meaning", "alike"],
+)
+def test_a_model_that_is_never_tried_must_take_and_give_what_the_shipped_one_does(
+    tmp_path: Path, content: bytes, outputs: str, means: str, fault: str | None
+) -> None:
+    other_model(tmp_path / "shipped", identity("in", "out", 4))
+    zoo = Zoo(tmp_path / "models", tmp_path / "shipped")
+    file = other_model(tmp_path / "new", content, outputs, means)
+    if fault is None:
+        assert zoo.promote("other", zoo.add("other", file).key).refused is None
+        return
+    with pytest.raises(ZooError, match=fault):
+        zoo.add("other", file)
 
 
 def test_what_is_not_there_is_named(zoo: Zoo, tmp_path: Path) -> None:
@@ -109,6 +155,22 @@ def test_what_is_not_there_is_named(zoo: Zoo, tmp_path: Path) -> None:
     ):
         with pytest.raises(ZooError):
             wrong()
+
+
+def test_a_known_model_whose_files_are_gone_is_missed_and_can_be_brought(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    zoo = Zoo(tmp_path / "models", tmp_path / "shipped", ("other",))
+    assert "no card" in str(zoo.in_force("other").refused)
+    key = zoo.add("other", other_model(tmp_path / "new", identity("in", "out", 4))).key
+    zoo.promote("other", key)
+    assert zoo.in_force("other").key == key
+
+
+def test_what_a_folder_of_other_models_lacks_is_the_shipped_one(tmp_path: Path) -> None:
+    other_model(tmp_path / "mine", identity("in", "out", 4))
+    zoo = Zoo(None, tmp_path / "mine")
+    assert zoo.in_force("other").folder == tmp_path / "mine"
+    assert Zoo(None, tmp_path / "mine", ("quality",)).in_force("quality").refused is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"quality": 3}', '{"quality": {"now": 5, "before": "x"}}'])

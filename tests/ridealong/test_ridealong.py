@@ -219,12 +219,14 @@ def test_the_verb_prints_an_object_for_each_file_and_writes_the_report(tmp_path:
     folder = tmp_path / "night"
     save(folder / "a.fits", SHARP)
     save(folder / "b.fits", SHARP[:9000])
+    save(Path(os.fsdecode(os.fsencode(folder) + b"/\xff.fits")), b"no frame")
     report = tmp_path / "morning.txt"
     ran = run(str(folder), "--once", "--json", "--report", str(report), cache=tmp_path)
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     assert ran.returncode == 1
     assert "b.fits: cut short" in ran.stderr
-    assert [Path(one["file"]).name for one in lines if "file" in one] == ["a.fits", "b.fits"]
+    names = [Path(one["file"]).name for one in lines if "file" in one]
+    assert names == ["a.fits", os.fsdecode(b"\xff.fits"), "b.fits"]
     assert "Night of 2026-12-14" in report.read_text()
     assert json.loads(report.with_suffix(".json").read_text())["nights"] == [
         one["summary"] for one in lines if "summary" in one

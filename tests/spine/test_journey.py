@@ -155,6 +155,28 @@ def test_lines_where_the_stars_of_a_known_field_should_be_are_no_satellite(
     assert told.outcome.consequence == ("none" if kept else "check_tracking_and_retake")
 
 
+@pytest.mark.parametrize(
+    ("verdict", "codes"),
+    [
+        (replace(GOOD, judgement=replace(GOOD.judgement, model="classical stand-in (no card)")), ["AST-401"]),
+        (replace(GOOD, passed_over="quality 9-abc: does not match its card"), ["AST-404"]),
+        (replace(GOOD, engine_fault="ONNX Runtime has no cuda here"), ["AST-404"]),
+    ],
+    ids=["stand-in", "passed over", "no such engine"],
+)
+def test_who_judges_in_place_of_the_owners_model_is_told(tmp_path: Path, verdict: Seen, codes: list[str]) -> None:
+    assert walk(tmp_path, {}, verdict=verdict).codes == codes
+
+
+def test_the_numbers_that_the_judge_was_shown_are_kept(tmp_path: Path) -> None:
+    walk(tmp_path, {}, verdict=replace(GOOD, features={"log_stars": 1.25}))
+    archive = Archive.open(tmp_path / "archive.db")
+    try:
+        assert [row.features for row in archive.judged()] == [{"log_stars": 1.25}]
+    finally:
+        archive.close()
+
+
 def test_a_full_disk_is_waited_for_and_loses_nothing(tmp_path: Path) -> None:
     told = walk(tmp_path, {"admit": [TellOperator("no space left on the disk")] * 4})
     assert told.outcome.kept

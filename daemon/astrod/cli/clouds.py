@@ -48,14 +48,11 @@ def _answer(args: argparse.Namespace, path: Path, ask: Callable[[Path], dict[str
 
 def _calibrate(args: argparse.Namespace, moment: Any) -> int:
     """Fit the camera to the stars of one picture and write it down."""
-    from astrod.measure.fisheye import Fisheye
     from astrod.overcast import calibrate, read_calibration, survey, write_calibration
 
     if moment is None or len(args.files) != 1:
         raise InputInvalid("--calibrate takes one picture, with the --site and --time at which it was taken")
-    before = None if args.calibration is None else read_calibration(args.calibration).pointing
-    if before is not None and not isinstance(before, Fisheye):
-        raise InputInvalid(f"{args.calibration}: only a calibration of astrod's own can be fitted again")
+    before = None if args.calibration is None else read_calibration(args.calibration)
     seen = survey(args.files[0])
     camera = calibrate(seen, moment, before)
     write_calibration(args.calibrate, camera, seen, moment)

@@ -97,7 +97,7 @@ def list_lines(told: ModelsAnswer) -> list[Line]:
         if row["fault"]:
             lines += _said(f"{row['name']}: {row['fault']}", "warn")
         if row["stand_in"]:
-            lines += _said(f"{row['name']}: {row['stand_in']} judges in its place", "warn")
+            lines += _said(f"{row['name']}: in its place: {row['stand_in']}", "warn")
     return lines
 
 
@@ -205,7 +205,7 @@ def verify_line(row: Mapping[str, Any]) -> Line:
     name = f" {row['name']:<12} {row['key']:<20} "
     if row["sound"]:
         return line(name, Span("sound", "good"), f"  {row['title']}, {row['provider']}")
-    instead = f"; {row['instead']} judges in its place" if row["instead"] else ""
+    instead = f"; in its place: {row['instead']}" if row["instead"] else ""
     return line(name, Span("refused", "bad"), f"  {row['fault']}{instead}")
 
 
@@ -213,12 +213,11 @@ def verify_line(row: Mapping[str, Any]) -> Line:
 
 
 def _eval(args: argparse.Namespace) -> int:
-    from astrod.evaluation import EVALUATORS, files_in, read_labels
+    from astrod.evaluation import EVALUATED, evaluate, files_in, read_labels
     from astrod.versions import zoo_of
 
-    evaluate = EVALUATORS.get(args.name)
-    if evaluate is None:
-        raise InputInvalid(f"{args.name} is tried on files by its own verb; here {', '.join(EVALUATORS)} can be")
+    if args.name not in EVALUATED:
+        raise InputInvalid(f"{args.name} is tried on files by its own verb; here {', '.join(EVALUATED)} can be")
     labels = read_labels(args.labels) if args.labels else {}
     zoo = zoo_of(_settings(args))
     version = _locally(zoo.version, args.name, args.key) if args.key else _locally(zoo.in_force, args.name)
@@ -236,17 +235,17 @@ def _eval(args: argparse.Namespace) -> int:
 
 def eval_lines(told: Mapping[str, Any]) -> list[Line]:
     """Counts, and where labels are, who is right."""
-    verdicts = ", ".join(f"{name} {count}" for name, count in told["verdicts"].items()) or "none"
+    says = ", ".join(f"{word} {count}" for word, count in told["says"].items()) or "nothing"
     lines = [
-        line(Span(f" {told['model']}", "bold"), f"  {told['judged']} of {told['files']} files judged: {verdicts}"),
-        line(f" its stand-in keeps {told['stand_in_kept']} of {told['judged']}"),
+        line(Span(f" {told['model']}", "bold"), f"  {told['judged']} of {told['files']} files judged: {says}"),
+        line(f" its stand-in says yes to {told['stand_in_yes']} of {told['judged']}"),
     ]
     if not told["labelled"]:
         return [*lines, line(Span(" nobody said which are good: give --labels to know who is right", "dim"))]
     for who_judges, scores in (("model", told["scores"]), ("stand-in", told["stand_in_scores"])):
         parts = [
             f"{words} {share['hits']}/{share['count']} ({share['interval'][0]:.0%} to {share['interval'][1]:.0%})"
-            for words, share in (("good kept", scores["good_kept"]), ("bad refused", scores["bad_refused"]))
+            for words, share in zip(told["words"], (scores["good_kept"], scores["bad_refused"]), strict=True)
             if share
         ]
         parts += [f"AUC {scores['auc']:.3f}"] if scores["auc"] is not None else []
@@ -341,8 +340,10 @@ def _maybe_name(parser: argparse.ArgumentParser) -> None:
 
 def _eval_options(parser: argparse.ArgumentParser) -> None:
     _name(parser)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="frames, or folders with frames")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="JSON lines or CSV: `file` and `usable` of each")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files, or folders with files")
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="JSON lines or CSV: `file`, and `usable` or `meteor`"
+    )
     parser.add_argument("--key", metavar="KEY", help="another version than the one in force, by its key")
 
 
@@ -402,8 +403,8 @@ VERBS = (
         name="models eval",
         summary="try a model on files, beside its stand-in",
         text=(
-            "Counts of verdicts; where --labels say which frames are usable, how many good ones are kept and bad ones "
-            "refused, with 95 % intervals, by the model and by its stand-in."
+            "Counts of what it says; where --labels say which frames are usable (or which files hold a meteor), how "
+            "often it is right about each kind, with 95 % intervals, and how often its stand-in is."
         ),
         example="astrod models eval quality night/ --labels labels.csv",
         run=_eval,

@@ -4,6 +4,7 @@ import argparse
 import json
 import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,8 @@ class _Teller:
 
     def _write(self, report: Path, text: str) -> None:
         try:
-            report.write_text(text, encoding="utf-8")
-            numbers = json.dumps({"nights": list(self._nights.values())}, ensure_ascii=False, indent=1)
+            report.write_text(text, encoding="utf-8", errors="backslashreplace")
+            numbers = json.dumps({"nights": list(self._nights.values())}, indent=1)
             report.with_suffix(".json").write_text(numbers + "\n", encoding="utf-8")
         except OSError as fault:
             self.trouble(f"the report {report} cannot be written: {fault.strerror}")
@@ -63,7 +64,7 @@ def frame_line(found: dict[str, Any]) -> Line:
     if "verdict" not in found:
         return line(Span(f" {cut(Path(found['file']).name, 36):<36}  {found['sort']}, not judged", "dim"))
     then = found["would"]["text"].partition("; ")[2]
-    return (*report_line(found), *(() if found["verdict"] == "keep" else (Span(f" → {then}", "warn"),)))
+    return (*report_line(found), *(() if found["would"]["then"] == "none" else (Span(f" → {then}", "warn"),)))
 
 
 async def _ride(ride: "Ride", once: bool) -> None:
@@ -88,6 +89,8 @@ def _run(args: argparse.Namespace) -> int:
     from astrod.runtime.clock import WallClock
     from astrod.runtime.offload import WallOffload
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name need not be text
     folder: Path = args.folder
     if not folder.is_dir():
         raise InputInvalid(f"{folder} is no folder; name the one that the capture program writes its frames to")

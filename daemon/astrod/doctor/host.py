@@ -8,6 +8,7 @@ from pathlib import Path
 from astrod.archive.examination import claims, faults
 from astrod.config.load import Loaded
 from astrod.core import FRAME_BYTES, data_paths
+from astrod.curation import QUALITY
 from astrod.doctor.diagnosis import Diagnosis, Examined
 from astrod.domain.identity import Night
 from astrod.domain.safety import ClockQuality
@@ -71,13 +72,20 @@ def clock(quality: Callable[[], ClockQuality]) -> Examined:
 
 def models(loaded: Loaded) -> Examined:
     """Whether the models are there and are what their cards say."""
-    from astrod.judge import model_fault  # ONNX Runtime comes along: only here
+    from astrod.versions import list_models, verify_models  # ONNX Runtime comes along: only here
+    from astrod_models.zoo import SHIPPED
 
     settings = loaded.settings.models
     if not settings.enabled:
         return Examined("models", "switched off; frames are judged by classical measures")
-    fault = model_fault(settings.folder)
-    return Examined("models", "quality", (Diagnosis("AST-401", fault),) if fault else ())
+    found = [
+        Diagnosis("AST-401", f"{row['name']}: {row['fault']}")
+        for row in verify_models(settings, [])
+        if row["fault"] and row["key"] == SHIPPED and (row["name"] == QUALITY or row["has_card"])
+    ]  # a model that is not there at all is missed by whoever uses it
+    rows = list_models(settings)
+    found += [Diagnosis("AST-404", row["fault"]) for row in rows if row["trusted"] and row["fault"]]
+    return Examined("models", ", ".join(row["title"] for row in rows if row["trusted"]) or "none", tuple(found))
 
 
 def archive(loaded: Loaded, today: Night) -> Examined:

@@ -87,6 +87,29 @@ class Judgement:
     why: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StrangeTile:
+    """A part of a frame that is not as usual, pixels of the frame from 0; `score` as in Strangeness."""
+
+    x: int
+    y: int
+    side: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Strangeness:
+    """How far a frame is from ordinary ones, by its strangest tile: 0..1, flagged from 0.5 on. It names nothing.
+
+    `basis` says against what it was held: frames in general, those of this camera, or that a model is missing.
+    """
+
+    score: float
+    flag: bool
+    tiles: tuple[StrangeTile, ...]
+    basis: str
+
+
 Consequence = Literal[
     "none",
     "pause_for_cloud",

@@ -31,6 +31,8 @@ THEN: Mapping[str, str] = {
     "refocus_and_retake": "focus, take it again",
     "check_tracking_and_retake": "look at tracking and guiding, centre, take it again",
     "retake_once": "take it again once",
+    "tell_owner": "go on, and tell you",
+    "look_elsewhere": "go on with a target in another direction",
 }
 """What astrod does after a verdict, in words, by consequence (`domain.exposure.CONSEQUENCES`)."""
 
@@ -47,8 +49,9 @@ class Place:
 class Ridden:
     """A frame of another program, and the verdict on it; None for what is not known.
 
-    `at_us` is the start of its exposure, or the change of its file where the header has no time. `why` says why
-    there is no verdict.
+    `at_us` is the start of its exposure, or the change of its file where the header has no time. `transparency` is a
+    share of the clearest frame of the field before it; `strange` frames show what does not belong. `why` says why there
+    is no verdict.
     """
 
     file: str
@@ -65,6 +68,8 @@ class Ridden:
     quality: float | None = None
     stars: int | None = None
     fwhm_px: float | None = None
+    transparency: float | None = None
+    strange: bool = False
     why: str = ""
 
     @property
@@ -159,6 +164,7 @@ def summary(frames: Sequence[Ridden]) -> dict[str, Any]:
             {"file": frame.file, "quality": frame.quality, "cause": frame.cause}
             for frame in sorted(rejected, key=lambda one: (one.quality or 0.0, one.file))[:WORST]
         ],
+        "strange": [frame.file for frame in lights if frame.strange],
         "cuts": {
             "rejected": len(refused),
             "both": sum(1 for frame in rejected if frame.file in refused),
@@ -251,6 +257,7 @@ def _hours(lights: Sequence[Ridden]) -> list[dict[str, Any]]:
             "kept": sum(1 for frame in group if frame.decision == "keep"),
             "fwhm_px": _median([frame.fwhm_px for frame in group]),
             "stars": _median([frame.stars for frame in group]),
+            "transparency": _median([frame.transparency for frame in group]),
         }
         for hour, group in sorted(hours.items())
     ]

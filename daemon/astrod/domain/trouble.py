@@ -106,6 +106,9 @@ _ALL = (
     Trouble("AST-406", "info", "Frames show hot pixels, stray light or dew.",
             "The text says which and how much. Hot pixels: take darks, cool. Stray light: look for lamps and gaps; an "
             "amplifier's glow goes with the darks. Dew: heat the glass."),
+    Trouble("AST-407", "info", "A frame that was kept shows something that is not usual, and that no fault explains.",
+            "Look at it where the text says: a reflection, something on the sensor's window, a failing amplifier, or a "
+            "discovery. `astrod judge --json FILE` names all its strange parts."),
     Trouble("AST-411", "warning", "A watch of the whole sky brings no pictures.",
             "Look at its camera, or at the program that writes its pictures; the night goes on without it."),
     Trouble("AST-412", "warning", "A watch did not find the meteor of our own that was laid into its picture.",

@@ -53,12 +53,13 @@ class Incoming:
     folder: Path
     rest_s: float
     _watched: dict[Path, _Watched] = field(default_factory=dict)
+    _looked: bool = False
 
     def look(self, now_s: float, since_ns: int = 0) -> Found:
         """Look once; `now_s` is of a clock that never jumps. Each arrival is given once, and again if it changes.
 
-        Files changed before `since_ns` (of the file system's clock) count as always having been there. Raises
-        TellOperator for a folder that is not there.
+        Files that the first look finds changed before `since_ns` count as always having been there; later what is new
+        is new, whatever clock the file system goes by. Raises TellOperator for a folder that is not there.
         """
         unread: Counter[str] = Counter()
         barred: list[str] = []
@@ -69,7 +70,7 @@ class Incoming:
         for path, stamp in sorted(there.items()):
             known = self._watched.get(path)
             if known is None or known.stamp != stamp:
-                old = known is None and stamp[1] < since_ns
+                old = not self._looked and stamp[1] < since_ns
                 self._watched[path] = _Watched(stamp, now_s, given=old)
                 resting = resting and old
             elif not known.given:
@@ -78,6 +79,7 @@ class Incoming:
                     arrivals.append(Arrival(path, stamp))
                 else:
                     resting = False
+        self._looked = True
         for gone in self._watched.keys() - there.keys():
             del self._watched[gone]
         return Found(tuple(arrivals), dict(sorted(unread.items())), tuple(barred), resting)

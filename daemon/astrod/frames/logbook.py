@@ -24,8 +24,8 @@ KEPT = 20_000
 def logbook_path(folder: Path) -> Path:
     """Where the logbook of a folder lies: below XDG_CACHE_HOME, else below ~/.cache."""
     cache = os.environ.get("XDG_CACHE_HOME")
-    root = Path(cache) if cache else Path("~/.cache").expanduser()
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    root = Path(cache or os.path.expanduser("~/.cache"))  # noqa: PTH111  Path's own raises where there is no home
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
     return root / "astrod" / "ride-along" / f"{name}.jsonl"
 
 
@@ -91,7 +91,7 @@ class Logbook:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"by": self._by, **entry}, ensure_ascii=False) + "\n")
+                file.write(json.dumps({"by": self._by, **entry}) + "\n")
         except OSError as fault:
             self._writes = False
             log.warning("%s cannot be written (%s): a restart judges again", self._path, fault.strerror)

@@ -68,7 +68,10 @@ def judge(evidence: Evidence, weights: Path | None = None, enabled: bool = True)
     if isinstance(model, str):
         return explained(verdict(simple, f"{TITLE} ({model})"), simple, evidence.values, {})
     view = View(evidence.above, evidence.sky, evidence.x, evidence.y, evidence.values)
-    said, without = model.look(view)
+    try:
+        said, without = model.look(view)
+    except WeightsRefusedError as refused:  # its card promised what its file does not take or give
+        return explained(verdict(simple, f"{TITLE} ({refused})"), simple, evidence.values, {})
     answer = Answer({name: said.issues.get(name, simple.issues[name]) for name in ISSUES}, said.usable)
     guarded = _guarded(answer, evidence.values)
     return explained(verdict(guarded, model.title, model.thresholds), guarded, evidence.values, without)

@@ -8,7 +8,10 @@ from astrod.learning.drift import wilson_low
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A frame: whether it is usable, if somebody said so, and what model and stand-in made of it (score 0 to 100)."""
+    """A file: whether it is usable (or holds a meteor), if somebody said so, and what model and stand-in made of it.
+
+    Scores are 0 to 100.
+    """
 
     usable: bool | None
     kept: bool

@@ -214,9 +214,9 @@ def _columns(file: Path) -> dict[str, NDArray[Any]]:
         table = Table.read(file, format=formats[suffix])
     except ImportError as fault:
         raise InputInvalid(f"{file}: reading Parquet needs pyarrow; install it, or export CSV or FITS") from fault
-    except OSError as fault:
-        raise InputInvalid(f"{file}: cannot be read: {fault.strerror or fault}") from fault
-    except Exception as fault:
+    except FileNotFoundError as fault:
+        raise InputInvalid(f"{file}: is not there") from fault
+    except Exception as fault:  # each of astropy's readers raises errors of its own
         raise InputInvalid(f"{file}: no table of that kind ({fault})") from fault
     return {str(column).casefold(): _plain(table[column]) for column in table.colnames}
 

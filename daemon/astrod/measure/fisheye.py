@@ -282,6 +282,41 @@ def refit(seen: Seen, camera: Fisheye) -> Fisheye:
     return best
 
 
+def like(pointing: Pointing, width: int, height: int) -> Fisheye:
+    """The camera that comes nearest to another calibration over its picture, so that it can be fitted again by stars.
+
+    `residual_arcmin` says how near; `stars` is 0. Raises InputInvalid where it looks below the horizon everywhere.
+    """
+    x, y = (part.ravel() for part in np.meshgrid(np.linspace(0, width - 1, 17), np.linspace(0, height - 1, 13)))
+    azimuth, altitude = pointing.horizontal(x, y)
+    up = np.isfinite(altitude) & (altitude > 0.0)
+    if up.sum() < 20:
+        raise InputInvalid("the calibration looks below the horizon; it is for another camera")
+    x, y, sky = x[up], y[up], vectors(azimuth[up], altitude[up])
+    middle_x, middle_y = (width - 1) / 2.0, (height - 1) / 2.0
+    ahead, beside = vectors(*pointing.horizontal(np.array([middle_x, middle_x + 5.0]), np.array([middle_y, middle_y])))
+    focal = 5.0 / max(1e-6, float(np.arccos(np.clip(ahead @ beside, -1.0, 1.0))))
+    starts = [
+        _turned_to(Fisheye(middle_x, middle_y, focal, 0.0, 0.0, (0.0, 0.0, 0.0), m), x, y, sky) for m in (False, True)
+    ]
+    start = min(starts, key=lambda camera: float(np.nan_to_num(_off(camera, x, y, sky), nan=1e4).mean()))
+    for bent in (False, True, True):
+        start = _fitted(start, x, y, sky, free=True, bent=bent)
+    residual = float(np.sqrt(np.mean(_off(start, x, y, sky) ** 2)))
+    return _camera(_parameters(start), start.mirrored, residual)
+
+
+def _turned_to(camera: Fisheye, x: Floats, y: Floats, sky: Floats) -> Fisheye:
+    """The camera turned so that its pixels look as nearly as can be where they should (Kabsch 1976)."""
+    seen = vectors(*camera.horizontal(x, y))
+    known = np.isfinite(seen).all(axis=1)
+    left, _, right = np.linalg.svd(seen[known].T @ sky[known])
+    handed = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    parameters = _parameters(camera)
+    parameters[5:8] = _vector((left @ handed @ right).T @ _matrix(camera.turn))
+    return _camera(parameters, camera.mirrored)
+
+
 def _best(seen: Seen, fitted: list[Fisheye]) -> Fisheye | None:
     """The camera that matches most stars, if it matches a share of them that no wrong one does."""
     if not fitted:

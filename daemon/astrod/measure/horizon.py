@@ -37,7 +37,7 @@ class Horizon:
 def grey(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """One plane of brightness out of (height, width) or (height, width, 3); infinite pixels become NaN."""
     plane = picture if picture.ndim == 2 else picture.mean(axis=2, dtype=np.float32)
-    return np.where(np.isfinite(plane), plane, np.float32(np.nan))
+    return np.where(np.isfinite(plane), plane, np.float32(np.nan)) if np.isinf(plane).any() else plane
 
 
 def find_horizon(plane: NDArray[np.float32]) -> Horizon | None:
@@ -67,10 +67,13 @@ def find_horizon(plane: NDArray[np.float32]) -> Horizon | None:
 def _coarse(plane: NDArray[np.float32], step: int) -> Floats:
     """The picture binned by `step`, without pixels that have no value, and freed of stars and lamps."""
     rows, columns = plane.shape[0] // step * step, plane.shape[1] // step * step
-    blocks = plane[:rows, :columns].reshape(rows // step, step, columns // step, step)
-    known = np.isfinite(blocks)
-    count = known.sum(axis=(1, 3))
-    total = np.where(known, blocks, np.float32(0.0)).sum(axis=(1, 3), dtype=np.float64)
+    count = np.zeros((rows // step, columns // step))
+    total = np.zeros_like(count)
+    for line in range(rows // step):  # a line at a time: a large picture needs no copy of itself
+        blocks = plane[line * step : (line + 1) * step, :columns].reshape(step, columns // step, step)
+        known = np.isfinite(blocks)
+        count[line] = known.sum(axis=(0, 2))
+        total[line] = np.where(known, blocks, np.float32(0.0)).sum(axis=(0, 2), dtype=np.float64)
     middle = float(total.sum() / max(1, int(count.sum())))
     means = np.where(count > 0, total / np.maximum(count, 1), middle)
     smooth: Floats = ndimage.median_filter(means, size=3, mode="nearest")

@@ -18,6 +18,8 @@ Bools = NDArray[np.bool_]
 
 SIGMA_OF_MAD = 1.4826
 _CLIP_SIGMAS = 5.0
+_MEDIAN_OF_THREE = 1.16
+"""A median of three normal values scatters so much more than their mean."""
 _BLOCK_VALUES = 4_000_000
 _HOT_SIGMAS = 12.0
 _DEAD, _BRIGHT = 0.7, 1.4
@@ -29,8 +31,9 @@ _SAMPLE = 200_000
 class Master:
     """One master. `values` are ADU for a bias or dark, for a flat the response with 1 the usual (of each colour).
 
-    `sigma` is the random error that a pixel of it has, same unit, `spread` how much the pixels differ among
-    themselves, robust. `bad` are pixels that no calibration mends, None where none were looked for.
+    `sigma` is the random error that a pixel of it has, same unit, and `noise` that of a pixel of a single frame;
+    `spread` is how much the pixels differ among themselves, robust. `bad` are pixels that no calibration mends, None
+    where none were looked for.
     """
 
     values: Float32
@@ -38,6 +41,7 @@ class Master:
     frames: int
     level: float
     spread: float
+    noise: float
     bad: Bools | None = None
 
 
@@ -54,7 +58,7 @@ def combine(frames: Sequence[NDArray[Any]], pedestal: Float32 | None = None, nor
         raise InputInvalid("frames of different sizes make no master")
     scales = [_scale(frame, pedestal) if normalise else 1.0 for frame in frames]
     values = np.empty(shape, np.float32)
-    errors = []
+    noises = []
     rows = max(1, _BLOCK_VALUES // (shape[1] * len(frames)))
     for top in range(0, shape[0], rows):
         part = slice(top, top + rows)
@@ -62,10 +66,12 @@ def combine(frames: Sequence[NDArray[Any]], pedestal: Float32 | None = None, nor
         if pedestal is not None:
             stack -= pedestal[part]
         stack *= np.asarray(scales, np.float32)[:, None, None]
-        values[part], error = _mean(stack)
-        errors.append(error)
+        values[part], noise = _mean(stack)
+        noises.append(noise)
     level, spread = _level(values)
-    return Master(values, float(np.median(errors)), len(frames), level, spread)
+    noise = float(np.median(noises))
+    worse = _MEDIAN_OF_THREE if len(frames) == 3 else 1.0
+    return Master(values, worse * noise / float(np.sqrt(len(frames))), len(frames), level, spread, noise)
 
 
 def _scale(frame: NDArray[Any], pedestal: Float32 | None) -> float:
@@ -79,22 +85,21 @@ def _scale(frame: NDArray[Any], pedestal: Float32 | None) -> float:
 
 
 def _mean(stack: Float32) -> tuple[Float32, float]:
-    """The clipped mean over the first axis, and the typical error of it."""
+    """The clipped mean over the first axis, and the noise of a pixel of one frame."""
     count = stack.shape[0]
     if count == 1:
         pairs = np.diff(stack[0], axis=1)
-        return stack[0], SIGMA_OF_MAD * float(np.median(np.abs(pairs))) / np.sqrt(2.0)
+        return stack[0], SIGMA_OF_MAD * float(np.median(np.abs(pairs))) / float(np.sqrt(2.0))
+    typical = _typical(stack)
     if count < 4:
-        middle = np.median(stack, axis=0) if count == 3 else stack.mean(axis=0)
-        return middle, _typical(stack) * (1.16 if count == 3 else 1.0) / float(np.sqrt(count))
+        return np.median(stack, axis=0) if count == 3 else stack.mean(axis=0), typical
     middle = np.median(stack, axis=0)
     away = np.abs(stack - middle)
-    typical = _typical(stack)
     local = SIGMA_OF_MAD * np.median(away, axis=0)
     kept = away <= _CLIP_SIGMAS * np.maximum(local, max(typical, 1e-12))
     stack = np.where(kept, stack, 0.0)
     number = np.maximum(kept.sum(axis=0), 1)
-    return np.asarray(stack.sum(axis=0) / number, np.float32), typical / float(np.sqrt(count))
+    return np.asarray(stack.sum(axis=0) / number, np.float32), typical
 
 
 def _typical(stack: Float32) -> float:

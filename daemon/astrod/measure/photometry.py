@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from astrod.errors import InputInvalid
 from astrod.measure.calibrate import BAD, COSMIC, NO_VALUE, SATURATED
 from astrod.measure.moments import shapes, stamps
-from astrod.measure.psf import Fits, Psf, fit_shape, fit_stars
+from astrod.measure.psf import Fits, Psf, drawn, fit_shape, fit_stars
 
 Floats = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -37,6 +37,7 @@ _CLEAR_SIGNAL = 10.0
 _SURE_SIGNAL = 20.0
 _LONG = 3.0
 _DRAWN_OUT = 1.6
+_LEAST_TELLING, _UNTOLD_FAILING = 10, 0.02
 _UNUSABLE = np.uint8(NO_VALUE | BAD | COSMIC)
 _GUESSED_FWHM_PX = 3.0
 
@@ -45,9 +46,11 @@ _GUESSED_FWHM_PX = 3.0
 class Table:
     """Sources by falling flux, one entry each. Pixels count from 0, of the plane that was measured; fluxes are ADU.
 
-    `flux` is by the profile, brought to the scale of a wide aperture; of extended sources it is that above the
-    threshold. `aperture` is within 1.3 FWHM, brought to the same scale for stars. `fwhm`, `elongation` are the source's
-    own, NaN where it is too faint. `kind` is a number of `CLASSES`. `flags` are the bits of the pixels in its core.
+    `profile` is by the stars' profile, brought to the scale of a wide aperture, its error holding how far the profile
+    fails the frame's stars; `aperture` is within 1.3 FWHM, neighbours taken away by the profile, on the same scale.
+    `flux` is the mean of the two by their errors: the aperture's for bright stars, the profile's for faint ones; of
+    extended sources it is what is above the threshold. `fwhm`, `elongation` are the source's own,
+    NaN where it is too faint. `kind` is a number of `CLASSES`. `flags` are the bits of the pixels in its core.
     """
 
     x: Floats
@@ -55,6 +58,8 @@ class Table:
     place_error: Floats
     flux: Floats
     flux_error: Floats
+    profile: Floats
+    profile_error: Floats
     aperture: Floats
     aperture_error: Floats
     peak: Floats
@@ -242,11 +247,13 @@ def _unflagged(flags: NDArray[np.uint8], listed: NDArray[Any], reach: int) -> Bo
 
 def _core_flags(flags: NDArray[np.uint8], x: Floats, y: Floats, reach: int) -> NDArray[np.uint8]:
     """All bits set within so many pixels of each place."""
+    if len(x) == 0:
+        return np.zeros(0, np.uint8)
     grid = np.arange(-reach, reach + 1)
     rows = np.clip(np.rint(y).astype(np.int64)[:, None, None] + grid[None, :, None], 0, flags.shape[0] - 1)
     columns = np.clip(np.rint(x).astype(np.int64)[:, None, None] + grid[None, None, :], 0, flags.shape[1] - 1)
     cut = flags[rows, columns].reshape(len(x), -1)
-    return np.bitwise_or.reduce(cut, axis=1) if len(x) else np.zeros(0, np.uint8)
+    return np.asarray(np.bitwise_or.reduce(cut, axis=1))
 
 
 def _measured(
@@ -267,20 +274,25 @@ def _measured(
         x, y = np.where(held, fits.x, x), np.where(held, fits.y, y)
     mask = unusable if bool(unusable.any()) else None
     radius = max(_APERTURE_FWHM * fwhm, 1.5)
-    narrow, narrow_error = _circle(above, sigma, mask, x, y, radius)
-    wide, wide_error = _circle(above, sigma, mask, x, y, max(_WIDE_FWHM * fwhm, 3.0))
+    alone = above if fits is None or psf is None else above - drawn(above.shape, psf, fits.x, fits.y, fits.flux)
+    narrow, narrow_error = _circle(above, sigma, alone, mask, x, y, radius, psf, fits)
+    wide, wide_error = _circle(above, sigma, alone, mask, x, y, max(_WIDE_FWHM * fwhm, 3.0), psf, fits)
     core = _core_flags(flags, x, y, max(1, round(0.5 * fwhm)))
     kind = _kinds(listed, fits, narrow, narrow_error, size, elongation, usual, core)
     standard = _standard(fits, wide, wide_error, kind, core, listed)
     grown = _growth(narrow, wide, wide_error, standard)
     aperture, aperture_error = narrow * grown, narrow_error * grown
+    blended = np.asarray((listed["flag"] & sep.OBJ_MERGED) > 0)
+    profile, profile_error, chi = (np.full(len(listed), np.nan) for _ in range(3))
+    flux, error = aperture.copy(), aperture_error.copy()
     if fits is not None:
         scale = _scale(fits, wide, standard)
-        flux, error, chi, place_error = fits.flux * scale, fits.flux_error * scale, fits.chi, fits.place_error
-        flux = np.where(fits.good, flux, aperture)
-        error = np.where(fits.good, error, aperture_error)
+        failing = _failing(fits, scale, aperture, aperture_error, standard)
+        profile, chi = fits.flux * scale, fits.chi
+        profile_error = np.hypot(fits.flux_error * scale, failing * profile)
+        flux, error = _mean_of(profile, profile_error, aperture, aperture_error, fits.good)
+        place_error = np.hypot(fits.place_error, 0.5 * failing * fwhm)
     else:
-        flux, error, chi = aperture.copy(), aperture_error.copy(), np.full(len(listed), np.nan)
         place_error = 0.6 * fwhm * error / np.maximum(np.abs(flux), 1e-12)
     broad = np.flatnonzero(kind == EXTENDED)
     if broad.size:
@@ -294,6 +306,8 @@ def _measured(
             place_error=place_error,
             flux=flux,
             flux_error=np.maximum(error, 1e-12),
+            profile=profile,
+            profile_error=profile_error,
             aperture=aperture,
             aperture_error=aperture_error,
             peak=listed["peak"].astype(np.float64),
@@ -302,19 +316,33 @@ def _measured(
             chi=chi,
             kind=kind,
             flags=core,
-            blended=np.asarray((listed["flag"] & sep.OBJ_MERGED) > 0),
+            blended=blended,
         ),
         radius,
     )
 
 
 def _circle(
-    above: Float32, sigma: Float32, mask: Bools | None, x: Floats, y: Floats, radius: float
+    above: Float32,
+    sigma: Float32,
+    alone: Float32,
+    mask: Bools | None,
+    x: Floats,
+    y: Floats,
+    radius: float,
+    psf: Psf | None,
+    fits: Fits | None,
 ) -> tuple[Floats, Floats]:
+    """The light within a radius and its error, neighbours taken away: what the profiles of all leave (`alone`), and
+    each star's own profile put back.
+    """
     if x.size == 0:
         return np.empty(0), np.empty(0)
-    total, error, _flag = sep.sum_circle(above, x, y, radius, err=sigma, mask=mask, subpix=5)
-    return np.asarray(total, np.float64), np.asarray(error, np.float64)
+    total, error, _flag = sep.sum_circle(alone, x, y, radius, err=sigma, mask=mask, subpix=5)
+    if psf is None or fits is None:
+        return np.asarray(total, np.float64), np.asarray(error, np.float64)
+    own = np.maximum(np.nan_to_num(fits.flux), 0.0) * psf.share_within(radius)
+    return np.asarray(total + own, np.float64), np.asarray(error, np.float64)
 
 
 def _kinds(
@@ -378,3 +406,28 @@ def _scale(fits: Fits, wide: Floats, standard: NDArray[np.intp]) -> float:
     if standard.size == 0:
         return 1.0
     return float(np.clip(np.median(wide[standard] / fits.flux[standard]), 0.5, 2.0))
+
+
+def _mean_of(
+    profile: Floats, profile_error: Floats, aperture: Floats, aperture_error: Floats, good: Bools
+) -> tuple[Floats, Floats]:
+    """The mean by the errors, and the smaller of them: both are of the same pixels, so their mean is hardly surer."""
+    one = np.where(good, 1.0 / np.maximum(profile_error, 1e-12) ** 2, 0.0)
+    told = np.isfinite(aperture_error) & (aperture_error > 0.0)
+    other = np.where(told, 1.0 / np.maximum(aperture_error, 1e-12) ** 2, 0.0)
+    total = np.maximum(one + other, 1e-30)
+    flux = (one * np.where(good, profile, 0.0) + other * np.nan_to_num(aperture)) / total
+    return flux, np.sqrt(1.0 / np.maximum(np.maximum(one, other), 1e-30))
+
+
+def _failing(fits: Fits, scale: float, aperture: Floats, aperture_error: Floats, standard: NDArray[np.intp]) -> float:
+    """By what share of the flux the profile fails: how far it and the aperture differ on clear stars that stand alone,
+    beyond what noise explains; a few percent where no stars tell.
+    """
+    if standard.size < _LEAST_TELLING:
+        return _UNTOLD_FAILING
+    ratio = fits.flux[standard] * scale / aperture[standard] - 1.0
+    noise = aperture_error[standard] / np.maximum(aperture[standard], 1e-12)
+    bright = noise <= np.median(noise)
+    spread = 1.4826 * float(np.median(np.abs(ratio[bright] - np.median(ratio[bright]))))
+    return float(np.sqrt(max(0.0, spread**2 - float(np.median(noise[bright])) ** 2)))

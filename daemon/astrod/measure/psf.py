@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+from scipy.spatial import cKDTree
 
 Floats = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -27,6 +28,7 @@ _ROUNDS = 3
 _LOWEST, _HIGHEST = (-0.5, -1.5, -1.5, -1.2), (4.1, 1.5, 1.5, 3.0)
 """Bounds of a profile's numbers: log FWHM, two of ellipticity, log (beta - 1)."""
 _FARTHEST_PX = 1.5
+_TOGETHER_ROUNDS, _AGREED_SIGMAS = 6, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,16 @@ class Psf:
         grid = np.arange(-half, half + 1, dtype=np.float64)
         values = self.values(grid[None, None, :], grid[None, :, None])
         return float(1.0 / np.sum(values**2))
+
+    def share_within(self, radius_px: float) -> float:
+        """The share of a star's light within a circle, by a raster of a tenth of a pixel at least."""
+        step = min(0.1, radius_px / 30.0)
+        grid = np.arange(-radius_px, radius_px + step, step) + 0.5 * step
+        x, y = grid[None, :], grid[:, None]
+        inside = x**2 + y**2 <= radius_px**2
+        norm = (self.beta - 1.0) * float(np.sqrt(self._determinant)) / np.pi
+        values = (1.0 + self.xx * x**2 + self.yy * y**2 + 2.0 * self.xy * x * y) ** -self.beta
+        return float(norm * step**2 * np.sum(values[inside]))
 
     @property
     def half_px(self) -> int:
@@ -222,32 +234,65 @@ def _linear_fit(cut: Cuts, model: Floats, slope_x: Floats, slope_y: Floats) -> t
 
 
 def fit_stars(above: Float32, weights: Float32, x: Floats, y: Floats, psf: Psf) -> Fits:
-    """Flux and place of each star by the profile, neighbours taken away (twice, which is enough for pairs)."""
-    count = x.size
-    flux, variance = np.zeros(count), np.full(count, np.inf)
-    px, py = x.astype(np.float64).copy(), y.astype(np.float64).copy()
-    chi = np.full(count, np.nan)
-    others = np.zeros(above.shape, np.float32)
-    for again in range(2):
-        for start in range(0, count, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            cut = cuts(above, weights, x[part], y[part], psf.half_px)
-            if again:
-                alone = cut.values - cuts(others, weights, x[part], y[part], psf.half_px).values
-                cut = Cuts(alone + _own(psf, cut, flux[part], px[part], py[part]), cut.weights, cut.columns, cut.rows)
-            places = [px[part] - cut.columns, py[part] - cut.rows]
-            flux[part], variance[part], model = _solved(psf, cut, places)
-            px[part], py[part] = places[0] + cut.columns, places[1] + cut.rows
-            left = cut.values - flux[part][:, None, None] * model
-            freedom = np.maximum((cut.weights > 0.0).sum(axis=(1, 2)) - 3, 1)
-            chi[part] = np.sqrt((left**2 * cut.weights).sum(axis=(1, 2)) / freedom)
-        if not again:
-            others = _drawn(above.shape, psf, flux, px, py)
-    error = np.sqrt(variance)
-    good = np.isfinite(error) & (error > 0.0) & np.isfinite(flux) & (variance < 1e29)
+    """Flux and place of each star by the profile; stars that stand together are fitted again and again, each without
+    what the others were found to be, until they agree.
+    """
+    found = _Fitting(x.astype(np.float64), y.astype(np.float64))
+    _fit(found, np.arange(x.size), above, weights, psf, None)
+    together = _together(found, psf)
+    for _round in range(_TOGETHER_ROUNDS if together.size else 0):
+        before = found.flux[together].copy()
+        _fit(found, together, above, weights, psf, drawn(above.shape, psf, *found.of(together)))
+        if np.max(np.abs(found.flux[together] - before) * np.sqrt(1.0 / found.variance[together])) < _AGREED_SIGMAS:
+            break
+    error = np.sqrt(found.variance)
+    good = np.isfinite(error) & (error > 0.0) & np.isfinite(found.flux) & (found.variance < 1e29)
     # the place of a star is as sure as its flux: σ = 0.6·FWHM·σ(flux)/flux for a Gaussian and near to it for a Moffat
-    place_error = 0.6 * psf.fwhm_px * error / np.maximum(np.abs(flux), 1e-12)
-    return Fits(np.where(good, flux, np.nan), error, px, py, place_error, chi, good)
+    place_error = 0.6 * psf.fwhm_px * error / np.maximum(np.abs(found.flux), 1e-12)
+    return Fits(np.where(good, found.flux, np.nan), error, found.x, found.y, place_error, found.chi, good)
+
+
+class _Fitting:
+    """The stars' numbers as they are bettered; see `Fits`. Cut-outs stay about the first places."""
+
+    def __init__(self, x: Floats, y: Floats) -> None:
+        self.first_x, self.first_y = x, y
+        self.x, self.y = x.copy(), y.copy()
+        self.flux, self.variance = np.zeros(x.size), np.full(x.size, np.inf)
+        self.chi = np.full(x.size, np.nan)
+
+    def of(self, chosen: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+        """Places and fluxes of the chosen."""
+        return self.x[chosen], self.y[chosen], self.flux[chosen]
+
+
+def _fit(
+    found: _Fitting, chosen: NDArray[np.intp], above: Float32, weights: Float32, psf: Psf, others: Float32 | None
+) -> None:
+    """Fit the chosen stars; `others` is a drawing of them all, to be taken away but for each star itself."""
+    for start in range(0, chosen.size, _CHUNK):
+        part = chosen[start : start + _CHUNK]
+        cut = cuts(above, weights, found.first_x[part], found.first_y[part], psf.half_px)
+        if others is not None:
+            drawn = cuts(others, weights, found.first_x[part], found.first_y[part], psf.half_px).values
+            own = _own(psf, cut, found.flux[part], found.x[part], found.y[part])
+            cut = Cuts(cut.values - drawn + own, cut.weights, cut.columns, cut.rows)
+        places = [found.x[part] - cut.columns, found.y[part] - cut.rows]
+        flux, variance, model = _solved(psf, cut, places)
+        found.flux[part], found.variance[part] = flux, variance
+        found.x[part], found.y[part] = places[0] + cut.columns, places[1] + cut.rows
+        left = cut.values - flux[:, None, None] * model
+        freedom = np.maximum((cut.weights > 0.0).sum(axis=(1, 2)) - 3, 1)
+        found.chi[part] = np.sqrt((left**2 * cut.weights).sum(axis=(1, 2)) / freedom)
+
+
+def _together(found: _Fitting, psf: Psf) -> NDArray[np.intp]:
+    """Stars with another one near enough to matter."""
+    if found.x.size < 2:
+        return np.empty(0, np.intp)
+    places = np.stack([found.x, found.y], axis=1)
+    distance, _ = cKDTree(places).query(places, k=2)
+    return np.flatnonzero(distance[:, 1] < 3.0 * psf.half_px)
 
 
 def _own(psf: Psf, cut: Cuts, flux: Floats, x: Floats, y: Floats) -> Floats:
@@ -258,17 +303,18 @@ def _own(psf: Psf, cut: Cuts, flux: Floats, x: Floats, y: Floats) -> Floats:
     return np.maximum(flux, 0.0)[:, None, None] * psf.values(dx, dy)
 
 
-def _drawn(shape: tuple[int, ...], psf: Psf, flux: Floats, x: Floats, y: Floats) -> Float32:
-    """All stars, drawn by the profile."""
+def drawn(shape: tuple[int, ...], psf: Psf, x: Floats, y: Floats, flux: Floats) -> Float32:
+    """Stars of no less than no flux, drawn by the profile; those without a flux (NaN) are left out."""
     canvas = np.zeros(shape, np.float32)
     half = 2 * psf.half_px
     reach = np.arange(-half, half + 1)
+    flux = np.maximum(np.nan_to_num(flux), 0.0)
     for start in range(0, x.size, _CHUNK):
         part = slice(start, start + _CHUNK)
         columns, rows = np.rint(x[part]).astype(np.int64), np.rint(y[part]).astype(np.int64)
         dx = reach[None, None, :] - (x[part] - columns)[:, None, None]
         dy = reach[None, :, None] - (y[part] - rows)[:, None, None]
-        light = np.maximum(flux[part], 0.0)[:, None, None] * psf.values(dx, dy)
+        light = flux[part][:, None, None] * psf.values(dx, dy)
         down, across = rows[:, None, None] + reach[None, :, None], columns[:, None, None] + reach[None, None, :]
         inside = (down >= 0) & (down < shape[0]) & (across >= 0) & (across < shape[1])
         down, across = np.broadcast_to(down, light.shape)[inside], np.broadcast_to(across, light.shape)[inside]

@@ -91,8 +91,9 @@ class Wcs:
         yield "CRPIX2", self.y + 1.0, "[px] reference pixel"
         for name, value in zip(("CD1_1", "CD1_2", "CD2_1", "CD2_2"), self.cd, strict=True):
             yield name, value, "[deg/px]"
-        yield "WCSRMS", round(self.residual_arcsec, 4), "[arcsec] RMS of the stars fitted"
-        yield "WCSSTARS", self.stars, "stars fitted"
+        if self.stars:
+            yield "WCSRMS", round(self.residual_arcsec, 4), "[arcsec] RMS of the stars fitted"
+            yield "WCSSTARS", self.stars, "stars fitted"
         if self.order > 1:
             inverse_a, inverse_b = self._inverse(rows, columns)
             for name, powers in (("A", self.a), ("B", self.b), ("AP", inverse_a), ("BP", inverse_b)):

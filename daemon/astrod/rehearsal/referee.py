@@ -155,7 +155,7 @@ class Referee:
         self._mounts = {parse(rig.mount.address).device: rig for rig in site.rigs}
         self._roof = parse(site.roof.address).device if site.roof else None
         self._limits = [limit for source in site.weather for limit in source.limits]
-        self._stations = {parse(source.address).device: source for source in site.weather}
+        self._stations = {parse(s.address).device: s for s in site.weather if s.address.startswith("sim://")}
         self._aims = {name: Aim() for name in self._mounts}
         self._past_s = dict.fromkeys(self._mounts, 0.0)
         self._openings_us: list[int] = []

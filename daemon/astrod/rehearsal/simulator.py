@@ -39,10 +39,9 @@ GUIDE_SENSOR = Sensor(320, 240, 7.4, full_well_e=40_000.0, egain_e_per_adu=0.7, 
 
 def _simulated(address: str | None) -> str | None:
     """The device's name in the observatory; None for no device, or a real one."""
-    if address is None:
+    if address is None or not address.startswith("sim://"):
         return None
-    parsed = parse(address)
-    return parsed.device if parsed.scheme == "sim" else None
+    return parse(address).device
 
 
 def simulated_addresses(site: Site) -> list[str]:

@@ -16,13 +16,16 @@ from astrod.judge.meteor import sight
 from astrod.measure.fisheye import Pointing
 from astrod.measure.horizon import grey
 from astrod.overcast import Calibration, cloud_map, read_calibration, survey_plane
+from astrod.versions import in_force
 from astrod.watch.order import Order
 from astrod_models.meteor import Block
 
 KEPT = ("meteor",)
 """What of all that crosses the sky goes into the archive."""
-TRIED_SNR = 10.0
-"""How far our own meteor stands above the noise around it: one that a person would see at once."""
+TRIED_SNR, TRIED_STILL_SNR = 8.0, 26.0
+"""How far our own meteor stands above the noise: so that it is found six times of six in stacks of a real station, and
+nine times of ten in stills of the simulated camera, which tell less.
+"""
 TRIED_SHARE = 0.1
 """How long it is, of the picture's shorter side."""
 TRIED_FRAMES = 12
@@ -43,12 +46,18 @@ def look_at(order: Order) -> SkySeen:
     return SkySeen(order.glance.at_us, cover, found, _finds_own(order, stack) if order.inject else None)
 
 
+def _folder(order: Order, name: str) -> Path:
+    """Where the version of a model lies that judges now."""
+    return in_force(order.models, name).folder
+
+
 # -- clouds --------------------------------------------------------------------------------------------------
 
 
 def _cover(order: Order, stack: Stack, calibration: Calibration | None) -> SkyCover:
     plane = stack.maximum if stack.mean is None else stack.mean
-    seen = survey_plane(grey(np.asarray(plane, dtype=np.float32)), order.weights)
+    grey_plane = grey(np.asarray(plane, dtype=np.float32))
+    seen = survey_plane(grey_plane, _folder(order, "cloud"), enabled=order.models.enabled)
     clouds = cloud_map(seen, calibration, order.glance.at_us)
     share = seen.verdict.fraction if clouds is None else clouds.covered_share(OVERHEAD_DEG)
     return SkyCover(order.glance.at_us, None if share is None else 100.0 * share, clouds, "; ".join(seen.verdict.why))
@@ -62,7 +71,7 @@ def _block(stack: Stack) -> Block:
 
 
 def _detections(order: Order, stack: Stack, pointing: Pointing | None) -> tuple[Detection, ...]:
-    seen = sight(_block(stack), stack.rows_in_turn, order.weights, order.enabled)
+    seen = sight(_block(stack), stack.rows_in_turn, _folder(order, "meteor"), order.models.enabled)
     tracks = [track for track in seen.tracks if track.kind in KEPT]
     if not tracks:
         return ()
@@ -106,7 +115,7 @@ def _finds_own(order: Order, stack: Stack) -> bool:
     """Whether a meteor that is laid into the picture is found where it was laid."""
     laid, middle = with_meteor(stack, order.glance.at_us)
     within = FOUND_WITHIN * min(stack.maximum.shape)
-    seen = sight(_block(laid), laid.rows_in_turn, order.weights, order.enabled)
+    seen = sight(_block(laid), laid.rows_in_turn, _folder(order, "meteor"), order.models.enabled)
     return any(
         math.hypot((t.box[0] + t.box[2]) / 2.0 - middle[0], (t.box[1] + t.box[3]) / 2.0 - middle[1]) <= within
         for t in seen.tracks
@@ -127,7 +136,8 @@ def with_meteor(stack: Stack, seed: int) -> tuple[Stack, tuple[float, float]]:
     base = plane if stack.mean is None else stack.mean.astype(np.float64)
     noise = _noise(base if stack.spread is None else stack.spread.astype(np.float64), stack.spread is not None)
     top = np.iinfo(stack.maximum.dtype).max if stack.maximum.dtype.kind in "ui" else np.inf
-    lit = np.minimum(np.where(light > 0.05, np.maximum(plane, base + TRIED_SNR * noise * light), plane), top)
+    height = (TRIED_STILL_SNR if stack.mean is None else TRIED_SNR) * noise
+    lit = np.minimum(np.where(light > 0.05, np.maximum(plane, base + height * light), plane), top)
     maximum = lit.astype(stack.maximum.dtype)
     if stack.frame is None:
         return replace(stack, maximum=maximum), (x, y)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from astrod.config.settings import ModelSettings
 from astrod.domain.watching import SkySeen, WatchSetup
 from astrod.watch.source import Glance
+
+SHIPPED_MODELS = ModelSettings(enabled=True, folder=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,16 +15,15 @@ class Order:
     """What the worker is to look for in a glance.
 
     `album` is the folder for pictures of detections; `inject` asks for a meteor of our own to be laid in and found.
-    `weights` is the folder of the models in force, None for those shipped; where they are not `enabled`, the classical
-    stand-ins judge.
+    Which version of a model judges is looked up when it is needed (`models`); where they are not enabled, the
+    classical stand-ins judge.
     """
 
     glance: Glance
     setup: WatchSetup
     album: Path
     inject: bool = False
-    weights: Path | None = None
-    enabled: bool = True
+    models: ModelSettings = SHIPPED_MODELS
 
 
 def look(order: Order) -> SkySeen:

@@ -161,7 +161,10 @@ def _glow_e(sky: WholeSky, azimuth: Float64, altitude: Float64, passes: Float64)
             [
                 light.nanolamberts(
                     light.sky_mag_arcsec2(
-                        sky.dark_sky_mag, float(height), sun_deg, light.MoonLight(phase, moon_alt, float(apart))
+                        sky.dark_sky_mag,
+                        float(height),
+                        sun_deg,
+                        light.MoonLight(phase, moon_alt, max(2.0, float(apart))),
                     )
                 )
                 for apart in aparts

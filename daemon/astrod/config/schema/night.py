@@ -88,7 +88,7 @@ class ModelsSection(Section):
     enabled: bool = key(True, "Use the models.", when="restart")
     folder: str | None = key(
         None,
-        "Other models than the shipped ones: a folder with quality.onnx and its card, quality.toml.",
+        "Other models than the shipped ones: a folder with NAME.onnx and its card, NAME.toml.",
         when="restart",
         example="models",
     )
