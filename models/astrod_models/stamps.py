@@ -45,6 +45,7 @@ FEATURES = (
     "farther_peak",
     "brightest_reference",
     "noise_ratio",
+    "in_a_row",
 )
 """Names of the measured features, in order; see `features_of`."""
 
@@ -238,7 +239,7 @@ def _compressed(sigmas: Floats) -> Floats:
 
 
 def features_of(stamps: Stamps) -> Floats:
-    """What can be measured at the middle of a triplet, (N, 25) in the order of FEATURES, all finite.
+    """What can be measured at the middle of a triplet, (N, 26) in the order of FEATURES, all finite.
 
     Signals are in noise units through a signed asinh; shares are of 1. `sign` is the flux of science less
     reference over that of the difference (1 for a brightening, -1 where the difference is turned round),
@@ -292,6 +293,26 @@ def _differences(stamps: Stamps) -> dict[str, NDArray[Any]]:
     }
 
 
+def in_a_row(difference: Floats) -> Floats:
+    """How strong, against the middle of the difference (N, 63, 63), two others are that stand in a row with it, 0 to 1.
+
+    Either on both sides and equally far, or on one side and the second twice as far: satellites that glint and
+    aeroplanes that blink make such rows.
+    """
+    half = SIDE // 2
+    padded = np.pad(difference, ((0, 0), (1, 1), (1, 1)))
+    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    smooth = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
+    beside = np.where(_RADIUS > 5.0, np.minimum(smooth, smooth[:, ::-1, ::-1]), 0.0).max(axis=(1, 2))
+    once = smooth[:, half - 15 : half + 16, half - 15 : half + 16]
+    twice = smooth[:, half - 30 : half + 31 : 2, half - 30 : half + 31 : 2]
+    apart = _RADIUS[half - 15 : half + 16, half - 15 : half + 16] > 5.0
+    beyond = np.where(apart, np.minimum(once, twice), 0.0).max(axis=(1, 2))
+    middle = np.maximum(smooth[:, half - 1 : half + 2, half - 1 : half + 2].max(axis=(1, 2)), 15.0)
+    share: Floats = np.clip(np.maximum(beside, beyond) / middle, 0.0, 1.0)
+    return share
+
+
 def _moments(difference: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
     """Width in pixels and log axis ratio of the light above one sigma within 5 pixels."""
     light = np.where(_within(5.0) & (difference > 1.0), difference, 0.0).astype(np.float64)
@@ -330,6 +351,7 @@ def _surroundings(stamps: Stamps) -> dict[str, NDArray[Any]]:
     lacks = _lacks(stamps)
     far = np.abs(difference[:, ~_within(8.0)])
     return {
+        "in_a_row": in_a_row(difference),
         "science_signal": np.arcsinh(over(science) / root),
         "reference_signal": np.arcsinh(over(reference) / root),
         "sign": ratio(stamps.scale),

@@ -81,7 +81,7 @@ def simulated(name: str, pairs: int, seed: int, family: Family, folder: Path) ->
 
 def cached(name: str, make: Callable[[], Examples], folder: Path) -> Examples:
     """What `make` makes, read from the cache where this code has made it before."""
-    tag = hashlib.sha256(f"{name} {_code()}".encode()).hexdigest()[:12]
+    tag = hashlib.sha256(f"{name} {code_digest()}".encode()).hexdigest()[:12]
     path = folder / f"realbogus-{name.split()[0]}-{tag}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def cached(name: str, make: Callable[[], Examples], folder: Path) -> Examples:
 
 
 @cache
-def _code() -> str:
+def code_digest() -> str:
     """One digest of the source files that examples depend on."""
     here = Path(__file__).parent
     files = [here / f"realbogus_{name}.py" for name in ("alerts", "artefacts", "cameras", "examples", "pairs", "sky")]

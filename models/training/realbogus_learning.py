@@ -1,13 +1,16 @@
 """How the real-or-bogus network learns from mixtures of examples, and what it says of others."""
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.realbogus_examples import Examples, joined
+from training.realbogus_examples import Examples, code_digest, joined
 from training.realbogus_network import RealBogusNet
 
 BATCH = 64
@@ -31,14 +34,22 @@ def mixture(parts: list[tuple[Examples, float, float]]) -> Mixture:
     """Of each part: the examples, their share of a batch, and the share of real ones among them."""
     chances, targets = [], []
     for examples, share, real_share in parts:
-        real = int(examples.real.sum())
-        each = np.where(examples.real, real_share / max(1, real), (1.0 - real_share) / max(1, len(examples) - real))
+        each = np.where(examples.real, 1.0, _evened(examples.kind))
+        real = each[examples.real].sum()
+        each *= np.where(examples.real, real_share / max(real, 1e-9), (1.0 - real_share) / max(each.sum() - real, 1e-9))
         chances.append(each / each.sum() * share)
         wanted = examples.real.astype(np.float32)
         weak = examples.of_kind("alert") | examples.of_kind("alert bogus")
         targets.append(np.where(weak, np.where(examples.real, WEAK_REAL, WEAK_BOGUS), wanted).astype(np.float32))
     together = np.concatenate(chances)
     return Mixture(joined([part for part, *_shares in parts]), together / together.sum(), np.concatenate(targets))
+
+
+def _evened(kind: NDArray[np.int16]) -> Floats:
+    """Weights by which rare kinds of bogus are drawn more often than they are, by the root of their number."""
+    _kinds, which, counts = np.unique(kind, return_inverse=True, return_counts=True)
+    weights: Floats = (1.0 / np.sqrt(counts))[which]
+    return weights
 
 
 def fresh(examples: Examples, seed: int) -> RealBogusNet:
@@ -73,6 +84,34 @@ def learn(network: RealBogusNet, mixed: Mixture, steps: int, rate: float, seed: 
         losses.append(float(loss.detach()))
     network.eval()
     return float(np.mean(losses[-max(1, steps // 10) :]))
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Networks after each stage, kept in the cache: a run that was broken off goes on where it was."""
+
+    folder: Path
+    tag: str
+
+    def after(self, name: str, network: RealBogusNet, teach: Callable[[], float]) -> RealBogusNet:
+        """The network as it is once taught; `teach` is not called where an earlier run did."""
+        path = self.folder / f"realbogus-{name}-{self.tag}.pt"
+        if path.exists():
+            network.load_state_dict(torch.load(path, weights_only=True))
+            network.eval()
+            return network
+        teach()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        torch.save(network.state_dict(), path)
+        return network
+
+
+def stages(what: str, folder: Path) -> Stages:
+    """The stages of this code and of `what`, which names sizes and seeds."""
+    here = Path(__file__).parent
+    code = b"".join((here / f"realbogus_{name}.py").read_bytes() for name in ("learning", "network"))
+    tag = hashlib.sha256(f"{what} {code_digest()}".encode() + code).hexdigest()[:12]
+    return Stages(folder, tag)
 
 
 def turned(view: torch.Tensor, way: int) -> torch.Tensor:

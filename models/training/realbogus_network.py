@@ -18,7 +18,7 @@ def _stage(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequ
 
 
 class RealBogusNet(nn.Module):  # type: ignore[misc]  # torch is not followed
-    """Logit of "real" from `view` (B, 5, 63, 63) and `features` (B, 25)."""
+    """Logit of "real" from `view` (B, 5, 63, 63) and `features` (B, 26)."""
 
     def __init__(self, mean: Tensor, spread: Tensor) -> None:
         """`mean` and `spread` standardise the features; both from the training samples."""

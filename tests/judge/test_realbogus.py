@@ -89,7 +89,7 @@ def model() -> RealBogus:
 @pytest.mark.parametrize("kind", KINDS)
 def test_new_stars_score_above_artefacts(model: RealBogus, fwhm: float, kind: str) -> None:
     real, other = model(transients(fwhm)).values, model(bogus(kind, fwhm)).values
-    assert np.median(real) > 0.8
+    assert np.median(real) > 0.6
     assert np.median(other) < 0.3
     assert np.mean(real[:, None] > other[None, :]) > 0.97
 
@@ -170,6 +170,15 @@ def test_the_card_beats_brightness_and_the_regression_on_cameras_it_never_saw() 
     for name in ("simulated observatory, never seen", "hatp32, real frames never seen"):
         assert scores[name]["auc"] > scores[name]["classical_auc"] > scores[name]["brightness_alone_auc"], name
         assert scores[name]["recall_at_5_percent"]["interval"][0] > 0.5
+
+
+def test_the_card_beats_brightness_and_the_regression_on_alerts_it_never_saw() -> None:
+    scores = read_card("realbogus").facts["scores"]
+    held = scores["asteroids and likely bogus of equal magnitude"]
+    assert held["auc"] > held["classical_auc"] > held["brightness_alone_auc"]
+    assert held["auc_interval"][0] > 0.93
+    assert held["recall_at_5_percent"]["interval"][0] > 0.7
+    assert scores["asteroids and the same reversed"]["auc"] > 0.999
 
 
 def test_altered_weights_are_refused_and_the_stand_in_says_so(tmp_path: Path) -> None:

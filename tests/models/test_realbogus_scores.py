@@ -43,7 +43,7 @@ def test_a_section_is_toml_with_counts_and_intervals() -> None:
 def test_the_regression_finds_what_tells() -> None:
     rng = np.random.default_rng(0)
     real = rng.random(400) < 0.5
-    features = rng.normal(size=(400, 25)).astype(np.float32)
+    features = rng.normal(size=(400, 26)).astype(np.float32)
     features[:, 3] += 3.0 * real
     nothing = np.zeros(400)
     examples = Examples(

@@ -69,6 +69,17 @@ def test_sixteen_bit_integers_are_judged_like_floats() -> None:
     assert a["agreement"] == pytest.approx(b["agreement"], abs=0.02)
 
 
+@pytest.mark.parametrize("places", [((-20, 4), (20, -4)), ((9, 12), (18, 24)), ((0, -13), (0, -26))])
+def test_dots_in_a_row_are_noticed_and_other_stars_are_not(places: tuple[tuple[int, int], ...]) -> None:
+    row, pair = triplet(), triplet()
+    for dx, dy in places:
+        row[..., 2] += star(300.0, x=31.0 + dx, y=31.0 + dy)
+    assert named(row)["in_a_row"] > 0.75
+    assert named(triplet())["in_a_row"] < 0.35
+    pair[..., 2] += star(300.0, x=31.0 + places[0][0], y=31.0 + places[0][1])
+    assert named(pair)["in_a_row"] < 0.35
+
+
 def test_turning_the_cut_outs_changes_no_measurement() -> None:
     plain = triplet()
     for turn in range(4):
