@@ -72,7 +72,7 @@ system:
 test-system:
 	@PACKAGES="$(TEST_PACKAGES)" bash systemd/packages
 
-$(VENV)/ready: pyproject.toml constraints.txt | system
+$(VENV)/ready: pyproject.toml constraints.txt hatch_build.py $(wildcard daemon/astrod/planning/_*.[ch]) | system
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[indi,alpaca,systemd,mqtt,dev]' || { \
 	  echo "astrod: without the system's packages INDI and systemd are left out; the simulated rig runs all the same"; \
