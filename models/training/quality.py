@@ -61,7 +61,7 @@ class Sizes:
     final_epochs: int
 
 
-FULL = Sizes(1300, 2, 600, 500, 500, 400, 8, 2, 6)
+FULL = Sizes(1300, 4, 600, 500, 1000, 500, 9, 4, 7)
 QUICK = Sizes(120, 1, 60, 40, 40, 40, 2, 1, 1)
 
 

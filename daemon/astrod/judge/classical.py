@@ -46,7 +46,7 @@ def _shapes(values: Mapping[str, float]) -> dict[str, float]:
         "trailing": trailing,
         "defocus": defocus,
         "seeing": _rising(fwhm, 6.5, 0.5) * winged * (1.0 - defocus) * (1.0 - trailing),
-        "dew": _rising(values["halo"], -1.6, 0.12) * _rising(values["log_fwhm"], 0.6, 0.1),
+        "dew": _rising(values["halo"], -1.85, 0.1) * _rising(values["log_fwhm"], 0.6, 0.1),
     }
 
 
@@ -57,10 +57,11 @@ def _pixels(values: Mapping[str, float]) -> float:
 
 def _stray_light(values: Mapping[str, float], clouds: float) -> dict[str, float]:
     """A slope over the whole frame: glare. A bright part at the edge that no slope explains: a leak."""
-    slope = _rising(values["sky_slope"], 0.75, 0.12)
-    left = _rising(values["sky_spread"], 0.6, 0.12) * _rising(values["sky_peak"] - values["sky_dip"], 0.35, 0.1)
+    straight = 1.0 - _rising(values["sky_spread"] - values["sky_slope"], 0.2, 0.1)
+    slope = _rising(values["sky_slope"], 0.7, 0.08)
+    left = _rising(values["sky_spread"], 0.3, 0.12) * _rising(values["sky_peak"] - values["sky_dip"], 0.32, 0.1)
     at_edge = _rising(values["peak_edge"], 0.75, 0.05)
-    return {"glare": slope * (1.0 - clouds) * (1.0 - left), "leak": left * at_edge * (1.0 - clouds)}
+    return {"glare": slope * straight * (1.0 - clouds), "leak": left * at_edge * (1.0 - clouds)}
 
 
 def _rising(value: float, middle: float, width: float) -> float:
