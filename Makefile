@@ -57,6 +57,7 @@ models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
 	$(BIN)/python -m training.quality
 	$(BIN)/python -m training.reference quality
+	$(BIN)/python -m training.anomaly
 	$(BIN)/python -m training.meteor
 	$(BIN)/python -m training.cloud
 	$(BIN)/python -m training.realbogus

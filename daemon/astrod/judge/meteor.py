@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from astrod.domain.sighting import Kind, Sighting, Track, TrackPoint
-from astrod.judge.meteor_classical import TITLE, chance_of, plausibility, regions_of
+from astrod.judge.meteor_classical import TITLE, chance_of, gradual, plausibility, regions_of
 from astrod.judge.meteor_edge import is_edge
 from astrod.judge.meteor_track import Bright, Way, bright_pixels, same_light, way_through
 from astrod_models.card import WeightsRefusedError
@@ -28,6 +28,8 @@ _LONG_FRAMES = 200
 _LONG_SHARE = 0.8
 _SEAM_FRAMES = 12
 _MANY_FRAMES = 100
+_TRACK_COUNTS = 0.3
+_STILL_DOUBT = 0.55
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,11 +158,15 @@ def _track(view: View, candidate: _Candidate, rows_in_turn: bool) -> Track:
 def _kind(view: View, way: Way, chances: tuple[float, ...]) -> tuple[Kind, float, str]:
     """What the light was, the chance that it was a meteor, and why."""
     timed = view.frame is not None and view.count >= _MANY_FRAMES
-    score = chances[0] * plausibility(way, timed) if chances else chance_of(way, timed)
+    score = _score(way, chances[0], timed) if chances else chance_of(way, timed)
     said = _words(way)
+    other: Kind
     if way.timed and (way.frame.size > _LONG_FRAMES or way.frame.size > _LONG_SHARE * view.count >= 20):
-        other: Kind = "aircraft" if _blinks(way) else "satellite"
+        other = "aircraft" if _blinks(way) else "satellite"
         return other, 0.1 * score, f"{other}: {said}, too long for a meteor"
+    if not way.timed and gradual(way) < 0.5 and (not chances or max(chances) > _MASK_FROM):
+        other = "aircraft" if not chances or chances[1] >= chances[2] else "satellite"
+        return other, score, f"{other}: {said}, its light cut off short at its ends, not burning up and dying away"
     if not chances:
         kind: Kind = "meteor" if score >= METEOR_FROM else "other"
         return kind, score, f"{kind}: {said}"
@@ -169,6 +175,26 @@ def _kind(view: View, way: Way, chances: tuple[float, ...]) -> tuple[Kind, float
         kind = "aircraft" if KINDS[best] == "aircraft" else "satellite"
         return kind, min(score, 1.0 - chances[best]), f"{kind}: {said}, the network's word ({chances[best]:.2f})"
     return "meteor", score, f"meteor: {said}, the network's word ({score:.2f})"
+
+
+def _score(way: Way, chance: float, many_frames: bool) -> float:
+    """The network's chance and the track's own, together.
+
+    Where frames are known the track is a witness of its own, and counts a third; in a still it is none, and the
+    network must be surer.
+    """
+    told = _logit(chance * plausibility(way, many_frames))
+    if way.timed:
+        told = (1.0 - _TRACK_COUNTS) * told + _TRACK_COUNTS * _logit(chance_of(way, many_frames))
+    else:
+        told -= _STILL_DOUBT
+    return 1.0 / (1.0 + math.exp(-told))
+
+
+def _logit(chance: float) -> float:
+    """The logarithm of the odds, bounded."""
+    bounded = min(max(chance, 0.02), 0.98)
+    return math.log(bounded / (1.0 - bounded))
 
 
 def _words(way: Way) -> str:

@@ -63,7 +63,7 @@ def chance_of(way: Way, timed: bool) -> float:
         score *= _rising(way.speed_px, 0.8, 0.15) * _rising(-float(way.frame.size), -150.0, 12.0)
         score *= _rising(float(way.frame.size), 3.5, 0.5)
     else:
-        score *= (0.3 if timed else 0.6) * _rising(drawn_out, 12.0, 2.0)
+        score *= (0.3 if timed else 0.6) * _rising(drawn_out, 12.0, 2.0) * gradual(way)
     return score
 
 
@@ -75,9 +75,16 @@ def plausibility(way: Way, many_frames: bool) -> float:
     """
     likely = _rising(way.length_px / max(way.width, 0.7), 4.0, 0.8) * _rising(way.share, 0.3, 0.06)
     likely *= _rising(way.length_px, 5.0, 0.8)
+    if not way.timed:
+        likely *= _rising(way.extent_px / max(way.width, 0.7), 8.0, 1.0) * gradual(way)
     if way.timed:
         return likely * _rising(way.speed_px, 0.5, 0.08) * _rising(float(way.frame.size), 2.0, 0.4)
     return likely * (0.5 if many_frames else 1.0)
+
+
+def gradual(way: Way) -> float:
+    """How far the light comes and goes as a meteor's does, 0 to 1; a steady light that the shutter cut off does not."""
+    return _rising(way.gradual, 0.14, 0.02)
 
 
 def _rising(value: float, middle: float, width: float) -> float:

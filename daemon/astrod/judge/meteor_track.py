@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 FAINTEST = 2.5
 """Excess over the surroundings, in units of their scatter, from which a pixel has a say."""
 
+UNTOLD = 1.0
+"""`gradual` where it cannot be told."""
+
 _PAIRS = 400
 _MOST_PIXELS = 500
 _ASIDE_PX = 2.5
@@ -26,6 +29,8 @@ _CURVED_FRAMES = 10
 _GAP_FRAMES = 3
 _GAP_PX = 8
 _CEILING = 60.0
+_EDGE_PX = 5.0
+_PROFILE_PX = 16.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +40,10 @@ class Way:
     At `frame` (n,) the light is at `x`, `y`, and is `light` bright (the view's own units). `velocity` is pixels
     per frame (of a still: a unit vector along the line, whose sense means nothing). `share` is how much of the
     region's brightness keeps to the line, `width` the scatter across it, `strength` the summed excess of its
-    pixels, `timed` whether frames are known.
+    pixels, `timed` whether frames are known. `extent_px` is how far the light is drawn out: the length of an even
+    line whose light scatters as much along it, small where a star outshines all else. `gradual`, of a still, is the
+    share of its length in which the light comes and goes: a shutter cuts a steady light off short, a meteor burns
+    up and dies away.
     """
 
     frame: Floats
@@ -47,6 +55,8 @@ class Way:
     width: float
     strength: float
     timed: bool
+    extent_px: float
+    gradual: float = UNTOLD
 
     @property
     def length_px(self) -> float:
@@ -61,7 +71,10 @@ class Way:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bright:
-    """The pixels of a view that have a say: place, frame, weight (the excess, bounded) and flux."""
+    """The pixels of a view that have a say: place, frame, weight (the excess, bounded) and flux.
+
+    `size` is the view's width and height.
+    """
 
     x: Floats
     y: Floats
@@ -69,11 +82,18 @@ class Bright:
     weight: Floats
     flux: Floats
     timed: bool
+    size: tuple[int, int]
 
     def part(self, chosen: NDArray[np.bool_]) -> "Bright":
         """Those of them that are chosen."""
         return Bright(
-            self.x[chosen], self.y[chosen], self.t[chosen], self.weight[chosen], self.flux[chosen], self.timed
+            self.x[chosen],
+            self.y[chosen],
+            self.t[chosen],
+            self.weight[chosen],
+            self.flux[chosen],
+            self.timed,
+            self.size,
         )
 
 
@@ -84,7 +104,8 @@ def bright_pixels(view: View) -> Bright:
     frame = view.frame[rows, columns].astype(np.float64) if timed and view.frame is not None else np.zeros(rows.size)
     weight = np.minimum(view.excess[rows, columns].astype(np.float64), _CEILING)
     flux = view.flux[rows, columns].astype(np.float64)
-    return Bright(columns.astype(np.float64), rows.astype(np.float64), frame, weight, flux, timed)
+    size = (view.columns, view.rows)
+    return Bright(columns.astype(np.float64), rows.astype(np.float64), frame, weight, flux, timed, size)
 
 
 def way_through(bright: Bright, region: NDArray[np.bool_]) -> Way | None:
@@ -250,7 +271,14 @@ def _measured(bright: Bright, motion: _Motion, first: int, last: int, share: flo
     ends_x, ends_y = motion.place(frames[[0, -1]])
     passed = max(frames[-1] - frames[0], 1.0)
     velocity = (float(ends_x[1] - ends_x[0]) / passed, float(ends_y[1] - ends_y[0]) / passed)
-    return Way(frames, x, y, light, velocity, share, width, float(along.weight.sum()), True)
+    extent = _extent(along.x, along.y, along.weight)
+    return Way(frames, x, y, light, velocity, share, width, float(along.weight.sum()), True, extent)
+
+
+def _extent(x: Floats, y: Floats, weight: Floats) -> float:
+    """The length of an even line whose light would scatter as much."""
+    away = (x - np.average(x, weights=weight)) ** 2 + (y - np.average(y, weights=weight)) ** 2
+    return float(np.sqrt(12.0 * np.average(away, weights=weight)))
 
 
 def _summed(slot: NDArray[np.intp], flux: Floats, size: int) -> Floats:
@@ -288,7 +316,39 @@ def _still_way(bright: Bright, own: Bright) -> Way | None:
     width = float(np.sqrt(np.average(aside[on] ** 2, weights=bright.weight[on])))
     frame = np.full(steps.size, float(np.median(own.t[near])))
     strength = float(bright.weight[on].sum())
-    return Way(frame, x0 + steps * cos, y0 + steps * sin, light, (cos, sin), share, width, strength, False)
+    extent = _extent(bright.x[on], bright.y[on], bright.weight[on])
+    gradual = _gradual(along[line], bright.flux[line], (low, high), _at_edge(bright, (x0, y0), (cos, sin), (low, high)))
+    x, y = x0 + steps * cos, y0 + steps * sin
+    return Way(frame, x, y, light, (cos, sin), share, width, strength, False, extent, gradual)
+
+
+def _at_edge(
+    bright: Bright, middle: tuple[float, float], unit: tuple[float, float], ends: tuple[float, float]
+) -> tuple[bool, bool]:
+    """Whether the line's ends lie at the picture's edge, where it would go on unseen."""
+    wide, tall = bright.size
+    places = [(middle[0] + end * unit[0], middle[1] + end * unit[1]) for end in ends]
+    first, last = (min(x, y, wide - 1.0 - x, tall - 1.0 - y) < _EDGE_PX for x, y in places)
+    return first, last
+
+
+def _gradual(along: Floats, flux: Floats, ends: tuple[float, float], at_edge: tuple[bool, bool]) -> float:
+    """The share of a line's length in which its light rises to, and falls from, most of its brightness."""
+    low, high = ends
+    if high - low < _PROFILE_PX or all(at_edge):
+        return UNTOLD
+    size = int(high - low) + 9
+    slot = (along - low + 4.0).astype(np.intp)
+    inside = (slot >= 0) & (slot < size)
+    smooth = max(3, round(0.06 * size))
+    profile = np.convolve(_summed(slot[inside], flux[inside], size), np.full(smooth, 1.0 / smooth), "same")
+    profile /= max(float(np.percentile(profile, 85.0)), 1e-9)
+    lit, full = np.flatnonzero(profile > 0.15), np.flatnonzero(profile > 0.6)
+    if not full.size:
+        return UNTOLD
+    rise, fall = float(full[0] - lit[0]), float(lit[-1] - full[-1])
+    counted = 2.0 * fall if at_edge[0] else 2.0 * rise if at_edge[1] else rise + fall
+    return counted / max(float(lit[-1] - lit[0]), 1.0)
 
 
 def _ends(along: Floats, weight: Floats, sure: Floats) -> tuple[float, float]:
