@@ -321,12 +321,14 @@ def _laid(bench: Workbench, by: Method, taken: Sequence[Shot], capped: bool = Fa
 def lay_out(bench: Workbench, seed: int, work: float, former: Sequence[Slot] = ()) -> Laid:
     """The best night found for one rig: searched for, or where the search is not compiled, packed by CP-SAT.
 
-    The search starts from what can still be had of `former`, an earlier plan's slots.
+    The search starts from what can still be had of `former`, an earlier plan's slots, or from the plain night.
     """
     plain = _laid(bench, "dispatch", bench.carry_out(()))
     if not bench.jobs or bench.end_us <= bench.start_us or work <= 0.0:
         return plain
-    found = _searched(bench, seed, work, former) if library() is not None else _packed(bench, seed, work)
+    found = (
+        _searched(bench, seed, work, former or _bare(plain)) if library() is not None else _packed(bench, seed, work)
+    )
     return max((plain, *found), key=lambda laid: worth(laid.shots))
 
 
@@ -339,6 +341,18 @@ def _searched(bench: Workbench, seed: int, work: float, former: Sequence[Slot]) 
     found = search(pack(asked), seed, round(work * STEPS_PER_S), warm)
     stays = [pieces[placement.visit].stay(bench, placement, asked) for placement in found.placements]
     return [_laid(bench, "search", bench.carry_out_exactly(stays), found.capped)]
+
+
+def _bare(laid: Laid) -> list[Slot]:
+    """A night's runs of exposures as slots without words."""
+    slots = []
+    for run in _runs(laid):
+        job = laid.bench.jobs[run[0].job]
+        request = job.orders[run[0].order].request.id
+        slots.append(
+            Slot(laid.bench.rig.name, job.target.name, request, run[0].start_us, run[-1].end_us, len(run), 0.0, "")
+        )
+    return slots
 
 
 def _packed(bench: Workbench, seed: int, work: float) -> list[Laid]:
