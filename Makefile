@@ -57,6 +57,7 @@ models: $(VENV)/ready ## train all models again from scratch
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
 	$(BIN)/python -m training.quality
 	$(BIN)/python -m training.reference quality
+	$(BIN)/python -m training.anomaly
 	$(BIN)/python -m training.meteor
 	$(BIN)/python -m training.cloud
 	$(BIN)/python -m training.realbogus
@@ -71,7 +72,7 @@ system:
 test-system:
 	@PACKAGES="$(TEST_PACKAGES)" bash systemd/packages
 
-$(VENV)/ready: pyproject.toml constraints.txt | system
+$(VENV)/ready: pyproject.toml constraints.txt hatch_build.py $(wildcard daemon/astrod/planning/_*.[ch]) | system
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[indi,alpaca,systemd,mqtt,dev]' || { \
 	  echo "astrod: without the system's packages INDI and systemd are left out; the simulated rig runs all the same"; \

@@ -14,9 +14,11 @@ from astrod.domain.guiding import GuideStar
 from astrod.errors import InputInvalid
 from astrod.frames.image import read_image
 from astrod.judge import Usual, judge, strangeness
-from astrod.measure import Features, measure
+from astrod.measure import Features
+from astrod.measure.frame import measure_plane
 from astrod.measure.guidestars import guide_stars
 from astrod.measure.level import level
+from astrod.measure.plane import plane
 from astrod.measure.siblings import Sighting, Transparency, transparency
 
 
@@ -62,15 +64,19 @@ def appraise(
     file, for what is no frame.
     """
     image = read_image(path)
+    camera, exposure_s = (*image.pixels.shape, image.bayer), image.exposure_s
+    field_of = (*camera, image.facts.get("FILTER"))
+    seen = plane(image)
+    del image  # fifty megabytes of a large frame that nobody reads again
     try:
-        measured, evidence = measure(image)
+        measured, evidence = measure_plane(seen)
     except InputInvalid as fault:
         raise InputInvalid(f"{path}: {fault}") from fault
+    del seen
     transparent = None
     if series is not None:
-        camera = (*image.pixels.shape, image.bayer)
         usual = series.usual.setdefault(camera, Usual())
-        transparent = _transparency(series, (*camera, image.facts.get("FILTER")), evidence, image.exposure_s)
+        transparent = _transparency(series, field_of, evidence, exposure_s)
     scale_px = 2 if evidence.values["superpixel"] else 1
     strange = strangeness(evidence, scale_px, usual, anomaly_weights, enabled)
     judgement = judge(evidence, weights, enabled)

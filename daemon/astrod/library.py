@@ -120,6 +120,10 @@ class Library:
     def choose(self, light: Label, pixels: Pixels) -> Choice:
         """What a light frame is calibrated with."""
         asked = _Asked()
+        if light.calibrated:
+            asked.missing.append("calibration: its header says that it was calibrated before")
+            detector = self._detector(light, pixels, Recipe(), None)
+            return Choice(Recipe(), detector, {}, tuple(asked.missing), (), ())
         bias = self._bias(light.setup, asked)
         pedestal, dark, factor = self._dark(light.setup, bias, asked)
         flat = None
@@ -267,7 +271,7 @@ class Library:
                 measured, wrong = level(pixels.image, dark=kind != "flat")
                 if wrong is not None and label.combined == 1:
                     raise InputInvalid(wrong)
-                if kind != "flat" and _shows_stars(pixels.values):
+                if kind != "flat" and _shows_stars(pixels):
                     raise InputInvalid("stars are in it: the shutter or the cover was open")
             except InputInvalid as fault:
                 self.faults[label.path] = str(fault)
@@ -360,15 +364,20 @@ def _told(labels: Sequence[Label], master: Master) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _shows_stars(values: NDArray[Any]) -> bool:
+def _shows_stars(pixels: Pixels) -> bool:
     """Whether the middle of a dark or bias holds what is no hot pixel, and many of it."""
+    values = pixels.values
+    if pixels.greens is not None:
+        rows, columns = (axis // 2 * 2 for axis in values.shape)
+        first, second = (values[top:rows:2, left:columns:2].astype(np.float32) for top, left in pixels.greens)
+        values = first + second
     top, left = (max(0, (axis - _LOOK_PX) // 2) for axis in values.shape)
     part = np.ascontiguousarray(values[top : top + _LOOK_PX, left : left + _LOOK_PX], dtype=np.float32)
     try:
         found = sources(sky(part, None), None)
     except InputInvalid:  # no noise, or all structure: that is no sky
         return False
-    starlike = ~found.hot & (found.area >= 9.0) & (found.a < 3.0 * found.b) & (found.signal > 10.0)
+    starlike = ~found.hot & (found.area >= 6.0) & (found.a < 3.0 * found.b) & (found.signal > 10.0)
     return int(np.count_nonzero(starlike)) > _MOST_STARS
 
 

@@ -66,11 +66,13 @@ def survey(path: Path, weights: Path | None = None, moment: Moment | None = None
     return survey_plane(grey(read_allsky(path)), weights, moment)
 
 
-def survey_plane(plane: NDArray[np.float32], weights: Path | None = None, moment: Moment | None = None) -> Survey:
-    """Survey a grey picture in memory (NaN where there is no value)."""
+def survey_plane(
+    plane: NDArray[np.float32], weights: Path | None = None, moment: Moment | None = None, enabled: bool = True
+) -> Survey:
+    """Survey a grey picture in memory (NaN where there is no value); classical means where models are not `enabled`."""
     horizon = find_horizon(plane)
     raster = prepare(plane, None if horizon is None else (horizon.x, horizon.y, horizon.radius))
-    verdict = judge(raster, horizon is not None, weights, moment.is_day if moment else None)
+    verdict = judge(raster, horizon is not None, weights, moment.is_day if moment else None, enabled)
     return Survey(verdict, raster, horizon, plane.shape[1], plane.shape[0])
 
 

@@ -50,6 +50,7 @@ INDEX_DIRS = (Path("/usr/share/astrometry"), Path("/usr/local/astrometry/data"))
 CATALOGUES = Path("/var/lib/astrod/catalogue")
 """Where `astrod catalogue import` puts catalogues unless told otherwise."""
 
+_PRODUCT = ".calibrated."
 _AROUND_DEG = (0.3, 1.5, 6.0)
 _PAIR_RADIUS_PX = 4.0
 _HONEST = (0.9, 1.12)
@@ -79,12 +80,12 @@ class Settings:
 
 
 def files_in(given: Sequence[Path]) -> list[Path]:
-    """The files themselves; of folders, all frames in them, by name."""
+    """The files themselves; of folders, all frames in them, by name, but for what an earlier run made of them."""
     found: list[Path] = []
     for path in given:
         if path.is_dir():
             inside = (file for file in path.rglob("*") if file.name.casefold().endswith(FITS_SUFFIXES))
-            found.extend(sorted(file for file in inside if not file.name.startswith(".")))
+            found.extend(sorted(file for file in inside if not file.name.startswith(".") and _PRODUCT not in file.name))
         else:
             found.append(path)
     return list(dict.fromkeys(found))
@@ -186,7 +187,7 @@ class _Bench:
         report |= _calibration_report(label, choice, found)
         report |= _measured_report(measured)
         report["solved"] = None if field_ is None else _solved_report(field_, shape)
-        report |= _brightness_report(measured, field_, point, choice, pixels)
+        report |= _brightness_report(label, measured, field_, point, choice, pixels)
         report["remarks"] = remarks
         report["written"] = self._write(label, pixels, found, measured, field_, point, report)
         return report
@@ -351,8 +352,8 @@ class _Bench:
         out = self._settings.out
         if out is None:
             return []
-        frame = free_name(out, stem_of(label.path), ".calibrated.fits", self._written)
-        listed = frame.with_name(frame.name.replace(".calibrated.fits", ".catalogue.ecsv"))
+        frame = free_name(out, stem_of(label.path), f"{_PRODUCT}fits", self._written)
+        listed = frame.with_name(frame.name.replace(f"{_PRODUCT}fits", ".catalogue.ecsv"))
         shape = found.values.shape[0], found.values.shape[1]
         cards = [*_cards(report, point), *(() if field_ is None else field_.solved.wcs.cards(*shape))]
         history = [f"{kind}: {words}" for kind, words in report["calibration"]["used"].items()]
@@ -390,8 +391,6 @@ def _remarks(label: Label, choice: Choice) -> list[str]:
     remarks = []
     if label.kind is None:
         remarks.append("the header tells no kind of frame: taken for a light")
-    if label.calibrated:
-        remarks.append("the header says that it was calibrated before")
     if choice.detector.gain_e_adu is None:
         remarks.append(
             "gain unknown: errors count the sky's noise, not the photons of the sources, so bright ones are too sure"
@@ -511,11 +510,16 @@ def _solved_report(field_: _Field, shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def _brightness_report(
-    measured: _Measured, field_: _Field | None, point: ZeroPoint | Unknown, choice: Choice, pixels: Pixels
+    label: Label,
+    measured: _Measured,
+    field_: _Field | None,
+    point: ZeroPoint | Unknown,
+    choice: Choice,
+    pixels: Pixels,
 ) -> dict[str, Any]:
     """Zero point, sky and limit; null with a reason where the frame does not tell."""
     seen, psf = measured.sky, measured.found.psf
-    free = choice.recipe.pedestal is not None or pixels.levelled
+    free = choice.recipe.pedestal is not None or pixels.levelled or label.calibrated
     report: dict[str, Any] = {
         "sky": {"adu": _rounded(seen.level, 3), "noise_adu": _rounded(seen.noise, 3), "mag_arcsec2": None},
         "zero_point": None,
@@ -594,6 +598,8 @@ def _setup_cards(setup: Setup) -> Iterator[Card]:
         ("FILTER", setup.filter, "filter"),
         ("BAYERPAT", setup.bayer, "colours of the first 2x2 pixels"),
         ("READOUTM", setup.readout, "readout mode"),
+        ("TELESCOP", setup.telescope, "telescope"),
+        ("ROTATANG", setup.rotation_deg, "[deg] rotator, mechanical angle"),
     ):
         if value is not None:
             yield name, value, comment

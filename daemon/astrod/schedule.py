@@ -49,13 +49,13 @@ COVER_US = 5 * MINUTE_US
 """Clouds move on: an older map says nothing of now."""
 
 
-def plan_night(problem: Problem, outlook: Outlook | None) -> tuple[Plan, Outlook]:
+def plan_night(problem: Problem, outlook: Outlook | None, former: Plan) -> tuple[Plan, Outlook]:
     """In the worker: the plan and what it was made under. Imported there, so that this process stays small."""
     from astrod.planning.sky import foresee
     from astrod.planning.solve import make_plan
 
     seen = foresee(problem) if outlook is None else outlook
-    return make_plan(problem, seen), seen
+    return make_plan(problem, seen, former), seen
 
 
 def rig_state(rig: Rig) -> RigState:
@@ -188,7 +188,7 @@ class Schedule:
         revision = self._revision
         problem, self._refreshed_us = self._problem(), self._clock.now_us()
         try:
-            plan, outlook = await self._offload.run(LANE, COST, plan_night, problem, self.outlook)
+            plan, outlook = await self._offload.run(LANE, COST, plan_night, problem, self.outlook, self.plan)
             await self._recording(lambda archive: archive.save_plan(plan))
         except (AstrodError, ValueError) as fault:
             self._health.found("AST-403", f"no new plan ({reason}): {fault}")

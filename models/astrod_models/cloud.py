@@ -31,6 +31,29 @@ FACTS = (
     "level",
     "fisheye",
 )
+MAPS = (
+    "spread",
+    "contrast",
+    "band_noise",
+    "band_contrast",
+    "rough_noise",
+    "rough_contrast",
+    "peak",
+    "top_peak",
+    "density",
+)
+"""What is averaged over a cell of the map and its surroundings: channels, their roughness, the strongest star."""
+NEAR = (3, 7, 15)
+"""Sides of the surroundings of a cell that are looked at, in cells."""
+UNEVEN = (("spread", 7), ("spread", 15), ("contrast", 7), ("contrast", 15))
+"""Maps whose unevenness in surroundings counts too."""
+CELL_FEATURES = (
+    *MAPS,
+    "height",
+    *(f"{name} of {side}" for side in NEAR for name in MAPS),
+    *(f"unevenness of {name} of {side}" for name, side in UNEVEN),
+)
+PICTURE_FEATURES = (*(f"mean {name}" for name in MAPS), *(f"deviation of {name}" for name in MAPS), *FACTS)
 STATES = ("day", "shut", "dew")
 """What a picture may be instead of a night sky: daylight, nothing of the sky at all, a wet or frosted window."""
 
@@ -54,7 +77,7 @@ class Raster:
     `channels` is (len(CHANNELS), 192, 192), `facts` (len(FACTS),). `stars` are the x, y (pixels of the picture) and
     signal-to-noise of what looks like stars, brightest first. The map's cell (row, column) is centred on pixel
     (x0 + column × step, y0 + row × step). `seen` (48, 48) is True for cells inside the sky and the picture; `flat` is
-    True where all pixels of the sky have one value.
+    True where all pixels of the sky have one value, `clipped` the share of them that have the highest one.
     """
 
     channels: Single
@@ -65,6 +88,7 @@ class Raster:
     step: float
     seen: NDArray[np.bool_]
     flat: bool
+    clipped: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,9 +111,10 @@ class Cloud:
 
     def __call__(self, raster: Raster) -> Answer:
         """The map of one picture."""
-        said = self._session.run({"raster": raster.channels[None], "facts": raster.facts[None]})
+        cells, picture = features_of(raster.channels, raster.facts)
+        said = self._session.run({"cells": cells.reshape(-1, len(CELL_FEATURES)), "picture": picture[None]})
         states = dict(zip(STATES, (float(value) for value in said["states"][0]), strict=True))
-        return Answer(said["cloud"][0], said["sky"][0], states)
+        return Answer(said["cloud"].reshape(GRID, GRID), said["sky"].reshape(GRID, GRID), states)
 
 
 def prepare(plane: Single, circle: Circle | None) -> Raster:
@@ -115,7 +140,50 @@ def prepare(plane: Single, circle: Circle | None) -> Raster:
     seen = valid.reshape(GRID, cell, GRID, cell).mean(axis=(1, 3)) >= 0.5
     step = side / GRID
     flat = not inside.any() or float(work[inside].max()) == float(work[inside].min())
-    return Raster(channels, facts, stars, left + 0.5 * step, top + 0.5 * step, step, seen, flat)
+    clipped = 0.0 if flat else float(np.mean(work[inside] >= _nearly_top(work[inside])))
+    return Raster(channels, facts, stars, left + 0.5 * step, top + 0.5 * step, step, seen, flat, clipped)
+
+
+def _nearly_top(values: Single) -> float:
+    """The highest value, less what averaging and JPEG take from it."""
+    return float(values.max()) - 2e-3 * float(values.max() - values.min())
+
+
+def features_of(channels: Single, facts: Single) -> tuple[Single, Single]:
+    """What the network is given: (48, 48, CELL_FEATURES) of each cell and its surroundings, (PICTURE_FEATURES,)."""
+    cell = RASTER // GRID
+    named = {name: channels[index].reshape(GRID, cell, GRID, cell) for index, name in enumerate(CHANNELS)}
+    share = named["valid"].mean(axis=(1, 3))
+    named["rough_noise"], named["rough_contrast"] = np.abs(named["band_noise"]), np.abs(named["band_contrast"])
+    maps = [_over_valid(named[name], named["valid"]) for name in MAPS if name != "top_peak"]
+    maps.insert(MAPS.index("top_peak"), named["peak"].max(axis=(1, 3)))
+    stack = np.stack(maps) * (share > 0.0)
+    around = {side: _around(stack, share, side) for side in NEAR}
+    squares = {side: _around(stack[:2] ** 2, share, side) for side in NEAR[1:]}
+    uneven = [
+        np.sqrt(np.maximum(squares[side][MAPS.index(name)] - around[side][MAPS.index(name)] ** 2, 0.0))
+        for name, side in UNEVEN
+    ]
+    height = named["height"].mean(axis=(1, 3))
+    cells = np.concatenate([stack, height[None], *around.values(), np.stack(uneven)]).transpose(1, 2, 0)
+    weight = share / max(1e-6, float(share.sum()))
+    mean = (stack * weight).sum(axis=(1, 2))
+    deviation = np.sqrt(np.maximum((stack**2 * weight).sum(axis=(1, 2)) - mean**2, 0.0))
+    return cells.astype(np.float32), np.concatenate([mean, deviation, facts]).astype(np.float32)
+
+
+def _over_valid(values: Single, valid: Single) -> Single:
+    """Means over the cells of the map, of what is valid in them."""
+    means: Single = (values * valid).sum(axis=(1, 3)) / np.maximum(valid.sum(axis=(1, 3)), 1e-3)
+    return means
+
+
+def _around(stack: Single, share: Single, side: int) -> Single:
+    """Means over squares of `side` cells around each cell, of what is valid there."""
+    weight = ndimage.uniform_filter(share, side, mode="constant")
+    total = ndimage.uniform_filter(stack * share, (0, side, side), mode="constant")
+    means: Single = total / np.maximum(weight, 1e-3)
+    return means
 
 
 def _distance(size: int) -> Single:

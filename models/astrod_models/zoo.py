@@ -169,14 +169,19 @@ class Zoo:
         return wanted
 
     def roll_back(self, name: str) -> Version:
-        """Put the version in force that was before this one. Raises ZooError where there is none."""
+        """Put the version in force that was before this one, or before that where it cannot be trusted any more.
+
+        Raises ZooError where none was.
+        """
         choice = self.choice(name)
         before = list(choice.before)
         if not before:
             raise ZooError(f"no other version of {name} was in force before")
-        wanted = self._sound(name, before.pop())
-        self._choose(name, Choice(wanted.key, tuple(before), choice.shadow))
-        return wanted
+        key = before.pop()
+        while key != SHIPPED and self._fault(name, key):
+            key = before.pop() if before else SHIPPED
+        self._choose(name, Choice(key, tuple(before), choice.shadow))
+        return self.version(name, key)
 
     def set_shadow(self, name: str, key: str | None) -> None:
         """Judge a version in the shadow from now on, or none. Raises ZooError."""
@@ -193,11 +198,15 @@ class Zoo:
 
     def _sound(self, name: str, key: str) -> Version:
         self._known(name)
-        found = self.version(name, key)
-        fault = found.refused or misfit(found.card, self.version(name, SHIPPED).card)
+        fault = self._fault(name, key)
         if fault:
             raise ZooError(f"{name} {key} is refused: {fault}")
-        return found
+        return self.version(name, key)
+
+    def _fault(self, name: str, key: str) -> str | None:
+        """Why a version cannot be used; None where it can."""
+        found = self.version(name, key)
+        return found.refused or misfit(found.card, self.version(name, SHIPPED).card)
 
     def _owned(self) -> Path:
         if self.owned is None:

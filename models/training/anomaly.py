@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -60,7 +59,7 @@ class Sizes:
     camera_epochs: int
 
 
-FULL = Sizes(320, 120, 60, 10, 8, 2)
+FULL = Sizes(120, 40, 30, 4, 4, 2)
 QUICK = Sizes(30, 10, 8, 2, 1, 1)
 
 
@@ -351,28 +350,42 @@ def gather(sizes: Sizes, frames: list[Real]) -> Data:
     return data
 
 
-def evaluate(data: Data, sizes: Sizes) -> list[Line]:
-    """Each camera, and the simulated observatory, left out in turn; three ways beside one another."""
-    sets = {**data.cameras, "simulated observatory": data.nights}
-    things = {**data.cameras_strange, "simulated observatory": data.nights_strange}
-    lines = []
-    base = fresh()
-    learn(base, data.sky, sizes.epochs)
-    for name, looks in sets.items():
-        parts = [data.sky, *(part for other, part in sets.items() if other != name)]
-        others = [look for part in parts[1:] for look in part]
-        tuned = fresh()
-        tuned.load_state_dict(base.state_dict())
-        _say(f"learning all but {name}")
-        learn(tuned, others + data.sky[::4], sizes.camera_epochs)
-        for way, rest in (
-            ("as it is", as_it_is),
-            ("components", by_components(others + data.sky)),
-            ("network", by_network(tuned)),
-        ):
-            known = settled([numbers(part, rest) for part in parts])
-            lines.append(judged(f"{name}, left out", way, rest, known, looks, things[name]))
-    return lines
+def learn_sky(data: Data, sizes: Sizes) -> Autoencoder:
+    """A network that knows our own sky and nothing else."""
+    network = fresh()
+    _say(f"learning our own sky: {len(data.sky)} frames")
+    learn(network, data.sky, sizes.epochs)
+    return network
+
+
+def tuned(base: Autoencoder, looks: list[Look], data: Data, sizes: Sizes) -> Autoencoder:
+    """The network of our own sky after these frames, and a quarter of those that it knows already."""
+    network = fresh()
+    network.load_state_dict(base.state_dict())
+    learn(network, looks + data.sky[::4], sizes.camera_epochs)
+    return network
+
+
+def sources(data: Data) -> tuple[dict[str, list[Look]], dict[str, list[tuple[str, Look]]]]:
+    """Ordinary frames, and those with something planted, by what took them; our own sky apart."""
+    looks = {**data.cameras, "simulated observatory": data.nights}
+    return looks, {**data.cameras_strange, "simulated observatory": data.nights_strange}
+
+
+def left_out(name: str, base: Autoencoder, data: Data, sizes: Sizes) -> list[Line]:
+    """One source left out; three ways beside one another."""
+    looks, things = sources(data)
+    parts = [data.sky, *(part for other, part in looks.items() if other != name)]
+    others = [look for part in parts[1:] for look in part]
+    _say(f"learning all but {name}")
+    network = tuned(base, others, data, sizes)
+    ways = {"as it is": as_it_is, "components": by_components(others + data.sky), "network": by_network(network)}
+    return [
+        judged(
+            f"{name}, left out", way, rest, settled([numbers(part, rest) for part in parts]), looks[name], things[name]
+        )
+        for way, rest in ways.items()
+    ]
 
 
 def fresh() -> Autoencoder:
@@ -387,15 +400,14 @@ def widened(known: Ordinary, lines: list[Line]) -> Ordinary:
     return Ordinary(known.mean, known.whiten, known.limit * max(1.0, float(np.median(reached)) if reached else 1.0))
 
 
-def final(data: Data, sizes: Sizes) -> tuple[Autoencoder, Ordinary]:
+def final(base: Autoencoder, data: Data, sizes: Sizes) -> tuple[Autoencoder, Ordinary]:
     """What is shipped: learned from everything ordinary."""
-    parts = [data.sky, data.nights, *data.cameras.values()]
-    everything = [look for part in parts for look in part]
-    _say(f"learning everything: {len(everything)} frames")
-    network = fresh()
-    learn(network, everything, sizes.epochs)
+    looks, _things = sources(data)
+    everything = [look for part in looks.values() for look in part]
+    _say(f"learning everything: {len(everything) + len(data.sky)} frames")
+    network = tuned(base, everything, data, sizes)
     rest = by_network(network)
-    return network, settled([numbers(part, rest) for part in parts])
+    return network, settled([numbers(part, rest) for part in (data.sky, *looks.values())])
 
 
 def export(network: Autoencoder, folder: Path) -> Path:
@@ -491,10 +503,11 @@ def main() -> None:
     if not frames:
         _say(f"no real frames under {chosen.frames}: learning from simulated skies alone")
     data = gather(sizes, frames)
-    lines = evaluate(data, sizes)
-    network, known = final(data, sizes)
+    base = learn_sky(data, sizes)
+    lines = [line for name in sources(data)[0] for line in left_out(name, base, data, sizes)]
+    network, known = final(base, data, sizes)
     known = widened(known, lines)
-    path = export(cast(Autoencoder, network), chosen.out)
+    path = export(network, chosen.out)
     minutes = (time.monotonic() - started) / 60.0
     write_card(path, data, network, known, lines, f"{minutes:.0f} minutes on one core")
     _say(f"{path}: {path.stat().st_size} bytes, {minutes:.1f} minutes")

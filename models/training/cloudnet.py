@@ -1,77 +1,63 @@
-"""The cloud network: a small U-shaped net from the raster (192 cells) to the map (48 cells), and what the picture is.
+"""The cloud network: what each cell of the map and its surroundings show, in the light of the whole picture.
 
-What is far away counts: whether a patch without stars is a cloud depends on how many stars the rest shows. So the net
-looks at the whole picture at its narrowest, where the facts join, and the map is drawn with that in mind.
+Whether a patch without stars is a cloud depends on how many stars the rest shows. So the surroundings of a cell at
+several scales and the whole picture are averaged beforehand (`astrod_models.cloud.features_of`), and the network is a
+perceptron that all cells share: half a minute of one core trains it, milliseconds run it.
 """
 
 import torch
 from torch import Tensor, nn
 
-from astrod_models.cloud import CHANNELS, FACTS, STATES
+from astrod_models.cloud import CELL_FEATURES, PICTURE_FEATURES, STATES
 
-
-def _block(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
+_PICTURE = 16
 
 
 class CloudNet(nn.Module):  # type: ignore[misc]  # torch is not followed
-    """Logits of the map (B, 2, 48, 48: covered, sky) and of STATES (B, 3)."""
+    """Logits of each cell (N, 2: covered, sky) and of STATES (B, 3), from features standardised by `mean`, `spread`."""
 
-    def __init__(self, mean: Tensor, spread: Tensor) -> None:
-        """`mean` and `spread` standardise the facts; both from the training samples."""
+    def __init__(self, cells: tuple[Tensor, Tensor], pictures: tuple[Tensor, Tensor]) -> None:
+        """Means and spreads of the features of cells and of pictures, both from the training samples."""
         super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("spread", spread)
-        self.stem = _block(len(CHANNELS), 16, 5, 2)  # 96
-        self.down1 = _block(16, 28, 3, 2)  # 48
-        self.here = _block(28, 28)
-        self.down2 = _block(28, 40, 3, 2)  # 24
-        self.down3 = _block(40, 56, 3, 2)  # 12
-        self.down4 = _block(56, 64, 3, 2)  # 6
-        self.whole = nn.Sequential(nn.Linear(2 * 64 + len(FACTS), 40), nn.ReLU(inplace=True))
-        self.up3 = _block(64 + 56 + 40, 40)
-        self.up2 = _block(40 + 40, 24)
-        self.up1 = _block(24 + 28, 24)
-        self.map = nn.Conv2d(24, 2, 1)
-        self.state = nn.Linear(40, len(STATES))
+        self.register_buffer("cell_mean", cells[0])
+        self.register_buffer("cell_spread", cells[1])
+        self.register_buffer("picture_mean", pictures[0])
+        self.register_buffer("picture_spread", pictures[1])
+        self.picture = nn.Sequential(
+            nn.Linear(len(PICTURE_FEATURES), 48), nn.ReLU(), nn.Dropout(0.1), nn.Linear(48, _PICTURE), nn.ReLU()
+        )
+        self.cell = nn.Sequential(
+            nn.Linear(len(CELL_FEATURES) + _PICTURE, 128),
+            nn.ReLU(),
+            nn.Dropout(0.1),
+            nn.Linear(128, 64),
+            nn.ReLU(),
+            nn.Linear(64, 2),
+        )
+        self.state = nn.Linear(_PICTURE, len(STATES))
 
-    def forward(self, raster: Tensor, facts: Tensor) -> tuple[Tensor, Tensor]:
-        """As the class says."""
-        at48 = self.here(self.down1(self.stem(raster)))
-        at24 = self.down2(at48)
-        at12 = self.down3(at24)
-        at6 = self.down4(at12)
-        known = torch.clamp((facts - self.mean) / self.spread, -4.0, 4.0)
-        whole = self.whole(torch.cat([at6.mean(dim=(2, 3)), at6.amax(dim=(2, 3)), known], dim=1))
-        around = whole[:, :, None, None].expand(-1, -1, 12, 12)
-        drawn = self.up3(torch.cat([_grown(at6), at12, around], dim=1))
-        drawn = self.up2(torch.cat([_grown(drawn), at24], dim=1))
-        drawn = self.up1(torch.cat([_grown(drawn), at48], dim=1))
-        return self.map(drawn), self.state(whole)
-
-
-def _grown(maps: Tensor) -> Tensor:
-    return nn.functional.interpolate(maps, scale_factor=2.0, mode="nearest")
+    def forward(self, cells: Tensor, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells (B, N, features) of pictures (B, features): logits (B, N, 2) and (B, 3)."""
+        seen = torch.clamp((cells - self.cell_mean) / self.cell_spread, -4.0, 4.0)
+        whole = self.picture(torch.clamp((picture - self.picture_mean) / self.picture_spread, -4.0, 4.0))
+        known = whole[:, None, :].expand(-1, cells.shape[1], -1)
+        return self.cell(torch.cat([seen, known], dim=2)), self.state(whole)
 
 
 class Calibrated(nn.Module):  # type: ignore[misc]  # as above
-    """The network with its temperature: what is exported."""
+    """The network with its temperature: what is exported, for the cells of one picture."""
 
     def __init__(self, network: CloudNet, slope: float, shift: float) -> None:
-        """`slope` and `shift` of the map's first layer, fitted on samples that training never saw."""
+        """`slope` and `shift` of what is covered, fitted on samples that training never saw."""
         super().__init__()
         self.network = network
         self.slope, self.shift = slope, shift
 
-    def forward(self, raster: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Probabilities: `cloud` and `sky` (B, 48, 48), `states` (B, 3)."""
-        maps, states = self.network(raster, facts)
-        cloud = torch.sigmoid(maps[:, 0] * self.slope + self.shift)
-        return cloud, torch.sigmoid(maps[:, 1]), torch.sigmoid(states)
+    def forward(self, cells: Tensor, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Probabilities: `cloud` and `sky` (N,), `states` (1, 3)."""
+        maps, states = self.network(cells[None], picture)
+        cloud = torch.sigmoid(maps[0, :, 0] * self.slope + self.shift)
+        return cloud, torch.sigmoid(maps[0, :, 1]), torch.sigmoid(states)
 
 
 def parameters(network: nn.Module) -> int:

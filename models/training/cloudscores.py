@@ -169,10 +169,13 @@ def observatory(weights: Path | None, count: int) -> str:
     dice = np.random.default_rng(71)
     sparse = np.add.outer(np.arange(GRID) % 3, 3 * (np.arange(GRID) % 3)) == 4  # neighbours tell much the same
     cells: dict[str, list[NDArray[np.float64]]] = {"model": [], "stand-in": [], "stars": [], "truth": []}
-    near = 0
+    near = pictures = 0
     for index in range(count):
         sky = _observatory_sky(dice, index)
         seen = survey_plane(render(sky).astype(np.float32), weights)
+        if seen.raster.clipped > 0.3:
+            continue
+        pictures += 1
         x, y = centres(seen.raster)
         azimuth, altitude = sky.lens.direction(x, y)
         chance = seen.verdict.chance
@@ -188,9 +191,9 @@ def observatory(weights: Path | None, count: int) -> str:
     magnitudes = np.concatenate(cells.pop("truth"))
     sure = (magnitudes < 0.15) | (magnitudes > 0.55)
     areas = {name: auc(np.concatenate(values)[sure], magnitudes[sure] > 0.3) for name, values in cells.items()}
-    low, high = wilson(near, count)
+    low, high = wilson(near, pictures)
     return (
-        f"pictures = {count}\ncells = {int(sure.sum())}\ncells_auc = {areas['model']:.3f}\n"
+        f"pictures = {pictures}\ncells = {int(sure.sum())}\ncells_auc = {areas['model']:.3f}\n"
         f"fraction_near = {near}\nfraction_near_interval = [{low:.3f}, {high:.3f}]\n"
         f"stand_in_auc = {areas['stand-in']:.3f}\nfew_stars_auc = {areas['stars']:.3f}\n"
     )
@@ -206,10 +209,10 @@ def _observatory_sky(dice: np.random.Generator, index: int) -> WholeSky:
         seed=index,
         site=SiteFix(float(dice.uniform(-50.0, 60.0)), 0.0, 500.0),
         at_us=(20_700 + int(dice.integers(0, 365))) * DAY_US + int(dice.uniform(-3.0, 3.0) * HOUR_US),
-        exposure_s=float(dice.uniform(4.0, 30.0)),
+        exposure_s=float(dice.uniform(3.0, 15.0)),
         cloud=cloud if cover else None,
-        dark_sky_mag=float(dice.uniform(18.5, 21.8)),
-        town_light=float(np.exp(dice.uniform(np.log(0.1), np.log(8.0)))),
+        dark_sky_mag=float(dice.uniform(19.5, 21.8)),
+        town_light=float(np.exp(dice.uniform(np.log(0.1), np.log(5.0)))),
     )
 
 

@@ -1,6 +1,6 @@
 """What a model's inputs and scores look like on samples of its own kind, as quantiles in its card: `[reference]`.
 
-    python -m training.reference NAME [--count N]
+    python -m training.reference NAME [--count N | --samples FILE...]
 
 The daemon holds a site's frames against them and tells of drift (`astrod.learning.drift`). It needs no PyTorch: the
 scores are those of the shipped ONNX file. A training script that has samples at hand calls `add_reference` itself.
@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeAlias
 
@@ -54,7 +55,7 @@ def add_reference(card: Path, samples: int, features: Values, scores: Values) ->
     card.write_text(f"{rest}\n\n{section(samples, features, scores)}", encoding="utf-8")
 
 
-def quality(count: int, folder: Path, cache: Path, frames: Path) -> tuple[int, Values, Values]:
+def drawn(count: int, cache: Path, frames: Path) -> Group:
     """Samples as the quality model was trained on: half our own sky, the rest the observatory and real cameras."""
     parts = [
         group("reference-sky", count // 2, SEED, simulated("seen"), cache),
@@ -63,7 +64,22 @@ def quality(count: int, folder: Path, cache: Path, frames: Path) -> tuple[int, V
     real = [frame for frame in real_frames(frames) if frame.camera in CAMERAS]
     if real:
         parts.append(group("reference-real", count // 4, SEED + 2, over_real(real, "seen"), cache))
-    samples = joined(parts)
+    return joined(parts)
+
+
+def read_samples(files: list[Path], count: int) -> Group:
+    """Samples that a training has drawn (`training.groups`): `count` of all files together, as many of each."""
+    parts = []
+    for file in files:
+        with np.load(file) as arrays:
+            whole = Group(**{item.name: arrays[item.name] for item in fields(Group)})
+        step = max(1, len(whole) * len(files) // count)
+        parts.append(whole.part(np.arange(0, len(whole), step)))
+    return joined(parts)
+
+
+def quality(samples: Group, folder: Path) -> tuple[int, Values, Values]:
+    """The inputs of the quality model of a folder, and what it says of these samples."""
     model = read_card("quality", folder).facts["model"]
     features = {name: samples.features[:, FEATURES.index(name)] for name in model["features"]}
     said = _said(samples, np.stack(list(features.values()), axis=1), folder)[clear(samples)]
@@ -86,24 +102,29 @@ def _said(samples: Group, features: NDArray[np.float32], folder: Path) -> NDArra
     return np.stack(answers)
 
 
-SOURCES: Mapping[str, Callable[[int, Path, Path, Path], tuple[int, Values, Values]]] = {"quality": quality}
-"""Where each model's samples come from."""
+MODELS: Mapping[str, Callable[[Group, Path], tuple[int, Values, Values]]] = {"quality": quality}
+"""The models that have a reference, and how each is asked."""
 
 
 def main() -> None:
     """Draw samples, run the model, write its card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=sorted(SOURCES))
+    parser.add_argument("name", choices=sorted(MODELS))
     parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--samples", type=Path, nargs="+", help="take those that a training has drawn, and draw none")
     parser.add_argument("--out", type=Path, default=Path("models/weights"), help="the folder with model and card")
     parser.add_argument("--frames", type=Path, default=Path("../shared/data/frames"), help="real frames")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/astrod-training"), help="drawn samples")
     chosen = parser.parse_args()
     card = chosen.out / f"{chosen.name}.toml"
     read_card(chosen.name, chosen.out)
-    samples, features, scores = SOURCES[chosen.name](chosen.count, chosen.out, chosen.cache, chosen.frames)
-    add_reference(card, samples, features, scores)
-    sys.stdout.write(f"{card}: the reference of {samples} samples\n")
+    if chosen.samples:
+        samples = read_samples(chosen.samples, chosen.count)
+    else:
+        samples = drawn(chosen.count, chosen.cache, chosen.frames)
+    count, features, scores = MODELS[chosen.name](samples, chosen.out)
+    add_reference(card, count, features, scores)
+    sys.stdout.write(f"{card}: the reference of {count} samples\n")
 
 
 if __name__ == "__main__":

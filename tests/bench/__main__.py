@@ -5,7 +5,7 @@ import json
 import platform
 import sys
 
-BENCHES = ("frame", "eyes", "meteors", "render", "planning", "night", "rest", "recovery", "safety")
+BENCHES = ("frame", "eyes", "meteors", "science", "render", "planning", "night", "rest", "recovery", "safety")
 
 
 def main() -> None:

@@ -23,8 +23,6 @@ from astrod.appraise import appraise
 from astrod.frames.image import read_image
 from astrod.judge import judge, strangeness
 from astrod.measure import measure
-from astrod_drivers.sim.render import render
-from astrod_drivers.sim.scene import Scene, Sensor
 
 SIZES = ((484, 274), (1936, 1096), (6248, 4176))
 ROUNDS = 5
@@ -51,6 +49,9 @@ STEPS = ("read", "measure", "quality", "anomaly", "all")
 def fits_of(folder: Path, width: int, height: int) -> Path:
     """A frame of the simulated observatory as 16-bit FITS."""
     from astropy.io import fits
+
+    from astrod_drivers.sim.render import render  # not in the worker, whose memory is measured
+    from astrod_drivers.sim.scene import Scene, Sensor
 
     path = folder / f"{width}x{height}.fits"
     fits.PrimaryHDU(render(Scene(sensor=Sensor(width_px=width, height_px=height)))).writeto(path)

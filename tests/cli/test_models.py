@@ -32,6 +32,7 @@ from astrod_models.card import weights_folder
 from tests.config.observatory import GOOD, TARGETS, lay
 from tests.models.candidates import identity, twin
 from tests.models.candidates import lay as lay_model
+from tests.ridealong.fitsfiles import fits_bytes, save
 
 CLEAR = Scene(sensor=Sensor(width_px=484, height_px=274), optics=Optics(300.0, 75.0, 0.35), exposure_s=60.0)
 
@@ -118,6 +119,17 @@ def test_a_model_is_tried_on_files_beside_its_stand_in(tmp_path: Path, capsys: p
     assert told["scores"]["good_kept"]["count"] == told["scores"]["bad_refused"]["count"] == 1
     assert "good kept" in text(eval_lines(told))
     assert main(["models", "eval", "nothing", str(folder)]) == exits.FAILED
+
+
+def test_the_meteor_model_is_tried_on_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(3).normal(60.0, 4.0, (240, 320)).astype(np.uint16)
+    save(tmp_path / "empty.fits", fits_bytes(noise))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,meteor\nempty.fits,no\n")
+    assert main(["models", "eval", "meteor", str(tmp_path), "--labels", str(labels), "--json"]) == exits.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told["scores"]["bad_refused"]["count"] == told["labelled"] == 1
+    assert "others let by" in text(eval_lines(told))
 
 
 @pytest.mark.parametrize("content", ["", "file\na.fits\n", '{"file": "a.fits", "usable": "perhaps"}', '{"file"'])

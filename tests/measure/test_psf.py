@@ -44,7 +44,7 @@ def raster(step: int = 36, seed: int = 1) -> tuple[Floats, Floats, Floats]:
     )
 
 
-@pytest.mark.parametrize("fwhm_px", [1.2, 1.7, 2.5, 4.0, 8.0])
+@pytest.mark.parametrize("fwhm_px", [1.2, 2.5, 7.0])
 @pytest.mark.parametrize("elongation", [1.0, 1.6])
 def test_the_profile_is_found_and_errors_are_honest(fwhm_px: float, elongation: float) -> None:
     psf = moffat(fwhm_px, elongation)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from astrod_models.cloud import CHANNELS, FACTS, GRID, RASTER, prepare
+from astrod_models.card import read_card, verified_weights
+from astrod_models.cloud import CHANNELS, FACTS, GRID, NAME, RASTER, STATES, Cloud, prepare
 
 Single = NDArray[np.float32]
 
@@ -95,3 +96,41 @@ def test_a_large_picture_is_binned_first() -> None:
     raster = prepare(np.array(plane), (3000.0, 2500.0, 2400.0))
     assert raster.flat
     assert raster.step == pytest.approx(4800.0 / GRID)
+
+
+def test_the_shipped_weights_match_their_card_and_are_small() -> None:
+    card = read_card(NAME)
+    assert len(verified_weights(card)) < 1_500_000
+    assert card.facts["model"]["parameters"] < 200_000
+
+
+def test_the_model_beats_every_baseline_on_families_it_never_saw() -> None:
+    scores = read_card(NAME).facts["scores"]["families never seen"]
+    for baseline in ("stars alone", "sky level alone", "stand-in", "chance"):
+        assert scores["cells_auc"] > scores[baseline]["cells_auc"] + 0.02, baseline
+        assert scores["fraction_near"] > scores[baseline]["fraction_near"], baseline
+    assert scores["calibration_error"] < 0.1
+
+
+def test_answers_are_probabilities_and_repeat() -> None:
+    model, raster = Cloud(), prepare(sky(), None)
+    first, second = model(raster), model(raster)
+    assert np.array_equal(first.cloud, second.cloud)
+    assert first.cloud.shape == first.sky.shape == (GRID, GRID)
+    assert set(first.states) == set(STATES)
+    for values in (first.cloud, first.sky, np.array(list(first.states.values()))):
+        assert values.min() >= 0.0
+        assert values.max() <= 1.0
+
+
+def test_stars_mean_clear_and_their_absence_on_one_side_means_cloud() -> None:
+    model = Cloud()
+    clear = sky(stars=400)
+    assert float(model(prepare(clear, None)).cloud.mean()) < 0.3
+    dice = np.random.default_rng(5)
+    half = clear.copy()
+    row, column = np.indices((400, 200), dtype=np.float32)
+    cloud = 150.0 + 30.0 * np.sin(row / 23.0 + np.cos(column / 17.0)) + 20.0 * np.sin(column / 11.0)
+    half[:, 200:] = cloud + dice.normal(0.0, 2.2, (400, 200))
+    said = model(prepare(half, None)).cloud
+    assert float(said[:, 28:].mean()) > float(said[:, :20].mean()) + 0.4

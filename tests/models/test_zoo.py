@@ -47,6 +47,16 @@ def test_a_promotion_is_kept_and_taken_back(zoo: Zoo, tmp_path: Path) -> None:
     assert [version.key for version in again.versions("quality")] == [SHIPPED, added.key], "it is kept"
 
 
+def test_rolling_back_passes_over_a_version_that_was_damaged_since(zoo: Zoo, tmp_path: Path) -> None:
+    keys = [zoo.add("quality", twin(tmp_path / version, version)).key for version in ("7", "8", "9")]
+    for key in keys:
+        zoo.promote("quality", key)
+    (zoo.version("quality", keys[1]).folder / "quality.onnx").write_bytes(b"damaged")
+    assert zoo.roll_back("quality").key == keys[0]
+    assert zoo.in_force("quality").key == keys[0]
+    assert zoo.roll_back("quality").key == SHIPPED
+
+
 def test_the_file_may_be_gone_once_it_was_taken_in(zoo: Zoo, tmp_path: Path) -> None:
     file = twin(tmp_path / "new")
     key = zoo.add("quality", file).key

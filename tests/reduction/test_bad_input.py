@@ -72,7 +72,7 @@ def strange(kind: str, seed: int) -> NDArray[np.generic]:
 
 
 @given(kind=st.sampled_from(KINDS), seed=st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_array_is_reduced_or_refused_with_a_reason(
     tmp_path_factory: pytest.TempPathFactory, kind: str, seed: int
 ) -> None:

@@ -26,10 +26,9 @@ def test_repeated_photometry_scatters_as_its_errors_say() -> None:
         raw = camera.expose(light, 0.0, dice)
         found = calibrate(raw, None, Recipe(bias, flat=flat), detector)
         seen = sky(found.values, None)
-        table = measure_sources(
-            find_sources(seen.above, found.sigma, found.flags), seen.above, found.sigma, found.flags
-        )
-        away = np.hypot(table.table.x[:, None] - x, table.table.y[:, None] - y)
+        finds = find_sources(seen.above, found.sigma, found.flags)
+        table = measure_sources(finds, seen.above, found.sigma, found.flags).table
+        away = np.hypot(table.x[:, None] - x, table.y[:, None] - y)
         nearest, near = away.argmin(axis=0), away.min(axis=0) < 1.0
         rows = table.of(nearest)
         near &= rows.kind == STAR

@@ -133,6 +133,16 @@ def test_masters_serve_as_well_as_the_frames(night: dict[str, Any], tmp_path: Pa
     assert again["sky"]["adu"] == pytest.approx(night["light"]["sky"]["adu"], rel=2e-3)
 
 
+def test_what_was_calibrated_is_not_calibrated_again(night: dict[str, Any]) -> None:
+    done = night["out"] / "light.calibrated.fits"
+    masters = files_in([night["out"]])
+    assert done not in masters  # a folder's frames are its raw ones
+    report = next(reduce([done, *masters], Settings(index_dirs=(), search=False)))
+    assert report["calibration"]["used"] == {}
+    assert report["calibration"]["missing"] == ["calibration: its header says that it was calibrated before"]
+    assert report["sky"]["adu"] == pytest.approx(night["light"]["sky"]["adu"], rel=1e-3)
+
+
 def light_alone(folder: Path, **cards: object) -> Path:
     camera = Camera()
     x, y, electrons = field(camera)

@@ -1,6 +1,5 @@
 """The models' care in the daemon: shadow, rule, promotion, thumbs and drift, with the real archive and real models."""
 
-import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from astrod.domain.instant import DAY_US
 from astrod.errors import InputInvalid
 from astrod.health import Health
 from astrod.journey import Seen, see_frame
-from astrod.learning.drift import FRAMES, LEVELS
+from astrod.learning.drift import FRAMES
 from astrod.recording import Recording
 from astrod.runtime.clock import SimClock, VirtualLoop, run_virtual
 from astrod.runtime.offload import VirtualOffload
@@ -27,6 +26,7 @@ from astrod.versions import zoo_of
 from astrod_drivers.sim.render import render
 from astrod_drivers.sim.scene import Optics, Scene, Sensor
 from tests.models.candidates import shipped_copy, twin
+from training.reference import add_reference
 
 NIGHT = Night.parse("2026-12-14")
 NOW_US = 1_797_300_000_000_000
@@ -210,11 +210,9 @@ def test_only_models_that_judge_light_frames_have_a_shadow(tmp_path: Path) -> No
 
 
 def drifting_weights(folder: Path) -> Path:
-    """The shipped weights, with a reference in the card."""
+    """The shipped weights, with a reference in the card: FWHM between 1 and 2 px."""
     card = shipped_copy(folder) / "quality.toml"
-    levels = json.dumps(list(LEVELS))
-    text = f"\n[reference]\nsamples = 500\nlevels = {levels}\n[reference.features]\nlog_fwhm = {levels}\n"
-    card.write_text(card.read_text() + text)
+    add_reference(card, 500, {"log_fwhm": np.linspace(0.0, 1.0, 1001)}, {})
     return folder
 
 

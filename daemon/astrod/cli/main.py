@@ -13,6 +13,7 @@ from astrod import __version__
 from astrod.api.client import DaemonNotRunning, DaemonRefused
 from astrod.cli import (
     attended,
+    bench,
     catalogue,
     clock,
     clouds,
@@ -42,6 +43,7 @@ VERBS: tuple[Verb, ...] = (
     *lists.VERBS,
     thumb.VERB,
     judge.VERB,
+    *bench.VERBS,
     ride_along.VERB,
     *models.VERBS,
     reduce.VERB,

@@ -20,13 +20,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Slots in order of time, none of one rig overlapping. `by` names the method: cp-sat or dispatch.
+    """Slots in order of time, none of one rig overlapping. `by` names the method: search, cp-sat or
+    dispatch.
 
     `refused` says, for each request with no slot, why.
     """
 
     made_us: int
-    by: Literal["cp-sat", "dispatch"]
+    by: Literal["search", "cp-sat", "dispatch"]
     slots: tuple[Slot, ...]
     refused: dict[str, str] = field(default_factory=dict)
     capped: bool = False

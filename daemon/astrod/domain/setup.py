@@ -7,7 +7,7 @@ What both headers state must agree; what one of them leaves out is a doubt, told
 from dataclasses import dataclass
 from typing import Literal
 
-from astrod.domain.calibration import DAY_FLAT_DARK, WITHIN_C, WITHIN_EXPOSURE
+from astrod.domain.calibration import DAY_FLAT_DARK, WITHIN_C, WITHIN_EXPOSURE, WITHIN_ROTATION_DEG
 
 SetupKind = Literal["light", "bias", "dark", "flat", "flat_dark"]
 CALIBRATING: tuple[SetupKind, ...] = ("bias", "dark", "flat", "flat_dark")
@@ -21,7 +21,7 @@ class Setup:
     """What decides whether two frames go together; None is *not told*.
 
     `rows` and `columns` are of the whole stored array. `gain` and `offset` are the camera's settings, whatever their
-    unit. `temperature_c` is the sensor's.
+    unit. `temperature_c` is the sensor's, `rotation_deg` the rotator's mechanical angle.
     """
 
     rows: int
@@ -35,6 +35,8 @@ class Setup:
     filter: str | None = None
     bayer: str | None = None
     readout: str | None = None
+    telescope: str | None = None
+    rotation_deg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def _compared(kind: SetupKind, made: Setup, frame: Setup) -> list[tuple[str, str
     ]
     if kind == "flat":
         words.append(("filter", made.filter, frame.filter))
+        words.append(("telescope", _plain(made.telescope), _plain(frame.telescope)))
     found = [(name, _different(name, a, b)) for name, a, b in words]
     if made.bayer is not None and frame.bayer is not None:
         found.append(("Bayer pattern", _different("Bayer pattern", made.bayer, frame.bayer)))
@@ -81,8 +84,12 @@ def _compared(kind: SetupKind, made: Setup, frame: Setup) -> list[tuple[str, str
         found.append((name, _apart(name, one, other, WITHIN_SETTING, "")))
     if kind in ("dark", "flat_dark"):
         found.append(("temperature", _apart("temperature", made.temperature_c, frame.temperature_c, WITHIN_C, " °C")))
+    if kind == "flat" and made.rotation_deg is not None and frame.rotation_deg is not None:
+        turned_deg = abs((made.rotation_deg - frame.rotation_deg + 180.0) % 360.0 - 180.0)
+        words_ = f"rotation {made.rotation_deg:g}°, the frame's is {frame.rotation_deg:g}°"
+        found.append(("rotation", words_ if turned_deg > WITHIN_ROTATION_DEG else ""))
     # where neither says a thing (most headers have no readout mode) there is nothing to doubt
-    silent = {"readout mode", "offset"}
+    silent = {"readout mode", "offset", "telescope"}
     return [(name, differs) for name, differs in found if not (differs is None and name in silent)]
 
 

@@ -131,6 +131,8 @@ def label_of(path: Path, facts: Mapping[str, Fact], shape: tuple[int, int]) -> L
             filter=None if bayer and _text(facts, ("FILTER",)) == bayer else _text(facts, ("FILTER", "FILTER1")),
             bayer=bayer,
             readout=_text(facts, ("READOUTM", "READMODE")),
+            telescope=_text(facts, ("TELESCOP",)),
+            rotation_deg=_number(facts, ("ROTATANG",)),
         ),
         sensor=_sensor(facts),
         combined=combined,

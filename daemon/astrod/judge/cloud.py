@@ -17,8 +17,9 @@ from astrod_models.cloud import CHANNELS, FACTS, GRID, RASTER, Answer, Cloud, Ra
 
 TITLE = "classical stand-in"
 
-_CUTS = {"covered": 0.5, "sky": 0.4, "day": 0.5, "shut": 0.5, "dew": 0.5}
+_CUTS = {"covered": 0.5, "sky": 0.4, "day": 0.8, "shut": 0.7, "dew": 0.5}
 _FEW_STARS = 12
+_OVEREXPOSED = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +39,15 @@ class Verdict:
     model: str
 
 
-def judge(raster: Raster, fisheye: bool, weights: Path | None = None, is_day: bool | None = None) -> Verdict:
+def judge(
+    raster: Raster, fisheye: bool, weights: Path | None = None, is_day: bool | None = None, enabled: bool = True
+) -> Verdict:
     """The verdict on a picture's raster, by the model of the folder `weights` (default: the one shipped).
 
-    By the classical stand-in where the model is missing or refused; `model` says why. `is_day` is what the Sun says
-    where time and place are known; the pixels say it otherwise.
+    By the classical stand-in where models are not `enabled`, or this one is missing or refused; `model` says why.
+    `is_day` is what the Sun says where time and place are known; the pixels say it otherwise.
     """
-    model = _model(weights)
+    model = _model(weights) if enabled else "models are switched off"
     if isinstance(model, str):
         return _verdict(raster, classical(raster), fisheye, f"{TITLE} ({model})", _CUTS, is_day)
     return _verdict(raster, model(raster), fisheye, model.title, {**_CUTS, **model.thresholds}, is_day)
@@ -93,6 +96,8 @@ def _blind(raster: Raster) -> str | None:
         return "no pixel of the sky has a value"
     if raster.flat:
         return "every pixel of the sky has one value: full, empty, or no picture at all"
+    if raster.clipped > _OVEREXPOSED:
+        return f"{raster.clipped:.0%} of the sky is overexposed: nothing can be told from it"
     return None
 
 

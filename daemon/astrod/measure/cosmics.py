@@ -42,7 +42,9 @@ def _plane(above: Float32, noise: float, gain_e_adu: float | None, known: Bools)
     hit = np.zeros(above.shape, dtype=bool)
     if min(above.shape) <= 2 * _HALF:
         return hit
-    rows, columns = _sharp(above, *_seeds(above, noise))
+    rows, columns, laplacian = _seeds(above, noise)
+    new = ~known[rows, columns]  # most of what is sharp is a hot pixel that the dark told of
+    rows, columns = _sharp(above, rows[new], columns[new], laplacian[new])
     if rows.size == 0:
         return hit
     tops, lefts = _cuts(rows, columns, above.shape)

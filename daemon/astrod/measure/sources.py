@@ -137,7 +137,7 @@ def _extract_part(above: NDArray[np.float32], mask: NDArray[np.bool_] | None, no
 
 def _buffer_px(pixels: int) -> int:
     """Size of sep's pixel buffer: it is cleared on each call, which for small frames took longest of all."""
-    return min(max(pixels // 3, 20_000), 2_000_000)
+    return min(max(pixels // 3, 20_000), 1_000_000)
 
 
 def _hot(above: NDArray[np.float32], table: NDArray[Any]) -> NDArray[np.bool_]:

@@ -92,21 +92,24 @@ def _level(values: Floats, errors: Floats, shade: Floats | None = None) -> _Leve
     fit: Floats = np.array([np.median(values), 0.0])[: basis.shape[1]]
     covariance: Floats = np.eye(basis.shape[1])
     scatter = math.inf
-    for round_ in range(8):
+    wide = _CLIP_SIGMAS * (1.0 + 12.0 / values.size)  # of few stars the scatter is hardly known
+    for round_ in range(10):
         left = values - basis @ fit
         scatter = 1.4826 * float(np.median(np.abs(left[kept] - np.median(left[kept]))))
-        extra = max(0.0, scatter**2 - float(np.median(errors[kept])) ** 2)
+        new = np.abs(left) <= wide * np.maximum(np.sqrt(errors**2 + 1e-6), scatter)
+        if round_ and np.array_equal(new, kept):
+            break
+        if np.count_nonzero(new) <= basis.shape[1] + 1:
+            break
+        kept = new
+        freedom = int(np.count_nonzero(kept)) - basis.shape[1]
+        around = left[kept] - (np.median(left[kept]) if round_ == 0 else 0.0)
+        spread = float(np.sum(around**2)) / freedom
+        extra = max(0.0, spread - float(np.mean(errors[kept] ** 2)))
         weight = 1.0 / (errors**2 + extra + 1e-10)
         normal = (basis[kept] * weight[kept, None]).T @ basis[kept]
         covariance = np.asarray(np.linalg.inv(normal))
         fit = covariance @ ((basis[kept] * weight[kept, None]).T @ values[kept])
-        left = values - basis @ fit
-        new = np.abs(left) <= _CLIP_SIGMAS * np.sqrt(errors**2 + max(extra, 1e-6))
-        if round_ and np.array_equal(new, kept):
-            break
-        if np.count_nonzero(new) <= basis.shape[1]:
-            break
-        kept = new
     sure = covariance[1, 1] if basis.shape[1] == 2 else math.inf
     slope = float(fit[1]) if basis.shape[1] == 2 else 0.0
     return _Level(

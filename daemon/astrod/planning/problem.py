@@ -4,7 +4,7 @@ Light on purpose: no numpy, no astropy, no OR-tools, so that the control process
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from astrod.domain.site import MountKind, Place
@@ -93,8 +93,8 @@ class TargetOutlook:
     """A target's night: when it can be observed and how good it is then.
 
     `windows` are the intervals within all its limits, in the dark; `reason` says why there are none. The
-    samples stand `Outlook.step_us` apart, from `Outlook.start_us` on: altitude (degrees), air mass (infinite
-    below the horizon), distance from the Moon (degrees) and quality (0..1, see `planning.value`).
+    samples stand `Outlook.step_us` apart, from `Outlook.start_us` on: altitude (degrees), distance from the
+    Moon (degrees) and quality (0..1, see `planning.value`).
     `transit_us` is the culmination nearest the middle of the night.
     """
 
@@ -102,10 +102,9 @@ class TargetOutlook:
     reason: str | None
     transit_us: int
     floor_deg: float
-    altitude_deg: tuple[float, ...]
-    airmass: tuple[float, ...]
-    moon_deg: tuple[float, ...]
-    quality: tuple[float, ...]
+    altitude_deg: Sequence[float]
+    moon_deg: Sequence[float]
+    quality: Sequence[float]
 
     def window_at(self, instant_us: int) -> Interval | None:
         """The window that an instant lies in."""
@@ -120,11 +119,11 @@ class Outlook:
     start_us: int
     end_us: int
     step_us: int
-    moon_altitude_deg: tuple[float, ...]
+    moon_altitude_deg: Sequence[float]
     moon_illumination: float
     targets: Mapping[str, TargetOutlook]
 
-    def sample(self, samples: tuple[float, ...], instant_us: int) -> float:
+    def sample(self, samples: Sequence[float], instant_us: int) -> float:
         """A sampled quantity at an instant, by straight lines; outside the night its nearest end."""
         position = (instant_us - self.start_us) / self.step_us
         at = min(max(int(position), 0), len(samples) - 1)

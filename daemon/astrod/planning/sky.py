@@ -9,6 +9,7 @@ Directions are geometric, without refraction, as astroplan's are.
 # ruff: noqa: E402 - astropy must not be imported before go_offline()
 
 import warnings
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -21,7 +22,7 @@ go_offline()  # before the first import of astropy, which wants a home directory
 import astropy.units as u
 import numpy as np
 import numpy.typing as npt
-from astroplan import Observer, moon_illumination, moon_phase_angle
+from astroplan import Observer, moon_phase_angle
 from astropy.coordinates import CIRS, AltAz, EarthLocation, SkyCoord, get_body
 from astropy.time import Time
 from astropy.utils import iers
@@ -42,7 +43,7 @@ Instants = npt.NDArray[np.int64]
 
 SUN_STEP_US = 5 * MINUTE_US
 GRID_US = 2 * MINUTE_US
-MOON_STEP_US = 10 * MINUTE_US
+MOON_STEP_US = 30 * MINUTE_US
 SIDEREAL_DEG_PER_US = 360.98564736629 / DAY_US
 _CROSSING_US = 100_000
 
@@ -166,14 +167,26 @@ class Moonlight:
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """Targets by instants: degrees, shapes (targets, instants). `moon_deg` is the distance from the Moon."""
+    """Targets by instants: degrees, shapes (targets, instants). `moon_deg` is the distance from the Moon.
+
+    `rotation` is the Earth's at each instant, `ra` and `dec` the targets' intermediate places, all radians.
+    """
 
     grid_us: Instants
     altitude_deg: Array
-    azimuth_deg: Array
     moon_deg: Array
     moon: Moonlight
     transit_us: Instants
+    place: Place
+    rotation: Array
+    ra: Array
+    dec: Array
+
+    @property
+    def azimuth_deg(self) -> Array:
+        """North 0, east 90. Worked out anew each time it is asked for: only horizon masks want it."""
+        hour_angle = self.rotation[None, :] - self.ra[:, None]
+        return _horizontal(hour_angle, self.dec[:, None], float(np.radians(self.place.latitude_deg)))[1]
 
 
 def _unit(longitude_rad: Array, latitude_rad: Array) -> Array:
@@ -203,10 +216,23 @@ def _horizontal(hour_angle: Array, dec: Array, latitude: float) -> tuple[Array, 
     return altitude, np.degrees(np.arctan2(east, north)) % 360.0
 
 
+def _cubic(samples_us: Instants, vectors: Array, grid_us: Instants) -> Array:
+    """Vectors at each instant of a grid by the cubics through the four evenly spaced samples around it (Lagrange)."""
+    position = (grid_us - samples_us[0]) / ((samples_us[-1] - samples_us[0]) / (len(samples_us) - 1))
+    first = np.clip(np.floor(position).astype(np.int64) - 1, 0, len(samples_us) - 4)
+    x = (position - first)[:, None]
+    return np.asarray(
+        -(x - 1) * (x - 2) * (x - 3) / 6 * vectors[first]
+        + x * (x - 2) * (x - 3) / 2 * vectors[first + 1]
+        - x * (x - 1) * (x - 3) / 2 * vectors[first + 2]
+        + x * (x - 1) * (x - 2) / 6 * vectors[first + 3]
+    )
+
+
 @_ageless
 def moonlight(place: Place, grid_us: Instants) -> Moonlight:
-    """The Moon at each instant of a grid, interpolated between samples ten minutes apart."""
-    steps = max(2, int(-(-(int(grid_us[-1]) - int(grid_us[0])) // MOON_STEP_US)) + 1)
+    """The Moon at each instant of a grid, by cubics through samples half an hour apart."""
+    steps = max(4, int(-(-(int(grid_us[-1]) - int(grid_us[0])) // MOON_STEP_US)) + 1)
     samples = np.linspace(int(grid_us[0]), int(grid_us[-1]), steps).astype(np.int64)
     times, location = _time(samples), _location(place)
     body = get_body("moon", times, location).transform_to(AltAz(obstime=times, location=location))
@@ -218,17 +244,12 @@ def moonlight(place: Place, grid_us: Instants) -> Moonlight:
         np.sin(alt) * np.cos(latitude) - np.cos(alt) * np.sin(latitude) * np.cos(az),
     )
     vectors = _unit(_rotation_rad(samples, place.longitude_deg) - hour_angle, dec)
-    direction = np.stack([np.interp(grid_us, samples, vectors[:, axis]) for axis in range(3)], axis=-1)
+    direction = _cubic(samples, vectors, grid_us)
     direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
     ra, z = np.arctan2(direction[:, 1], direction[:, 0]), direction[:, 2]
     altitude, _ = _horizontal(_rotation_rad(grid_us, place.longitude_deg) - ra, np.arcsin(z), latitude)
-    middle = _time(int(samples[steps // 2]))
-    return Moonlight(
-        altitude,
-        direction,
-        float(np.degrees(moon_phase_angle(middle).value)),
-        float(moon_illumination(middle)),
-    )
+    phase = float(moon_phase_angle(_time(int(samples[steps // 2]))).value)
+    return Moonlight(altitude, direction, float(np.degrees(phase)), (1.0 + float(np.cos(phase))) / 2.0)
 
 
 @_ageless
@@ -238,14 +259,15 @@ def visibility(place: Place, ra_deg: Array, dec_deg: Array, grid_us: Instants) -
     seen = SkyCoord(ra_deg, dec_deg, unit="deg").transform_to(CIRS(obstime=_time(middle_us)))
     ra, dec = np.atleast_1d(seen.ra.rad), np.atleast_1d(seen.dec.rad)
     rotation = _rotation_rad(grid_us, place.longitude_deg)
-    hour_angle = rotation[None, :] - ra[:, None]
-    altitude, azimuth = _horizontal(hour_angle, dec[:, None], float(np.radians(place.latitude_deg)))
-    moon = moonlight(place, grid_us)
-    apart = np.degrees(np.arccos(np.clip(_unit(ra, dec) @ moon.direction.T, -1.0, 1.0)))
+    latitude = float(np.radians(place.latitude_deg))
+    zenith = _unit(rotation, np.full_like(rotation, latitude))
+    targets, moon = _unit(ra, dec), moonlight(place, grid_us)
+    altitude = np.degrees(np.arcsin(np.clip(targets @ zenith.T, -1.0, 1.0)))
+    apart = np.degrees(np.arccos(np.clip(targets @ moon.direction.T, -1.0, 1.0)))
     now = np.degrees(rotation[len(grid_us) // 2] - ra)
     from_transit = (now + 180.0) % 360.0 - 180.0
     transit = middle_us - np.rint(from_transit / SIDEREAL_DEG_PER_US).astype(np.int64)
-    return Visibility(grid_us, altitude, azimuth, apart, moon, transit)
+    return Visibility(grid_us, altitude, apart, moon, transit, place, rotation, ra, dec)
 
 
 def horizon_deg(azimuth_deg: Array, horizon: tuple[tuple[float, float], ...]) -> Array:
@@ -256,21 +278,22 @@ def horizon_deg(azimuth_deg: Array, horizon: tuple[tuple[float, float], ...]) ->
     return np.interp(azimuth_deg, [p[0] for p in points], [p[1] for p in points], period=360.0)
 
 
-def _runs(grid_us: Instants, margin: Array) -> tuple[Interval, ...]:
-    """The intervals in which a margin is not negative, its zeros found by straight lines."""
+def runs(grid_us: Instants, margin: Array) -> list[tuple[Interval, ...]]:
+    """For each row of margins the intervals in which it is not negative, its zeros found by straight lines."""
     good = margin >= 0.0
-    edges = np.flatnonzero(good[1:] != good[:-1])
-    span = margin[edges] / (margin[edges] - margin[edges + 1])
-    zeros = grid_us[edges] + span * (grid_us[edges + 1] - grid_us[edges])
-    marks: list[int] = []
-    if good[0]:
-        marks.append(int(grid_us[0]))
-    for edge, zero in zip(edges, zeros, strict=True):
-        marks.append(int(np.ceil(zero)) if good[edge + 1] else int(zero))
-    if good[-1]:
-        marks.append(int(grid_us[-1]))
-    pairs = zip(marks[::2], marks[1::2], strict=True)
-    return tuple((start, end) for start, end in pairs if end > start)
+    rows, edges = np.nonzero(good[:, 1:] != good[:, :-1])
+    before, after = margin[rows, edges], margin[rows, edges + 1]
+    zeros = grid_us[edges] + before / (before - after) * (grid_us[edges + 1] - grid_us[edges])
+    opens = good[rows, edges + 1]
+    marks = np.where(opens, np.ceil(zeros), np.trunc(zeros)).astype(np.int64).tolist()
+    first, last = int(grid_us[0]), int(grid_us[-1])
+    at = np.searchsorted(rows, np.arange(len(margin) + 1)).tolist()
+    found: list[tuple[Interval, ...]] = []
+    for row, (starts, ends) in enumerate(zip(good[:, 0].tolist(), good[:, -1].tolist(), strict=True)):
+        mine = [first] * starts + marks[at[row] : at[row + 1]] + [last] * ends
+        pairs = zip(mine[::2], mine[1::2], strict=True)
+        found.append(tuple((start, end) for start, end in pairs if end > start))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,31 +343,58 @@ def _grid(start_us: int, end_us: int) -> Instants:
     return np.linspace(start_us, end_us, steps + 1).astype(np.int64)
 
 
-def _target_outlook(problem: Problem, target: Target, at: int, seen: Visibility) -> TargetOutlook:
-    limits = Limits.of(target, problem)
-    altitude, moon_deg = seen.altitude_deg[at], seen.moon_deg[at]
-    mask = horizon_deg(seen.azimuth_deg[at], problem.horizon)
-    # A moon below the horizon troubles nobody: its margin is then how far below it is.
-    moon = np.maximum(moon_deg - limits.moon_deg, -seen.moon.altitude_deg)
-    margin = np.minimum(np.minimum(altitude - limits.floor_deg, altitude - mask), moon)
-    windows = _runs(seen.grid_us, margin)
-    narrow = all(value.is_narrow(request.filter) for request in target.requests)
-    scattered = value.moonlight_nanolambert(
-        altitude, moon_deg, seen.moon.altitude_deg, np.full_like(altitude, seen.moon.phase_angle_deg)
-    )
-    reason = None
-    if not windows:
-        reason = _never(target, limits, problem.place, altitude, mask, moon_deg)
-    return TargetOutlook(
-        windows=windows,
-        reason=reason,
-        transit_us=int(seen.transit_us[at]),
-        floor_deg=limits.floor_deg,
-        altitude_deg=tuple(altitude.tolist()),
-        airmass=tuple(value.airmass(altitude).tolist()),
-        moon_deg=tuple(moon_deg.tolist()),
-        quality=tuple(value.quality(altitude, scattered, narrow).tolist()),
-    )
+def _qualities(problem: Problem, seen: Visibility) -> Array:
+    """What an exposure of each target is worth at each instant; moonlight only where there is any."""
+    up = seen.moon.altitude_deg > 0.0
+    scattered = np.zeros_like(seen.altitude_deg)
+    if up.any():
+        phase = np.full_like(seen.moon.altitude_deg[up], seen.moon.phase_angle_deg)
+        scattered[:, up] = value.moonlight_nanolambert(
+            seen.altitude_deg[:, up], seen.moon_deg[:, up], seen.moon.altitude_deg[up], phase
+        )
+    narrow = [all(value.is_narrow(request.filter) for request in target.requests) for target in problem.targets]
+    return value.quality(seen.altitude_deg, scattered, np.array(narrow)[:, None])
+
+
+def margins_deg(seen: Visibility, floor_deg: Array, moon_deg: Array) -> Array:
+    """By how many degrees targets are above their floors and far enough from the Moon (both by target).
+
+    A moon below the horizon troubles nobody: its margin is then how far below it is.
+    """
+    moon = np.maximum(seen.moon_deg - moon_deg[:, None], -seen.moon.altitude_deg)
+    return np.asarray(np.minimum(seen.altitude_deg - floor_deg[:, None], moon))
+
+
+def _outlooks(problem: Problem, seen: Visibility) -> dict[str, TargetOutlook]:
+    limits = [Limits.of(target, problem) for target in problem.targets]
+    floors = [limit.floor_deg for limit in limits]
+    margin = margins_deg(seen, np.array(floors), np.array([limit.moon_deg for limit in limits]))
+    mask = np.full((1, len(seen.grid_us)), -90.0)
+    if problem.horizon:
+        mask = horizon_deg(seen.azimuth_deg, problem.horizon)
+        margin = np.minimum(margin, seen.altitude_deg - mask)
+    windows, quality = runs(seen.grid_us, margin), _qualities(problem, seen)
+    rows: dict[str, TargetOutlook] = {}
+    for at, target in enumerate(problem.targets):
+        altitude, moon = seen.altitude_deg[at], seen.moon_deg[at]
+        reason = None
+        if not windows[at]:
+            reason = _never(target, limits[at], problem.place, altitude, mask[at % len(mask)], moon)
+        rows[target.name] = TargetOutlook(
+            windows=windows[at],
+            reason=reason,
+            transit_us=int(seen.transit_us[at]),
+            floor_deg=floors[at],
+            altitude_deg=_samples(altitude),
+            moon_deg=_samples(moon),
+            quality=_samples(quality[at]),
+        )
+    return rows
+
+
+def _samples(values: Array) -> "array[float]":
+    """Samples as a plain array: compact between processes, and no numpy where they are read."""
+    return array("d", np.ascontiguousarray(values).tobytes())
 
 
 def foresee(problem: Problem) -> Outlook:
@@ -357,16 +407,13 @@ def foresee(problem: Problem) -> Outlook:
     ra = np.array([target.ra_deg for target in problem.targets], dtype=np.float64)
     dec = np.array([target.dec_deg for target in problem.targets], dtype=np.float64)
     seen = visibility(problem.place, ra, dec, grid)
-    rows: dict[str, TargetOutlook] = {
-        target.name: _target_outlook(problem, target, at, seen) for at, target in enumerate(problem.targets)
-    }
     return Outlook(
         start_us=start,
         end_us=end,
         step_us=round((end - start) / (len(grid) - 1)),
-        moon_altitude_deg=tuple(seen.moon.altitude_deg.tolist()),
+        moon_altitude_deg=_samples(seen.moon.altitude_deg),
         moon_illumination=seen.moon.illumination,
-        targets=rows,
+        targets=_outlooks(problem, seen) if problem.targets else {},
     )
 
 

@@ -1,13 +1,15 @@
-"""The plan of a night: greedy advice, improved by CP-SAT, carried out in exact time.
+"""The plan of a night: visits placed by a compiled search, laid out in exact time.
 
-The night is cut into bins. A *block* is some fifteen minutes on one target (or one exposure, where that is
-longer), worth what its exposures would bring if it began in a bin. Which blocks to take is a packing problem
-that CP-SAT solves well: its linear relaxation is nearly whole, since blocks are intervals. Its solution is
-only advice; `timeline` carries it out with real set-ups, read-outs and windows, and a plan is judged by what
-it is worth then, against the greedy plans carried out in the same way. The best is returned.
+Requests are cut into visits of a quarter of an hour (`workload`), which the search places to the millisecond
+(`search`); what they leave open is filled with single exposures. Where there was no compiler, CP-SAT gives advice
+instead: the night is cut into bins. A *block* is some fifteen minutes on one target (or one exposure, where that is
+longer), worth what its exposures would bring if it began in a bin. Which blocks to take is a packing problem that
+CP-SAT solves well: its linear relaxation is nearly whole, since blocks are intervals. `timeline` carries its advice
+out with real set-ups, read-outs and windows. A plan is judged by what it is worth then, against the greedy plan
+carried out in the same way, and the best is returned.
 
-One worker, a fixed seed and a budget of deterministic work: the same problem has the same plan on every
-machine under any load. The wall clock is only a guard, and its tripping is recorded in `Plan.capped`.
+A fixed seed and a budget of deterministic work: the same problem has the same plan on every machine under any load.
+CPU and wall clock are only guards, and their tripping is recorded in `Plan.capped`.
 """
 
 from collections.abc import Sequence
@@ -18,9 +20,11 @@ from ortools.sat.python import cp_model
 
 from astrod.domain.instant import HOUR_US, MINUTE_US, SECOND_US, clock_text
 from astrod.domain.plan import Plan, Slot
+from astrod.domain.sphere import airmass
 from astrod.domain.target import Request, Target
 from astrod.errors import Bug
 from astrod.planning.problem import Interval, Outlook, Problem, RigState, TargetOutlook
+from astrod.planning.search import STEPS_PER_S, library, pack, search
 from astrod.planning.sky import describe, foresee
 from astrod.planning.timeline import (
     CHUNK_US,
@@ -35,6 +39,7 @@ from astrod.planning.timeline import (
     without,
     worth,
 )
+from astrod.planning.workload import former_placements, workload
 
 BIN_S = (60, 120, 300, 600, 900)
 MOST_LITERALS = 4500
@@ -291,7 +296,8 @@ def stints(model: Model, blocks: Sequence[Block]) -> list[Stint]:
     return advice
 
 
-Method = Literal["cp-sat", "dispatch"]
+Method = Literal["search", "cp-sat", "dispatch"]
+METHODS: tuple[Method, ...] = ("search", "cp-sat", "dispatch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,29 +310,46 @@ class Laid:
     capped: bool
 
 
-def _laid(bench: Workbench, by: Method, advice: Sequence[Stint], capped: bool = False) -> Laid:
-    shots = tuple(bench.carry_out(advice))
+def _laid(bench: Workbench, by: Method, taken: Sequence[Shot], capped: bool = False) -> Laid:
+    shots = tuple(taken)
     wrong = faults(bench, shots)
     if wrong:
         raise Bug(f"the planner laid out a night that cannot be: {'; '.join(wrong[:3])}")
     return Laid(bench, shots, by, capped)
 
 
-def lay_out(bench: Workbench, seed: int, work: float) -> Laid:
-    """The best night found for one rig."""
-    plain = _laid(bench, "dispatch", ())
-    if not bench.jobs or bench.end_us <= bench.start_us:
+def lay_out(bench: Workbench, seed: int, work: float, former: Sequence[Slot] = ()) -> Laid:
+    """The best night found for one rig: searched for, or where the search is not compiled, packed by CP-SAT.
+
+    The search starts from what can still be had of `former`, an earlier plan's slots.
+    """
+    plain = _laid(bench, "dispatch", bench.carry_out(()))
+    if not bench.jobs or bench.end_us <= bench.start_us or work <= 0.0:
         return plain
+    found = _searched(bench, seed, work, former) if library() is not None else _packed(bench, seed, work)
+    return max((plain, *found), key=lambda laid: worth(laid.shots))
+
+
+def _searched(bench: Workbench, seed: int, work: float, former: Sequence[Slot]) -> list[Laid]:
+    """The night that the search finds."""
+    asked, pieces = workload(bench)
+    if not pieces:
+        return []
+    warm = former_placements(bench, asked, pieces, former)
+    found = search(pack(asked), seed, round(work * STEPS_PER_S), warm)
+    stays = [pieces[placement.visit].stay(bench, placement, asked) for placement in found.placements]
+    return [_laid(bench, "search", bench.carry_out_exactly(stays), found.capped)]
+
+
+def _packed(bench: Workbench, seed: int, work: float) -> list[Laid]:
+    """The nights that follow the advice of blocks, taken greedily and by CP-SAT."""
     model = build(bench)
     hint = greedy(model)
-    best = max((_laid(bench, "dispatch", stints(model, hint)), plain), key=lambda laid: worth(laid.shots))
-    solution = improve(model, hint, seed, work) if model.blocks and work > 0.0 else None
-    if solution is None:
-        return best
-    solved = _laid(bench, "cp-sat", stints(model, solution.blocks), solution.capped)
-    if worth(solved.shots) > worth(best.shots):
-        return solved
-    return Laid(bench, best.shots, best.by, solution.capped)
+    nights = [_laid(bench, "dispatch", bench.carry_out(stints(model, hint)))]
+    solution = improve(model, hint, seed, work) if model.blocks else None
+    if solution is not None:
+        nights.append(_laid(bench, "cp-sat", bench.carry_out(stints(model, solution.blocks)), solution.capped))
+    return nights
 
 
 def _why(laid: Laid, run: Sequence[Shot], outlook: Outlook) -> str:
@@ -335,10 +358,8 @@ def _why(laid: Laid, run: Sequence[Shot], outlook: Outlook) -> str:
     job = laid.bench.jobs[first.job]
     foreseen = outlook.targets[job.target.name]
     middle = (first.start_us + run[-1].end_us) // 2
-    words = [
-        f"altitude {outlook.sample(foreseen.altitude_deg, middle):.0f}°",
-        f"airmass {outlook.sample(foreseen.airmass, middle):.2f}",
-    ]
+    altitude = outlook.sample(foreseen.altitude_deg, middle)
+    words = [f"altitude {altitude:.0f}°", f"airmass {airmass(altitude):.2f}"]
     if outlook.sample(outlook.moon_altitude_deg, middle) > 0.0:
         words.append(f"moon {outlook.sample(foreseen.moon_deg, middle):.0f}° away")
     else:
@@ -429,16 +450,21 @@ def _refusal(problem: Problem, outlook: Outlook, target: Target, request: Reques
     return f"others are worth more in the {hours:.1f} h in which it is up: {describe(usable[0])}"
 
 
-def make_plan(problem: Problem, outlook: Outlook | None = None) -> Plan:
+def make_plan(problem: Problem, outlook: Outlook | None = None, former: Plan | None = None) -> Plan:
     """The plan of what is left of a night; always one, and always valid.
 
     `outlook` saves looking at the sky again: one made by `sky.foresee` earlier in the same night for the same
-    targets and limits.
+    targets and limits. `former`, the plan until now, is where the search starts.
     """
     seen = foresee(problem) if outlook is None else outlook
     shared = _share(problem, seen)
     nights = [
-        lay_out(Workbench(problem, rig, tuple(shared[rig.name]), seen), problem.seed, problem.work)
+        lay_out(
+            Workbench(problem, rig, tuple(shared[rig.name]), seen),
+            problem.seed,
+            problem.work,
+            former.slots if former else (),
+        )
         for rig in problem.rigs
     ]
     slots = [_slot(laid, run, seen) for laid in nights for run in _runs(laid)]
@@ -452,7 +478,7 @@ def make_plan(problem: Problem, outlook: Outlook | None = None) -> Plan:
     }
     return Plan(
         made_us=problem.now_us,
-        by="cp-sat" if any(laid.by == "cp-sat" for laid in nights) else "dispatch",
+        by=next((method for method in METHODS if any(laid.by == method for laid in nights)), "dispatch"),
         slots=tuple(slots),
         refused=refused,
         capped=any(laid.capped for laid in nights),

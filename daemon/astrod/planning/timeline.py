@@ -10,10 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
 from astrod.domain.instant import MINUTE_US, SECOND_US
 from astrod.domain.sphere import separation_deg
 from astrod.domain.target import Request, Target
 from astrod.planning.problem import Interval, Outlook, Problem, RigState
+from astrod.planning.visits import Floats
 
 HALF_SIDEREAL_DAY_US = 43_082_045_252
 CHUNK_US = 15 * MINUTE_US
@@ -65,6 +68,17 @@ class Stint:
     start_us: int
     end_us: int
     exposures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Exposures of an order of a job (by index), one after the other from an instant on, on one side of the pier."""
+
+    job: int
+    order: int
+    start_us: int
+    exposures: int
+    side: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +220,10 @@ class Workbench:
         """What is left of a value after waiting for it from the plan's start."""
         return max(0.0, 1.0 - HAZARD_PER_US * (instant_us - self.start_us))
 
+    def patience_of(self, instants_us: Floats) -> Floats:
+        """The same for many instants."""
+        return np.maximum(0.0, 1.0 - HAZARD_PER_US * (instants_us - self.start_us))
+
     def take(self, stand: Stand, shot: Shot) -> None:
         """Put an exposure into the plan."""
         work = self.jobs[shot.job]
@@ -327,6 +345,25 @@ class Workbench:
             after = stints[at + 1] if at + 1 < len(stints) else None
             limit = self.end_us if after is None else max(latest[at + 1], stint.end_us)
             self._follow(stand, stint, after, limit)
+        self._fill(stand, self.end_us, self.end_us, reserved, None)
+        return stand.shots
+
+    def carry_out_exactly(self, stays: Sequence[Stay]) -> list[Shot]:
+        """The exposures of stays that leave one another their set-ups, in order of time, and of what fits between."""
+        stand = self.stand()
+        reserved = [0] * len(self.jobs)
+        for stay in stays:
+            reserved[stay.job] += stay.exposures
+        for stay in stays:
+            exposure_us = self.jobs[stay.job].orders[stay.order].exposure_us
+            ahead = Stint(stay.job, stay.start_us, stay.start_us, stay.exposures)
+            while (shot := self.filler(stand, stay.start_us, reserved, ahead)) is not None:
+                self.take(stand, shot)
+            reserved[stay.job] -= stay.exposures
+            for at in range(stay.exposures):
+                start = stay.start_us + at * (exposure_us + self.readout_us)
+                value = self.value(stay.job, start, exposure_us)
+                self.take(stand, Shot(stay.job, stay.order, start, start + exposure_us, stay.side, value))
         self._fill(stand, self.end_us, self.end_us, reserved, None)
         return stand.shots
 

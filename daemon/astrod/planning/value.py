@@ -69,10 +69,13 @@ def _scattering_path(altitude_deg: Array) -> Array:
     return np.asarray((1.0 - 0.96 * np.sin(zenith) ** 2) ** -0.5)
 
 
-def quality(altitude_deg: Array, moonlight: Array, narrow: bool = False) -> Array:
-    """Information per second against the zenith of a moonless night, 0..1; 0 below the horizon."""
+def quality(altitude_deg: Array, moonlight: Array, narrow: bool | npt.NDArray[np.bool_] = False) -> Array:
+    """Information per second against the zenith of a moonless night, 0..1; 0 below the horizon.
+
+    `narrow`, a truth or an array of them, is for narrow-band filters.
+    """
     mass = np.maximum(airmass(altitude_deg), 1.0)
-    moon = moonlight * (_NARROW_SHARE if narrow else 1.0)
+    moon = moonlight * np.where(narrow, _NARROW_SHARE, 1.0)
     sky = (_DARK_NANOLAMBERT + moon) / _DARK_NANOLAMBERT
     thick = np.minimum(mass, 40.0)
     gain = 10.0 ** (-0.8 * EXTINCTION_MAG * (thick - 1.0)) * thick**-1.2 / sky

@@ -31,6 +31,8 @@ AFTER_FAULT_S = 30.0
 DUSK_DEG = -6.0
 """With the Sun higher than this there are no stars, no meteors, and clouds are for the weather station."""
 BY_DAY_S = 60.0
+MISSES = 2
+"""So many meteors of our own, one after the other, must have been missed before it is told: chance hides one."""
 
 
 See = Callable[[Order], SkySeen]
@@ -65,6 +67,7 @@ class Watch:
         self._offload, self._recording = offload, recording
         self._health, self._trace, self._clock = health, trace, clock
         self._checked_us = clock.now_us()
+        self._misses = 0
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -109,8 +112,12 @@ class Watch:
     async def _tell(self, seen: SkySeen) -> None:
         name = self.setup.name
         if seen.check is False:
-            self._health.found("AST-412", f"watch {name} did not find the meteor that was laid into its picture", name)
+            self._misses += 1
         elif seen.check:
+            self._misses = 0
+        if self._misses >= MISSES:
+            self._health.found("AST-412", f"watch {name} did not find the meteor that was laid into its picture", name)
+        elif self._misses == 0:
             self._health.mended("AST-412", name)
         if seen.cover is not None:
             self.cover = seen.cover
