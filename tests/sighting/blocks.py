@@ -52,8 +52,9 @@ def frames_of(
                 curve = 0.4 + 0.6 * np.sin(np.pi * (since + 0.5) / light.frames)
                 for part in np.linspace(-0.5, 0.5, 5):
                     u, v = x + part * light.vx, y + part * light.vy
-                    spot = np.exp(-0.5 * ((columns - u) ** 2 + (rows - v) ** 2) / light.width**2)
-                    image = image + light.peak * curve * spot / 3.0
+                    across = np.exp(-0.5 * ((np.arange(shape[1]) - u) / light.width) ** 2)
+                    down = np.exp(-0.5 * ((np.arange(shape[0]) - v) / light.width) ** 2)
+                    image += light.peak * curve / 3.0 * down[:, None] * across
         video[frame] = np.clip(np.rint(image), 0, 255)
     video.setflags(write=False)
     return video

@@ -39,7 +39,7 @@ def arrays(draw: st.DrawFn) -> NDArray[np.generic]:
 
 
 @given(arrays(), st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_any_array_gets_an_answer_with_a_reason(pixels: NDArray[np.generic], timed: bool) -> None:
     block = Block(pixels)
     if timed:

@@ -102,3 +102,17 @@ def test_a_still_shows_the_line_but_no_time() -> None:
     low, high = sorted((track.points[0], track.points[-1]), key=lambda point: point.x)
     assert np.hypot(low.x - begin[0], low.y - begin[1]) < 9.0
     assert np.hypot(high.x - end[0], high.y - end[1]) < 9.0
+
+
+@pytest.mark.parametrize(("even", "kinds"), [(True, {"aircraft", "satellite"}), (False, {"meteor"})])
+def test_in_a_still_a_light_cut_off_short_is_no_meteor(even: bool, kinds: set[str]) -> None:
+    rng = np.random.default_rng(4)
+    sky = rng.normal(50.0, 3.0, (200, 300))
+    rows, columns = np.mgrid[:200, :300]
+    for step in np.linspace(0.0, 1.0, 240):
+        light = 25.0 if even else 40.0 * np.sin(np.pi * step) ** 1.5
+        spot = (columns - 90.0 - 120.0 * step) ** 2 + (rows - 60.0 - 70.0 * step) ** 2
+        sky = sky + light * np.exp(-0.5 * spot / 1.2**2) / 3.0
+    found = classical(Block(np.clip(sky, 0, 255).astype(np.uint8)))
+    assert found.tracks and {track.kind for track in found.tracks} <= kinds
+    assert found.meteor is not even
