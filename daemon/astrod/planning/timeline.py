@@ -6,6 +6,7 @@ counts, set-ups and the meridian allow, and filling what they leave open with wh
 What comes out is valid by construction.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -360,7 +361,8 @@ class Workbench:
             while (shot := self.filler(stand, stay.start_us, reserved, ahead)) is not None:
                 self.take(stand, shot)
             reserved[stay.job] -= stay.exposures
-            for at in range(stay.exposures):
+            left = stand.left[stay.job][stay.order]  # what was taken in between is not wanted again
+            for at in range(min(stay.exposures, left)):
                 start = stay.start_us + at * (exposure_us + self.readout_us)
                 value = self.value(stay.job, start, exposure_us)
                 self.take(stand, Shot(stay.job, stay.order, start, start + exposure_us, stay.side, value))
@@ -410,6 +412,9 @@ def faults(bench: Workbench, shots: Sequence[Shot]) -> list[str]:
         for early, late in pairwise(shots)
         if late.start_us < early.end_us + bench.readout_us
     ]
+    for (job, order), taken in Counter((shot.job, shot.order) for shot in shots).items():
+        if taken > bench.jobs[job].orders[order].wanted:
+            wrong.append(f"{bench.jobs[job].target.name} is exposed more often than is wanted")
     for shot in shots:
         inside = any(
             s.start_us <= shot.start_us <= s.last_start_us and shot.end_us <= s.end_us
