@@ -23,6 +23,7 @@ def test_the_card_says_what_it_is_worth() -> None:
     assert card.facts["model"]["parameters"] < 300_000
     assert card.weights.stat().st_size < 1_500_000
     assert card.facts["model"]["gradient_error"] < 1e-4
+    assert card.facts["scores"]["confirmed stacks (UK0006)"]["never saw the station: recall"]["hits"] == 11
 
 
 def test_altered_weights_are_refused_and_the_stand_in_says_so(tmp_path: Path) -> None:

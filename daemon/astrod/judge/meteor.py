@@ -29,7 +29,7 @@ _LONG_SHARE = 0.8
 _SEAM_FRAMES = 12
 _MANY_FRAMES = 100
 _TRACK_COUNTS = 0.3
-_STILL_DOUBT = 0.2
+_STILL_DOUBT = 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
