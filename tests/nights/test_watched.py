@@ -18,7 +18,7 @@ WATCH = """
 name = "roof"
 source = "sim://allsky"
 calibration = "roof.json"
-every_s = 20
+every_s = 15
 exposure_s = 10
 check_min = 6
 
@@ -40,7 +40,7 @@ def write_lens(path: Path) -> None:
 
 
 def test_a_watched_night_keeps_its_meteors_and_tells_safety_of_clouds(tmp_path: Path) -> None:
-    sketch = Sketch(tmp_path).dark_for(8.0, pointings.DATE, 60.0)
+    sketch = Sketch(tmp_path).dark_for(10.0, pointings.DATE, 60.0)
     sketch.replace("pixel_um = 11.6", "pixel_um = 11.6\nmeteors_per_hour = 240").append(WATCH)
     write_lens(tmp_path / "roof.json")
     told = pointings.play(tmp_path)
