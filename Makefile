@@ -31,7 +31,7 @@ run: $(VENV)/ready ## set up what is missing and observe tonight, where it is da
 night: $(VENV)/ready ## play a whole night on the simulated clock (SITE=, DATE=, SEED=)
 	@$(BIN)/astrod night --site $(SITE) --date $(DATE) --seed $(SEED)
 
-test: check test-system $(SIMULATORS)/ready ## pass every test (eleven minutes on two cores)
+test: check test-system $(SIMULATORS)/ready ## pass every test (fourteen minutes on two cores)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 5 --dist loadgroup --no-loadscope-reorder
 
 check: $(VENV)/ready ## style, types, floors

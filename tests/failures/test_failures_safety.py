@@ -6,6 +6,7 @@ The table of rows, tests and results is `safety.md` beside this file.
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -366,7 +367,7 @@ def test_row_24_nothing_opens_without_safetys_leave_of_this_very_epoch() -> None
 
 def _clocked(quality: Callable[[], ClockQuality]) -> Callable[[Hut], None]:
     def fit(hut: Hut) -> None:
-        hut.devices["astrod://clock"] = own_source("astrod://clock", hut.clock, quality, lambda: 0)
+        hut.devices["astrod://clock"] = own_source("astrod://clock", hut.clock, quality, lambda: 0, Path())
 
     return fit
 
