@@ -8,6 +8,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,17 @@ def weights_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "weights"
 
 
+@lru_cache(maxsize=16)
+def _facts(text: str) -> Mapping[str, Any]:
+    """A card's tables by its text, which is read anew for each frame and hardly ever another; not to be changed."""
+    return tomllib.loads(text)
+
+
 def read_card(name: str, folder: Path | None = None) -> Card:
     """The card NAME.toml of `folder` (default: astrod's own weights). Raises WeightsRefusedError."""
     path = (folder or weights_folder()) / f"{name}.toml"
     try:
-        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        facts = _facts(path.read_text(encoding="utf-8"))
         model = facts["model"]
         return Card(
             name=str(model["name"]),

@@ -4,10 +4,8 @@ All-sky cameras write what people look at: eight bits, stretched, with captions.
 but that more is brighter; a file that is no picture is refused with `InputInvalid`.
 """
 
-import gzip
 import io
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod.errors import InputInvalid
+from astrod.frames.content import read_content
 from astrod.frames.picture import is_picture, read_picture
 
 LARGEST_PX = 16_384 * 16_384
 """More pixels than this are refused: the machine's memory is for the night."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _FITS_MAGIC = b"SIMPLE  ="
 
 
@@ -30,27 +28,12 @@ def read_allsky(path: Path) -> NDArray[np.float32]:
     Row 0 is the first in the file. Pixels without a value are NaN. Raises InputInvalid, naming the file, for what is
     no picture.
     """
-    content = _content(path)
+    content = read_content(path)
     if content.startswith(_FITS_MAGIC):
         return _shaped(path, _fits(path, content))
     if not is_picture(content[:16]):
         raise InputInvalid(f"{path}: neither FITS nor a picture that is known here; give JPEG, PNG or FITS")
     return _shaped(path, read_picture(path))
-
-
-def _content(path: Path) -> bytes:
-    """The file's bytes, decompressed when gzipped."""
-    try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP_MAGIC):
-            content = gzip.decompress(content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
-        raise InputInvalid(f"{path}: the gzip stream is cut short or damaged; copy the file again") from fault
-    except OSError as fault:
-        raise InputInvalid(f"{path}: cannot be read: {fault.strerror or fault}") from fault
-    if not content:
-        raise InputInvalid(f"{path}: the file is empty; copy it again or remove it")
-    return content
 
 
 def _fits(path: Path, content: bytes) -> NDArray[Any]:

@@ -6,11 +6,9 @@ Three-dimensional data are refused as well (a single degenerate plane is not): w
 owner means is unknown.
 """
 
-import gzip
 import io
 import re
 import warnings
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod.errors import InputInvalid
+from astrod.frames.content import read_content
 
 Fact = str | int | float | bool
 
@@ -29,7 +28,6 @@ SMALLEST_PX = 16
 MOST_MASKED = 0.2
 """Largest share of NaN or infinite pixels that a frame may have and still be judged."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _NPY_MAGIC = b"\x93NUMPY"
 _FITS_MAGIC = b"SIMPLE  ="
 _BAYER = re.compile(r"^(RGGB|BGGR|GRBG|GBRG)$")
@@ -60,28 +58,13 @@ def read_image(path: Path) -> Image:
 
     Raises InputInvalid for whatever is no frame: see the module's notes.
     """
-    content = _content(path)
+    content = read_content(path)
     if content.startswith(_NPY_MAGIC):
         return _image(path, _npy(path, content), {})
     if content.startswith(_FITS_MAGIC):
         pixels, facts = _fits(path, content)
         return _image(path, pixels, facts)
     raise InputInvalid(f"{path}: not a FITS file (no SIMPLE keyword at its start) nor .npy; give a raw frame")
-
-
-def _content(path: Path) -> bytes:
-    """The file's bytes, decompressed when gzipped."""
-    try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP_MAGIC):
-            content = gzip.decompress(content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
-        raise InputInvalid(f"{path}: the gzip stream is cut short or damaged; copy the file again") from fault
-    except OSError as fault:
-        raise InputInvalid(f"{path}: cannot be read: {fault.strerror or fault}") from fault
-    if not content:
-        raise InputInvalid(f"{path}: the file is empty; copy it again or remove it")
-    return content
 
 
 def _npy(path: Path, content: bytes) -> NDArray[Any]:

@@ -5,10 +5,8 @@ of the frame in which that came, its mean and its spread. A single image, FITS, 
 a stack of one frame that has a maximum only.
 """
 
-import gzip
 import io
 import warnings
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astrod.errors import InputInvalid
+from astrod.frames.content import read_content
 from astrod.frames.picture import is_picture, read_picture
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -24,7 +23,6 @@ _NPY_MAGIC = b"\x93NUMPY"
 _FITS_MAGIC = b"SIMPLE  ="
 _HEAD = 32
 _PLANES = ("MAXPIXEL", "MAXFRAME", "AVEPIXEL", "STDPIXEL")
-_MOST_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +74,7 @@ def read_stack(path: Path) -> Stack | None:
 
 def _numeric(path: Path) -> Stack:
     """A stack from FITS or `.npy`, plain or gzipped."""
-    content = _content(path)
+    content = read_content(path)
     if content.startswith(_NPY_MAGIC):
         try:
             return Stack(grey(path, np.load(io.BytesIO(content), allow_pickle=False)))
@@ -85,20 +83,6 @@ def _numeric(path: Path) -> Stack:
     if not content.startswith(_FITS_MAGIC):
         raise InputInvalid(f"{path}: a gzip file that holds no FITS; unpack it first")
     return _fits(path, content)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as opened:
-            content = opened.read()
-        if content.startswith(_GZIP_MAGIC):
-            with gzip.GzipFile(fileobj=io.BytesIO(content)) as unpacked:
-                content = unpacked.read(_MOST_BYTES)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
-        raise InputInvalid(f"{path}: the gzip stream is cut short or damaged; copy the file again") from fault
-    except OSError as fault:
-        raise InputInvalid(f"{path}: cannot be read: {fault.strerror or fault}") from fault
-    return content
 
 
 def _fits(path: Path, content: bytes) -> Stack:
